@@ -1,0 +1,259 @@
+"""The typed configuration of a run, read from YAML.
+
+Every key is checked: an unknown or mistyped one is refused with the nearest valid name.
+Energies are in GeV, cross-sections in pb, luminosities in 1/fb.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from common.errors import ConfigError, did_you_mean
+from analysis.processes import PROCESSES
+from selections import monojet
+
+CONFIGS = Path(__file__).parent / "configs"
+DEFAULT = CONFIGS / "quickstart.yaml"
+
+Compression = Literal["cell", "rowcol", "stochastic", "none"]
+Network = Literal["strides", "maxpool", "particle_flow"]
+
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Sample(_Model):
+    """One sample: generated here (``events``) or read from the user's files (``files``)."""
+
+    process: _Name
+    slice: _Name | None = None
+    events: int | None = Field(None, gt=0, description="events to generate")
+    files: tuple[str, ...] = ()
+    cross_section: float | None = Field(None, gt=0, description="pb")
+    sum_of_weights: float | None = Field(None, gt=0, description="before any cut")
+    k_factor: float = Field(1.0, gt=0)
+
+    @property
+    def name(self) -> str:
+        """Name of the sample's files: ``<process>_<slice>``, or the process alone."""
+        return f"{self.process}_{self.slice}" if self.slice else self.process
+
+    @property
+    def generated(self) -> bool:
+        """Whether the events are simulated by this run."""
+        return not self.files
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Sample:
+        if bool(self.files) == (self.events is not None):
+            raise ValueError(
+                f"sample '{self.name}' needs either 'events' (to generate) or 'files', not both"
+            )
+        if self.generated and self.process not in PROCESSES:
+            hint = did_you_mean(self.process, PROCESSES)
+            raise ValueError(f"no generator settings for process '{self.process}'{hint}")
+        return self
+
+
+class Slice(_Model):
+    """A range of the hard process's transverse momentum."""
+
+    low: float = Field(gt=0)
+    high: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Slice:
+        if self.high is not None and self.high <= self.low:
+            raise ValueError("'high' must be above 'low'")
+        return self
+
+
+class Generation(_Model):
+    """How events are simulated."""
+
+    block_size: int = Field(500, gt=0, description="events a block: one seed, one file")
+    particle_threshold: float = Field(0.5, ge=0, description="pT of stored particles")
+    file_format: Literal["rntuple", "ttree"] = "rntuple"
+    slices: dict[_Name, Slice] = {
+        "low": Slice(low=280, high=500),
+        "medium": Slice(low=500, high=1000),
+        "high": Slice(low=1000),
+    }
+
+
+class Imaging(_Model):
+    """How images are filled."""
+
+    particle_threshold: float = Field(1.0, ge=0, description="pT of imaged particles")
+    jet_threshold: float = Field(20.0, ge=0, description="pT of imaged jets")
+    block_size: int = Field(2500, gt=0, description="events a task")
+    select: str | None = Field(None, description="keep only events of this region")
+
+    @field_validator("select")
+    @classmethod
+    def _known_region(cls, value: str | None) -> str | None:
+        if value is not None and value not in monojet.REGIONS:
+            raise ValueError(f"unknown region '{value}'{did_you_mean(value, monojet.REGIONS)}")
+        return value
+
+
+class NetworkTraining(_Model):
+    """One network on one compression, and how it is trained."""
+
+    network: Network
+    compression: Compression = "none"
+    size: int = Field(60, ge=4, le=126, description="rows and columns kept of a compressed image")
+    width: float = Field(1.0, gt=0, description="factor on the numbers of filters and nodes")
+    max_cells: int = Field(256, gt=0, description="cells kept by a set network, hardest first")
+    epochs: int = Field(10, gt=0)
+    batch_size: int = Field(128, gt=0)
+    learning_rate: float = Field(1e-4, gt=0)
+    patience: int = Field(5, gt=0, description="epochs without improvement before stopping")
+
+    @property
+    def name(self) -> str:
+        """``<network>+<compression>``: the folder and the column of its scores."""
+        return f"{self.network}+{self.compression}"
+
+
+class Training(_Model):
+    """What the networks learn."""
+
+    signal: _Name = "Znunu"
+    background: _Name = "Wtaunu"
+    slices: tuple[str, ...] = ("high",)
+    folds: int = Field(2, ge=2, le=100, description="each is scored by the network of the others")
+    validation_fraction: float = Field(0.1, gt=0, lt=0.5)
+    networks: tuple[NetworkTraining, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> Training:
+        repeated = [n for n, k in Counter(net.name for net in self.networks).items() if k > 1]
+        if repeated:
+            raise ValueError(f"network '{repeated[0]}' is listed twice")
+        return self
+
+
+class Evaluation(_Model):
+    """How the networks are judged."""
+
+    thresholds: int = Field(21, ge=2, description="uniform in [0, 1], both ends included")
+    bootstrap: int = Field(200, ge=2, description="replicas for the errors")
+
+
+class Config(_Model):
+    """A whole run."""
+
+    name: _Name
+    seed: int = Field(1, ge=0)
+    luminosity: float = Field(36.1, gt=0, description="1/fb")
+    samples: tuple[Sample, ...] = Field(min_length=1)
+    generation: Generation = Generation()
+    imaging: Imaging = Imaging()
+    training: Training
+    evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="after")
+    def _consistent_samples(self) -> Config:
+        repeated = [n for n, k in Counter(s.name for s in self.samples).items() if k > 1]
+        if repeated:
+            raise ValueError(f"sample '{repeated[0]}' is listed twice")
+        for sample in self.samples:
+            if sample.generated and sample.slice not in self.generation.slices:
+                hint = did_you_mean(sample.slice, self.generation.slices)
+                raise ValueError(f"sample '{sample.name}' has no known slice{hint}")
+        return self
+
+    def sample(self, name: str) -> Sample:
+        """The sample of that name."""
+        return next(s for s in self.samples if s.name == name)
+
+    def training_samples(self) -> dict[str, int]:
+        """Samples the networks learn from: name -> label (1 signal, 0 background)."""
+        labels = {self.training.signal: 1, self.training.background: 0}
+        chosen = {
+            s.name: labels[s.process]
+            for s in self.samples
+            if s.process in labels and (s.slice is None or s.slice in self.training.slices)
+        }
+        for process, label in labels.items():
+            if label not in chosen.values():
+                raise ConfigError(
+                    f"training needs a sample of process '{process}' in slice "
+                    f"{' or '.join(self.training.slices)}: none is configured"
+                )
+        return chosen
+
+
+def load(path: Path, **overrides: Any) -> Config:
+    """Read a configuration file; ``overrides`` replace top-level keys.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or a key is unknown or mistyped.
+    """
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from error
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        line = re.sub(r"\s+", " ", str(error))
+        raise ConfigError(f"{path}: not valid YAML: {line}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: a configuration is a mapping of keys, this is not one")
+    try:
+        return Config.model_validate(data | overrides)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    """The first problem of a validation error in one line, with the nearest valid name."""
+    first = error.errors()[0]
+    location = first["loc"]
+    key = ".".join(str(part) for part in location) or "configuration"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        hint = did_you_mean(location[-1], _fields_at(Config, location[:-1]))
+        return f"unknown key '{key}'{hint}{more}"
+    if first["type"] == "literal_error":
+        model = _model_at(Config, location[:-1])
+        valid = get_args(model.model_fields[str(location[-1])].annotation) if model else ()
+        return f"'{key}': unknown name '{first['input']}'{did_you_mean(first['input'], valid)}{more}"
+    if first["type"] == "missing":
+        return f"key '{key}' is missing{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"'{key}': {message}{more}" if location else f"{message}{more}"
+
+
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    found = _model_at(model, location)
+    return list(found.model_fields) if found else []
+
+
+def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The model that a path of keys and indices leads to."""
+    for part in location:
+        if isinstance(part, int) or part not in model.model_fields:
+            continue  # an index in a list, or a key in a mapping of models
+        inner = _inner_model(model.model_fields[part].annotation)
+        if inner is None:
+            return None
+        model = inner
+    return model
+
+
+def _inner_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((m for a in get_args(annotation) if (m := _inner_model(a))), None)

@@ -1,0 +1,1 @@
+"""Input formats: each adapter gives an RDataFrame with the canonical columns."""

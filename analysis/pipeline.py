@@ -1,0 +1,232 @@
+"""Stages, their targets, and what is up to date.
+
+A stage makes *targets*: files with one recipe each. The fingerprint of a target is a hash of its
+settings, of the code that makes it and of the fingerprints of what it is made from, all known
+without opening a data file; a manifest beside the output records the fingerprint it was made
+with. A target is current when both agree and its files are there with their recorded sizes.
+"""
+
+from __future__ import annotations
+
+import functools
+import glob
+import hashlib
+import importlib
+import json
+import logging
+import platform
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from analysis import __version__
+from analysis.config import Config
+from common import files
+from common.errors import InputError
+
+log = logging.getLogger("monojet")
+
+ROOT_DIRECTORY = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a run writes, with what configuration and how many worker processes."""
+
+    config: Config
+    output: Path
+    workers: int = 1
+
+    def sample(self, name: str) -> Path:
+        """Generated events of a sample."""
+        return self.output / "samples" / f"{name}.root"
+
+    def images(self, name: str) -> Path:
+        """Images of a sample."""
+        return self.output / "images" / f"{name}.h5"
+
+    def model(self, network: str) -> Path:
+        """Folder of a trained network."""
+        return self.output / "models" / network
+
+    def scores(self, name: str) -> Path:
+        """Network scores of a sample."""
+        return self.output / "scores" / f"{name}.h5"
+
+    def table(self, name: str) -> Path:
+        """A table as JSON; Markdown and LaTeX lie beside it."""
+        return self.output / "tables" / f"{name}.json"
+
+    @property
+    def plots(self) -> Path:
+        """Folder of the figures."""
+        return self.output / "plots"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One output of a stage and its recipe."""
+
+    stage: str
+    name: str
+    output: Path
+    settings: Any = None
+    made_from: tuple[Target, ...] = ()
+    external: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+    also: tuple[Path, ...] = field(default=(), compare=False)
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest beside the output."""
+        return self.output.with_name(self.output.name.split(".")[0] + ".manifest.json")
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hash of the recipe: settings, code, and the recipes and files it is made from."""
+        recipe = [
+            self.stage,
+            self.name,
+            self.settings,
+            hash_of_code(self.code),
+            [target.fingerprint for target in self.made_from],
+            [_identity_of_file(path) for path in self.external],
+        ]
+        return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """All files of the target."""
+        return (self.output, *self.also)
+
+    def state(self) -> str:
+        """``current``, ``missing`` or ``stale``."""
+        try:
+            recorded = json.loads(self.manifest.read_text())
+            if recorded["fingerprint"] != self.fingerprint:
+                return "stale"
+            for path in self.outputs:
+                if path.stat().st_size != recorded["outputs"][path.name]:
+                    return "stale"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "stale" if self.output.exists() else "missing"
+        return "current"
+
+    def write_manifest(self, seconds: float) -> None:
+        """Record that the outputs were made by this recipe. The last thing a target writes."""
+        files.write_json(
+            self.manifest,
+            {
+                "stage": self.stage,
+                "name": self.name,
+                "fingerprint": self.fingerprint,
+                "settings": self.settings,
+                "made_from": [str(target.output) for target in self.made_from],
+                "external": list(self.external),
+                "outputs": {path.name: path.stat().st_size for path in self.outputs},
+                "seconds": round(seconds, 1),
+                "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                "versions": versions(),
+            },
+        )
+
+
+Done = Callable[[Target], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of the study, made by ``function(run, targets, done)`` of ``module``.
+
+    The module is imported only when the stage runs. ``done(target)`` is called as each is finished.
+    """
+
+    name: str
+    summary: str
+    reads: str
+    writes: str
+    module: str
+    function: str
+    needs: tuple[str, ...]
+    targets: Callable[[Run], list[Target]]
+
+
+@functools.cache
+def hash_of_code(patterns: tuple[str, ...]) -> str:
+    """Hash of the source files (globs relative to the repository) that make a target."""
+    digest = hashlib.sha256()
+    for pattern in patterns:
+        for path in sorted(glob.glob(pattern, root_dir=ROOT_DIRECTORY)):
+            digest.update(path.encode() + b"\0" + (ROOT_DIRECTORY / path).read_bytes())
+    return digest.hexdigest()
+
+
+def _identity_of_file(path: str) -> list[Any]:
+    """What tells a version of the user's file from another: path, size, time of change."""
+    if "://" in path:
+        return [path]
+    try:
+        status = Path(path).stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the file: {error.strerror}") from error
+    return [path, status.st_size, status.st_mtime_ns]
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Versions of what makes the numbers."""
+    found = {"monojet": __version__, "python": platform.python_version()}
+    for package in ("root", "pythia8mc", "fastjet", "numpy", "h5py", "keras", "tensorflow_cpu"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def with_needs(names: Iterable[str], stages: Sequence[Stage]) -> list[Stage]:
+    """The named stages and all they need, in the order of the data."""
+    by_name = {stage.name: stage for stage in stages}
+    wanted: set[str] = set()
+    queue = list(names)
+    while queue:
+        name = queue.pop()
+        if name not in wanted:
+            wanted.add(name)
+            queue.extend(by_name[name].needs)
+    return [stage for stage in stages if stage.name in wanted]
+
+
+def to_make(stage: Stage, run: Run, force: bool) -> list[Target]:
+    """The targets of a stage that are not current."""
+    return [t for t in stage.targets(run) if force or t.state() != "current"]
+
+
+def execute(stages: Sequence[Stage], run: Run, force: Sequence[str] = ()) -> None:
+    """Make what is not current, stage by stage; ``force`` names stages made again regardless."""
+    for stage in stages:
+        targets = to_make(stage, run, stage.name in force)
+        if not targets:
+            log.info("%s: up to date", stage.name)
+            continue
+        log.info("%s: %s", stage.name, _names(targets))
+        start = last = time.monotonic()
+
+        def done(target: Target) -> None:
+            nonlocal last
+            now = time.monotonic()
+            target.write_manifest(now - last)
+            last = now
+
+        for target in targets:  # from here on the old outputs are no longer vouched for
+            target.manifest.unlink(missing_ok=True)
+        getattr(importlib.import_module(stage.module), stage.function)(run, targets, done)
+        log.info("%s: done in %.1f s", stage.name, time.monotonic() - start)
+
+
+def _names(targets: Sequence[Target]) -> str:
+    names = [target.name for target in targets]
+    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:5])}, … {len(names)} in all"

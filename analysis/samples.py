@@ -1,0 +1,113 @@
+"""What is known of a sample beside its events: cross-section, sum of weights, provenance."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from analysis.config import Config, Sample
+from common.errors import NormalisationError
+
+
+@dataclass(frozen=True)
+class SampleInfo:
+    """Stored as JSON with the sample. Cross-sections in pb; sums of weights before any cut."""
+
+    name: str
+    process: str
+    slice: str | None = None
+    n_events: int | None = None
+    cross_section: float | None = None
+    cross_section_error: float | None = None
+    sum_of_weights: float | None = None
+    sum_of_weights_squared: float | None = None
+    seed: int | None = None
+    settings: tuple[str, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """As stored in a file."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> SampleInfo:
+        """Inverse of `to_json`; keys of later versions are ignored."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        data: dict[str, Any] = {k: v for k, v in json.loads(text).items() if k in known}
+        data["settings"] = tuple(data.get("settings", ()))
+        return cls(**data)
+
+
+def combine(infos: Sequence[SampleInfo]) -> SampleInfo:
+    """One sample from its files or blocks: weights add, cross-sections average over events."""
+    events = [info.n_events or 0 for info in infos]
+    total = sum(events)
+    first = infos[0]
+
+    def add(name: str) -> float | None:
+        values = [getattr(info, name) for info in infos]
+        return None if None in values else float(sum(values))
+
+    cross_section = error = None
+    if total and all(info.cross_section is not None for info in infos):
+        shares = [n / total for n in events]
+        cross_section = sum(s * (i.cross_section or 0) for s, i in zip(shares, infos, strict=True))
+        error = (
+            sum((s * (i.cross_section_error or 0)) ** 2 for s, i in zip(shares, infos, strict=True))
+            ** 0.5
+        )
+    return dataclasses.replace(
+        first,
+        n_events=total,
+        sum_of_weights=add("sum_of_weights"),
+        sum_of_weights_squared=add("sum_of_weights_squared"),
+        cross_section=cross_section,
+        cross_section_error=error,
+    )
+
+
+def configured(info: SampleInfo, sample: Sample) -> SampleInfo:
+    """``info`` with what the configuration says of the sample; the configuration wins."""
+    return dataclasses.replace(
+        info,
+        name=sample.name,
+        process=sample.process,
+        slice=sample.slice,
+        cross_section=sample.cross_section or info.cross_section,
+        sum_of_weights=sample.sum_of_weights or info.sum_of_weights,
+    )
+
+
+def normalisation(info: SampleInfo, config: Config) -> float:
+    """Factor from event weights to expected events: luminosity x sigma x k / sum of weights.
+
+    Raises:
+        NormalisationError: the cross-section or the sum of weights is not known.
+    """
+    missing = [
+        text
+        for text, value in (
+            ("cross_section (pb)", info.cross_section),
+            ("sum_of_weights (before any cut)", info.sum_of_weights),
+        )
+        if not value
+    ]
+    if missing:
+        raise NormalisationError(
+            f"sample '{info.name}' has no {' and no '.join(missing)}: the file does not say, give "
+            "it under 'samples' in the configuration"
+        )
+    assert info.cross_section is not None
+    assert info.sum_of_weights is not None
+    picobarn_per_femtobarn = 1000.0
+    k_factor = config.sample(info.name).k_factor
+    return (
+        config.luminosity
+        * picobarn_per_femtobarn
+        * info.cross_section
+        * k_factor
+        / info.sum_of_weights
+    )

@@ -1,0 +1,190 @@
+"""The gain in sensitivity to dark matter from a cut on a network's score.
+
+S = efficiency(signal) x sqrt(B0 / B1), relative to no network (Praderio 2018, section 5.3). Dark
+matter is taken to pass as Znunu does; of the backgrounds only Znunu, Wtaunu and Wmunu are scaled by
+their pass rates, the others stay. The backgrounds before the network are those of ATLAS
+(arXiv:1711.03301, table 5 of the thesis): 245466 events in IM1.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.cutflow import Flow, Yield, by_process
+from analysis.pipeline import Done, Run, Target
+from common import files
+from common.tables import Table, with_error
+from selections import monojet
+
+REFERENCE = Path(__file__).parent / "reference"
+IRREDUCIBLE = "Znunu"
+REJECTED = ("Wtaunu", "Wmunu")
+
+# How the pass rates are measured: selection applied before the network.
+VERSIONS = {
+    "as published": monojet.SR_NO_VETO.name,
+    "consistent": monojet.SR.name,
+}
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A pass rate and its statistical error."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """The sensitivity ratio of one region, with the rates it comes from."""
+
+    network: str
+    version: str
+    region: str
+    ratio: float
+    error: float
+    largest: float
+    rates: dict[str, Rate]
+    raw: dict[str, int]
+    background: float
+
+
+def im1_background() -> dict[str, float]:
+    """ATLAS's expected events in IM1 by process, without the non-collision background of 360."""
+    data = json.loads((REFERENCE / "atlas_monojet_36ifb.json").read_text())
+    return {name: float(value) for name, value in data["im1_background"].items()}
+
+
+def sensitivity_ratio(
+    rates: Mapping[str, Rate], background: Mapping[str, float]
+) -> tuple[float, float]:
+    """Sensitivity after a network relative to before, and its error from those of the rates."""
+    before = sum(background.values())
+    after = before - sum(background[p] * (1 - rates[p].value) for p in rates)
+    signal = rates[IRREDUCIBLE].value
+    ratio = signal * math.sqrt(before / after)
+    variance = 0.0
+    for process, rate in rates.items():
+        slope = -0.5 * background[process] / after
+        if process == IRREDUCIBLE:
+            slope += 1 / signal if signal else 0.0
+        variance += (slope * rate.error) ** 2
+    return ratio, ratio * math.sqrt(variance)
+
+
+def largest_ratio(background: Mapping[str, float]) -> float:
+    """The ratio of a perfect network: all Znunu kept, all Wtaunu and Wmunu rejected."""
+    before = sum(background.values())
+    return math.sqrt(before / (before - sum(background[p] for p in REJECTED)))
+
+
+def pass_rate(passing: Yield, total: Yield) -> Rate:
+    """Weighted efficiency; variance [(1 - 2e) sum w2 (passing) + e^2 sum w2 (all)] / (sum w)^2."""
+    rate = passing.sumw / total.sumw
+    variance = ((1 - 2 * rate) * passing.sumw2 + rate**2 * total.sumw2) / total.sumw**2
+    return Rate(rate, math.sqrt(max(variance, 0.0)))
+
+
+def background_in(region: str, flows: Mapping[str, Flow]) -> dict[str, float]:
+    """Background by process in an inclusive region.
+
+    ATLAS publishes the split in IM1 alone. Each simulated process follows its own simulated
+    spectrum from there, the others the mean of the simulated ones: only the shares matter.
+    """
+    published = im1_background()
+    scale = {
+        process: flows[process].bins[region].sumw / flows[process].bins["IM1"].sumw
+        for process in published
+        if process in flows and flows[process].bins["IM1"].raw
+    }
+    simulated = sum(published[p] for p in scale)
+    mean = sum(published[p] * s for p, s in scale.items()) / simulated
+    return {process: events * scale.get(process, mean) for process, events in published.items()}
+
+
+def run(run: Run, targets: Sequence[Target], done: Done) -> None:
+    """Ratios of all networks in all inclusive regions that have events."""
+    data = json.loads(run.table("cutflow").read_text())
+    ratios = measure(data)
+    (target,) = targets
+    table(ratios, data["luminosity"]).write_beside(target.output)
+    files.write_json(target.output, [asdict(ratio) for ratio in ratios])
+    done(target)
+
+
+def measure(data: Mapping[str, Any]) -> list[Ratio]:
+    """All ratios from the numbers of the cut-flow file."""
+    consistent = by_process(data, monojet.SR.name)
+    wanted = (IRREDUCIBLE, *REJECTED)
+    ratios = []
+    for network in data["networks"]:
+        for version, selection in VERSIONS.items():
+            flows = by_process(data, selection)
+            for met_bin in monojet.INCLUSIVE:
+                name = met_bin.name
+                totals = {p: flows[p].bins[name] for p in wanted if p in flows}
+                if len(totals) < len(wanted) or not all(y.raw for y in totals.values()):
+                    continue
+                rates = {
+                    p: pass_rate(flows[p].networks[network][name], y) for p, y in totals.items()
+                }
+                background = background_in(name, consistent)
+                ratio, error = sensitivity_ratio(rates, background)
+                ratios.append(
+                    Ratio(
+                        network,
+                        version,
+                        name,
+                        ratio,
+                        error,
+                        largest_ratio(background),
+                        rates,
+                        {p: y.raw for p, y in totals.items()},
+                        sum(background.values()),
+                    )
+                )
+    return ratios
+
+
+def table(ratios: Sequence[Ratio], luminosity: float) -> Table:
+    """The ratios as a table."""
+    return Table(
+        name="sensitivity",
+        title=f"Sensitivity with a network relative to without, {luminosity:g} fb⁻¹",
+        columns=(
+            "region",
+            "network",
+            "version",
+            "ratio",
+            "largest",
+            "Znunu kept",
+            "Wtaunu rejected",
+            "Wmunu rejected",
+            "raw events",
+        ),
+        rows=[
+            [
+                r.region,
+                r.network,
+                r.version,
+                with_error(r.ratio, r.error),
+                f"{r.largest:.3f}",
+                with_error(r.rates[IRREDUCIBLE].value, r.rates[IRREDUCIBLE].error),
+                *(with_error(1 - r.rates[p].value, r.rates[p].error) for p in REJECTED),
+                " / ".join(str(n) for n in r.raw.values()),
+            ]
+            for r in ratios
+        ],
+        notes=(
+            "As published: pass rates before the lepton veto, as in the thesis (cell + strides "
+            "there: 1.118 in IM1). Consistent: pass rates of events after the whole selection, to "
+            "which the background counts belong. Largest: all Znunu kept, all Wtaunu and Wmunu "
+            "rejected. Errors are statistical.",
+        ),
+    )

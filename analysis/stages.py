@@ -1,0 +1,308 @@
+"""The stages, in the order of the data: what each reads, writes and is made from.
+
+This is the plan only: nothing here imports ROOT or Keras, and no data file is opened.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from analysis.config import Sample
+from analysis.inputs.paths import expand
+from analysis.pipeline import Run, Stage, Target
+
+_SELECTION = ("selections/*.py", "analysis/samples.py")
+
+
+def _dump(model: Any, *fields: str) -> Any:
+    return model.model_dump(mode="json", include=set(fields) or None)
+
+
+def validate_targets(run: Run) -> list[Target]:
+    """One report on all external inputs."""
+    external = [s for s in run.config.samples if not s.generated]
+    return [
+        Target(
+            "validate",
+            "inputs",
+            run.table("validation"),
+            settings=[_dump(s) for s in external],
+            external=tuple(path for s in external for path in expand(s.files)),
+            code=("analysis/validate.py", "analysis/inputs/*.py", "analysis/columns.py"),
+        )
+    ]
+
+
+def sample_target(run: Run, sample: Sample) -> Target:
+    """A generated sample."""
+    config = run.config
+    assert sample.slice is not None
+    return Target(
+        "generate",
+        sample.name,
+        run.sample(sample.name),
+        settings={
+            "seed": config.seed,
+            "sample": _dump(sample, "process", "slice", "events"),
+            "slice": _dump(config.generation.slices[sample.slice]),
+            "generation": _dump(
+                config.generation, "block_size", "particle_threshold", "file_format"
+            ),
+        },
+        code=(
+            "analysis/generate.py",
+            "analysis/processes.py",
+            "analysis/columns.py",
+            "cpp_helpers/batch.hxx",
+            "cpp_helpers/jets.hxx",
+            "cpp_helpers/leptons.hxx",
+            "cpp_helpers/kinematics.hxx",
+            "cpp_helpers/particles.hxx",
+        ),
+    )
+
+
+def generate_targets(run: Run) -> list[Target]:
+    """One file a generated sample."""
+    return [sample_target(run, s) for s in run.config.samples if s.generated]
+
+
+def _source(run: Run, sample: Sample) -> dict[str, Any]:
+    """What a stage that reads the events of a sample is made from."""
+    if sample.generated:
+        return {"made_from": (sample_target(run, sample),)}
+    return {"external": tuple(expand(sample.files))}
+
+
+def image_target(run: Run, sample: Sample) -> Target:
+    """The images of a sample."""
+    config = run.config
+    return Target(
+        "imaging",
+        sample.name,
+        run.images(sample.name),
+        settings={
+            "imaging": _dump(config.imaging, "particle_threshold", "jet_threshold", "select"),
+            "seed": config.seed,
+            "folds": config.training.folds,
+            "sample": _dump(sample, "cross_section", "sum_of_weights"),
+        },
+        **_source(run, sample),
+        code=(
+            *_SELECTION,
+            "analysis/imaging.py",
+            "analysis/image_file.py",
+            "analysis/inputs/*.py",
+            "cpp_helpers/*.hxx",
+        ),
+    )
+
+
+def imaging_targets(run: Run) -> list[Target]:
+    """One HDF5 file a sample."""
+    return [image_target(run, s) for s in run.config.samples]
+
+
+def training_targets(run: Run) -> list[Target]:
+    """One folder a network."""
+    config = run.config
+    made_from = tuple(image_target(run, config.sample(n)) for n in config.training_samples())
+    return [
+        Target(
+            "training",
+            network.name,
+            run.model(network.name) / "training.json",
+            settings={
+                "network": _dump(network),
+                "folds": config.training.folds,
+                "validation_fraction": config.training.validation_fraction,
+                "samples": config.training_samples(),
+                "seed": config.seed,
+            },
+            made_from=made_from,
+            code=("training/dataset.py", "training/models.py", "training/fit.py"),
+        )
+        for network in config.training.networks
+    ]
+
+
+def scoring_targets(run: Run) -> list[Target]:
+    """One file of scores a sample."""
+    networks = tuple(training_targets(run))
+    return [
+        Target(
+            "scoring",
+            s.name,
+            run.scores(s.name),
+            made_from=(image_target(run, s), *networks),
+            code=("training/score.py", "training/dataset.py"),
+        )
+        for s in run.config.samples
+    ]
+
+
+def evaluation_targets(run: Run) -> list[Target]:
+    """One table for all networks."""
+    config = run.config
+    return [
+        Target(
+            "evaluation",
+            "networks",
+            run.table("evaluation"),
+            settings={
+                "evaluation": _dump(config.evaluation),
+                "samples": config.training_samples(),
+                "seed": config.seed,
+            },
+            made_from=tuple(scoring_targets(run)),
+            code=("training/evaluate.py",),
+        )
+    ]
+
+
+def cutflow_targets(run: Run) -> list[Target]:
+    """One cut-flow of all samples, with and without each network."""
+    config = run.config
+    return [
+        Target(
+            "cutflow",
+            "cutflow",
+            run.table("cutflow"),
+            settings={
+                "luminosity": config.luminosity,
+                "k_factors": {s.name: s.k_factor for s in config.samples},
+            },
+            made_from=(*evaluation_targets(run), *scoring_targets(run)),
+            external=tuple(
+                path for s in config.samples if not s.generated for path in expand(s.files)
+            ),
+            code=(*_SELECTION, "analysis/cutflow.py", "cpp_helpers/*.hxx"),
+        )
+    ]
+
+
+def sensitivity_targets(run: Run) -> list[Target]:
+    """One table of sensitivity ratios."""
+    return [
+        Target(
+            "sensitivity",
+            "sensitivity",
+            run.table("sensitivity"),
+            made_from=tuple(cutflow_targets(run)),
+            code=("analysis/sensitivity.py", "analysis/reference/*.json", *_SELECTION),
+        )
+    ]
+
+
+def plots_targets(run: Run) -> list[Target]:
+    """All figures."""
+    return [
+        Target(
+            "plots",
+            "figures",
+            run.plots / "figures.json",
+            made_from=(
+                *imaging_targets(run),
+                *training_targets(run),
+                *scoring_targets(run),
+                *evaluation_targets(run),
+                *cutflow_targets(run),
+                *sensitivity_targets(run),
+            ),
+            code=("plots/*.py", "analysis/figures.py"),
+        )
+    ]
+
+
+STAGES = (
+    Stage(
+        "validate",
+        "check the input files before anything is run",
+        "input files",
+        "tables/validation",
+        "analysis.validate",
+        "run",
+        (),
+        validate_targets,
+    ),
+    Stage(
+        "generate",
+        "simulate collisions with Pythia 8 and cluster jets with FastJet",
+        "configuration",
+        "samples/<sample>.root",
+        "analysis.generate",
+        "run",
+        (),
+        generate_targets,
+    ),
+    Stage(
+        "imaging",
+        "fill eta x phi images and their compressions",
+        "samples",
+        "images/<sample>.h5",
+        "analysis.imaging",
+        "run",
+        ("validate", "generate"),
+        imaging_targets,
+    ),
+    Stage(
+        "training",
+        "train the networks on the images",
+        "images",
+        "models/<network>+<compression>/",
+        "training.stages",
+        "train",
+        ("imaging",),
+        training_targets,
+    ),
+    Stage(
+        "scoring",
+        "score every event with a network that did not see it",
+        "images, models",
+        "scores/<sample>.h5",
+        "training.stages",
+        "score",
+        ("imaging", "training"),
+        scoring_targets,
+    ),
+    Stage(
+        "evaluation",
+        "scan thresholds, ROC curves, errors",
+        "scores",
+        "tables/evaluation",
+        "training.stages",
+        "evaluate",
+        ("scoring",),
+        evaluation_targets,
+    ),
+    Stage(
+        "cutflow",
+        "weighted cut-flow of the ATLAS selection, with and without the networks",
+        "samples, scores, evaluation",
+        "tables/cutflow",
+        "analysis.cutflow",
+        "run",
+        ("validate", "generate", "scoring", "evaluation"),
+        cutflow_targets,
+    ),
+    Stage(
+        "sensitivity",
+        "gain in sensitivity in every signal region",
+        "cutflow",
+        "tables/sensitivity",
+        "analysis.sensitivity",
+        "run",
+        ("cutflow",),
+        sensitivity_targets,
+    ),
+    Stage(
+        "plots",
+        "all figures",
+        "images, scores, tables",
+        "plots/*.{png,pdf}",
+        "analysis.figures",
+        "run",
+        ("imaging", "scoring", "evaluation", "cutflow", "sensitivity"),
+        plots_targets,
+    ),
+)

@@ -1,0 +1,77 @@
+"""Progress of long steps on stderr: a live bar on a terminal, sparse lines in a log file."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from typing import Protocol
+
+log = logging.getLogger("monojet")
+
+SECONDS_BETWEEN_LINES = 20.0
+
+
+class Progress(Protocol):
+    """What a step reports to."""
+
+    def advance(self, amount: float) -> None:
+        """Count ``amount`` more as done."""
+
+
+class _Lines:
+    def __init__(self, description: str, total: float, unit: str) -> None:
+        self.description, self.total, self.unit = description, total, unit
+        self.done, self.start = 0.0, time.monotonic()
+        self.last = self.start
+
+    def advance(self, amount: float) -> None:
+        self.done += amount
+        now = time.monotonic()
+        if now - self.last >= SECONDS_BETWEEN_LINES:
+            self.last = now
+            rate = self.done / (now - self.start)
+            left = (self.total - self.done) / rate if rate else float("inf")
+            log.info(
+                "%s: %.0f of %.0f %s, %.0f/s, %.0f s left",
+                self.description,
+                self.done,
+                self.total,
+                self.unit,
+                rate,
+                left,
+            )
+
+
+class _Bar:
+    def __init__(self, description: str, total: float, unit: str) -> None:
+        from rich import progress
+        from rich.console import Console
+
+        self.bar = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn(unit),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self.task = self.bar.add_task(description, total=total)
+
+    def advance(self, amount: float) -> None:
+        self.bar.advance(self.task, amount)
+
+
+@contextlib.contextmanager
+def progress(description: str, total: float, unit: str = "events") -> Iterator[Progress]:
+    """Report the progress of one step; silent when the log level is above INFO."""
+    if sys.stderr.isatty() and log.isEnabledFor(logging.INFO):
+        bar = _Bar(description, total, unit)
+        with bar.bar:
+            yield bar
+    else:
+        yield _Lines(description, total, unit)

@@ -1,0 +1,140 @@
+"""Tables for people: Markdown, LaTeX and plain text from one description."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from common import files
+
+
+def with_error(value: float, error: float) -> str:
+    """A number with its error, both rounded to two digits of the error: ``0.962 ± 0.012``."""
+    if error <= 0:
+        return f"{value:.4g}"
+    digits = 1 - _exponent(error)
+    if digits > 0:
+        return f"{value:.{digits}f} ± {error:.{digits}f}"
+    return f"{round(value, digits):.0f} ± {round(error, digits):.0f}"
+
+
+def _exponent(x: float) -> int:
+    return int(f"{x:.1e}".split("e")[1])
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under column titles. Text may hold ``$LaTeX$``."""
+
+    name: str
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = field(default=())
+
+    def markdown(self) -> str:
+        """As a GitHub table."""
+        lines = [f"**{self.title}**", "", _pipe(self.columns)]
+        lines.append(_pipe(["---", *("---:" for _ in self.columns[1:])]))
+        lines += [_pipe(row) for row in self.rows]
+        lines += [line for note in self.notes for line in ("", f"*{note}*")]
+        return "\n".join(lines) + "\n"
+
+    def latex(self) -> str:
+        """As a ``table`` environment for ``\\input``; needs the package booktabs."""
+        body = [" & ".join(map(_to_latex, row)) + r" \\" for row in self.rows]
+        notes = " ".join(_to_latex(note) for note in self.notes)
+        return "\n".join(
+            [
+                r"\begin{table}",
+                rf"\caption{{{_to_latex(self.title)}. {notes}}}",
+                rf"\begin{{tabular}}{{l{'r' * (len(self.columns) - 1)}}}",
+                r"\toprule",
+                " & ".join(map(_to_latex, self.columns)) + r" \\",
+                r"\midrule",
+                *body,
+                r"\bottomrule",
+                r"\end{tabular}",
+                r"\end{table}",
+                "",
+            ]
+        )
+
+    def text(self) -> str:
+        """For a terminal."""
+        cells = [[_plain(c) for c in row] for row in (self.columns, *self.rows)]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if i == 0 else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in cells
+        ]
+        rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+        notes = [_plain(note) for note in self.notes]
+        return "\n".join([self.title, rule, lines[0], rule, *lines[1:], rule, *notes]) + "\n"
+
+    def write_beside(self, json_path: Path) -> None:
+        """Write ``.md``, ``.tex`` and ``.txt`` beside the JSON of the same numbers."""
+        files.write_text(json_path.with_suffix(".md"), self.markdown())
+        files.write_text(json_path.with_suffix(".tex"), self.latex())
+        files.write_text(json_path.with_suffix(".txt"), self.text())
+
+
+def _pipe(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+_LATEX = {
+    "&": r"\&",
+    "%": r"\%",
+    "#": r"\#",
+    "_": r"\_",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "η": r"$\eta$",
+    "φ": r"$\varphi$",
+    "σ": r"$\sigma$",
+    "Σ": r"$\Sigma$",
+    "ν": r"$\nu$",
+    "τ": r"$\tau$",
+    "μ": r"$\mu$",
+    "→": r"$\to$",
+    "²": r"$^2$",
+    "√": r"$\surd$",
+    "⁻¹": r"$^{-1}$",
+    "ε": r"$\varepsilon$",
+}
+
+
+def _to_latex(cell: str) -> str:
+    def outside(text: str) -> str:
+        for character, replacement in _LATEX.items():
+            text = text.replace(character, replacement)
+        return text
+
+    parts = re.split(r"(\$[^$]*\$)", cell)
+    return "".join(part if part.startswith("$") else outside(part) for part in parts)
+
+
+_PLAIN = (
+    (r"\\mathrm\{([^}]*)\}", r"\1"),
+    (r"\\mathbf\{([^}]*)\}", r"\1"),
+    (r"\\leq", "<="),
+    (r"\\Delta\\phi", "dphi"),
+    (r"\\eta", "eta"),
+    (r"E_T\^miss", "MET"),
+    (r"p_T\^miss", "MET"),
+    (r"p_T", "pT"),
+    (r"[$\\]", ""),
+)
+
+
+def _plain(cell: str) -> str:
+    if "$" in cell:
+        for pattern, replacement in _PLAIN:
+            cell = re.sub(pattern, replacement, cell)
+    return cell

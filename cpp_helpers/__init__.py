@@ -1,0 +1,71 @@
+"""Header-only C++ helpers, declared to cling once a process.
+
+The headers use one namespace, ``monojet``, and are pure functions of columns. ``jets.hxx`` needs
+FastJet, whose wheel carries headers and library (an LCG view has both on its own paths).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+HEADERS = ("images.hxx", "leptons.hxx", "scores.hxx", "batch.hxx")
+DIRECTORY = Path(__file__).parent
+
+
+@functools.cache
+def load_root() -> Any:
+    """Import ROOT, quietly, with its own signal handlers and graphics switched off.
+
+    The cling options of ``env.sh`` must be set before the import: they are set here too, for
+    programs that did not source it.
+    """
+    import warnings
+
+    os.environ.setdefault("EXTRA_CLING_ARGS", "-O2")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"(?s).*alpha stage", category=UserWarning)
+        import ROOT
+
+        ROOT.PyConfig.IgnoreCommandLineOptions = True
+        ROOT.PyConfig.DisableRootLogon = True
+        ROOT.gROOT.SetBatch(True)
+        ROOT.gErrorIgnoreLevel = ROOT.kWarning
+    return ROOT
+
+
+@functools.cache
+def declare() -> Any:
+    """Declare the helpers that need nothing but ROOT; returns the ``monojet`` namespace."""
+    root = load_root()
+    root.gInterpreter.AddIncludePath(str(DIRECTORY))
+    _declare(*HEADERS)
+    return root.monojet
+
+
+@functools.cache
+def declare_jets() -> Any:
+    """Declare the helpers and FastJet's jets; returns the ``monojet`` namespace."""
+    root = load_root()
+    declare()
+    spec = util.find_spec("fastjet")
+    library = "libfastjet"
+    if spec is not None and spec.origin is not None:
+        package = Path(spec.origin).parent
+        if (package / "include").is_dir():
+            root.gInterpreter.AddIncludePath(str(package / "include"))
+            library = str(package / "lib64" / "libfastjet.so")
+    if root.gSystem.Load(library) < 0:
+        raise RuntimeError(f"cannot load {library}")
+    _declare("jets.hxx")
+    root.gInterpreter.ProcessLine("fastjet::ClusterSequence::set_fastjet_banner_stream(nullptr);")
+    return root.monojet
+
+
+def _declare(*headers: str) -> None:
+    code = "\n".join(f'#include "{header}"' for header in headers)
+    if not load_root().gInterpreter.Declare(code):
+        raise RuntimeError(f"cling could not compile {', '.join(headers)}")

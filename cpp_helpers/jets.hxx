@@ -1,0 +1,58 @@
+// Anti-kT jets at particle level, with FastJet (Cacciari, Salam, Soyez, arXiv:1111.6097).
+#ifndef MONOJET_JETS_HXX
+#define MONOJET_JETS_HXX
+
+#include "kinematics.hxx"
+
+#include <fastjet/ClusterSequence.hh>
+
+#include <vector>
+
+namespace monojet {
+
+struct Jets {
+  RVecF pt, eta, phi, mass, width;
+  RVecI n_tracks;
+};
+
+inline constexpr double track_min_pt = 0.5; // GeV; a charged constituent above it is a track
+
+/// Anti-kT R = 0.4 jets of the visible particles with |eta| < 4.9, pT > `min_pt`, hardest first.
+/// width = sum pT dR(axis) / sum pT over the constituents. phi in (-pi, pi].
+inline Jets cluster_jets(const RVecF &pt, const RVecF &eta, const RVecF &phi, const RVecF &energy,
+                         const RVecI &pdg_id, const RVecI &charge, double min_pt) {
+  std::vector<fastjet::PseudoJet> inputs;
+  inputs.reserve(pt.size());
+  for (std::size_t i = 0; i < pt.size(); ++i) {
+    if (!is_visible(pdg_id[i]) || !(std::abs(eta[i]) < eta_acceptance) || !(pt[i] > 0.f) ||
+        !std::isfinite(pt[i] + phi[i] + energy[i]))
+      continue;
+    inputs.emplace_back(pt[i] * std::cos(phi[i]), pt[i] * std::sin(phi[i]),
+                        pt[i] * std::sinh(static_cast<double>(eta[i])), energy[i]);
+    inputs.back().set_user_index(static_cast<int>(i));
+  }
+  static const fastjet::JetDefinition anti_kt(fastjet::antikt_algorithm, 0.4);
+  const fastjet::ClusterSequence sequence(inputs, anti_kt);
+  Jets jets;
+  for (const auto &jet : fastjet::sorted_by_pt(sequence.inclusive_jets(min_pt))) {
+    double sum = 0., weighted = 0.;
+    int n_tracks = 0;
+    for (const auto &constituent : sequence.constituents(jet)) {
+      const int i = constituent.user_index();
+      sum += pt[i];
+      weighted += pt[i] * delta_r(eta[i], phi[i], jet.eta(), jet.phi_std());
+      n_tracks += charge[i] != 0 && pt[i] > track_min_pt;
+    }
+    jets.pt.push_back(static_cast<float>(jet.pt()));
+    jets.eta.push_back(static_cast<float>(jet.eta()));
+    jets.phi.push_back(static_cast<float>(jet.phi_std()));
+    jets.mass.push_back(static_cast<float>(jet.m()));
+    jets.width.push_back(static_cast<float>(weighted / sum));
+    jets.n_tracks.push_back(n_tracks);
+  }
+  return jets;
+}
+
+} // namespace monojet
+
+#endif

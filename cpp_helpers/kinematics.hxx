@@ -1,0 +1,56 @@
+// Angles and the missing transverse momentum.
+#ifndef MONOJET_KINEMATICS_HXX
+#define MONOJET_KINEMATICS_HXX
+
+#include "particles.hxx"
+
+#include <ROOT/RVec.hxx>
+
+#include <cmath>
+#include <cstdlib>
+
+namespace monojet {
+
+using ROOT::RVecF;
+using ROOT::RVecI;
+
+inline constexpr double eta_acceptance = 4.9; // of the calorimeters, arXiv:1711.03301
+
+/// Difference of two azimuths in [-pi, pi].
+inline double delta_phi(double a, double b) { return std::remainder(a - b, 2. * M_PI); }
+
+inline double delta_r(double eta1, double phi1, double eta2, double phi2) {
+  return std::hypot(eta1 - eta2, delta_phi(phi1, phi2));
+}
+
+struct Met {
+  float pt;
+  float phi;
+};
+
+/// Missing transverse momentum at particle level: minus the vector sum of the visible particles
+/// with |eta| < 4.9, muons left out (arXiv:1711.03301, section 4: muons count as invisible).
+inline Met missing_momentum(const RVecF &pt, const RVecF &eta, const RVecF &phi,
+                            const RVecI &pdg_id) {
+  double x = 0., y = 0.;
+  for (std::size_t i = 0; i < pt.size(); ++i) {
+    if (std::abs(pdg_id[i]) == pdg::muon || !is_visible(pdg_id[i]) ||
+        !(std::abs(eta[i]) < eta_acceptance))
+      continue;
+    x -= pt[i] * std::cos(phi[i]);
+    y -= pt[i] * std::sin(phi[i]);
+  }
+  return {static_cast<float>(std::hypot(x, y)), static_cast<float>(std::atan2(y, x))};
+}
+
+/// Smallest |delta phi| between the given directions and `phi`; pi when there are none.
+inline float min_delta_phi(const RVecF &directions, float phi) {
+  double smallest = M_PI;
+  for (float direction : directions)
+    smallest = std::min(smallest, std::abs(delta_phi(direction, phi)));
+  return static_cast<float>(smallest);
+}
+
+} // namespace monojet
+
+#endif

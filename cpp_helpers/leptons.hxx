@@ -1,0 +1,85 @@
+// Electrons and muons at particle level, and the overlap removal between them and jets.
+#ifndef MONOJET_LEPTONS_HXX
+#define MONOJET_LEPTONS_HXX
+
+#include "kinematics.hxx"
+
+#include <algorithm>
+
+namespace monojet {
+
+struct Leptons {
+  RVecF pt, eta, phi;
+  RVecI charge;
+};
+
+inline constexpr double dressing_cone = 0.1;
+inline constexpr double isolation_cone = 0.2;
+inline constexpr double max_isolation = 0.15;
+
+/// Dressed, isolated leptons of one flavour, hardest first. Photons within dR < 0.1 are added to
+/// the lepton's transverse momentum; the other visible particles within dR < 0.2 may carry at
+/// most 15 % of it. Isolation stands for "not from a hadron": it needs no decay history, which
+/// most formats lack.
+inline Leptons dressed_leptons(const RVecF &pt, const RVecF &eta, const RVecF &phi,
+                               const RVecI &pdg_id, const RVecI &charge, int flavour,
+                               double min_pt) {
+  Leptons leptons;
+  for (std::size_t i = 0; i < pt.size(); ++i) {
+    if (std::abs(pdg_id[i]) != flavour || !(pt[i] > min_pt) ||
+        !(std::abs(eta[i]) < eta_acceptance))
+      continue;
+    double dressed = pt[i], around = 0.;
+    for (std::size_t j = 0; j < pt.size(); ++j) {
+      if (j == i || !(std::abs(eta[j] - eta[i]) < isolation_cone) || !is_visible(pdg_id[j]))
+        continue;
+      const double dr = delta_r(eta[i], phi[i], eta[j], phi[j]);
+      if (pdg_id[j] == pdg::photon && dr < dressing_cone)
+        dressed += pt[j];
+      else if (dr < isolation_cone)
+        around += pt[j];
+    }
+    if (around > max_isolation * dressed)
+      continue;
+    leptons.pt.push_back(static_cast<float>(dressed));
+    leptons.eta.push_back(eta[i]);
+    leptons.phi.push_back(phi[i]);
+    leptons.charge.push_back(charge[i]);
+  }
+  const auto order = ROOT::VecOps::Argsort(leptons.pt, std::greater<>());
+  return {ROOT::VecOps::Take(leptons.pt, order), ROOT::VecOps::Take(leptons.eta, order),
+          ROOT::VecOps::Take(leptons.phi, order), ROOT::VecOps::Take(leptons.charge, order)};
+}
+
+/// Which objects survive the overlap removal of arXiv:1711.03301: 1 kept, 0 dropped.
+struct Survivors {
+  RVecI jet, electron, muon;
+};
+
+/// In this order: a jet within dR < 0.2 of an electron is dropped; an electron with
+/// 0.2 < dR < 0.4 to a remaining jet is dropped; within dR < 0.4 of a muon, a jet with fewer than
+/// three tracks is dropped, else the muon is. Masks say which candidates take part.
+inline Survivors remove_overlap(const RVecF &jet_eta, const RVecF &jet_phi, const RVecI &jet_tracks,
+                                const RVecI &jet_candidate, const RVecF &electron_eta,
+                                const RVecF &electron_phi, const RVecI &electron_candidate,
+                                const RVecF &muon_eta, const RVecF &muon_phi,
+                                const RVecI &muon_candidate) {
+  Survivors kept{jet_candidate, electron_candidate, muon_candidate};
+  for (std::size_t e = 0; e < kept.electron.size(); ++e)
+    for (std::size_t j = 0; kept.electron[e] && j < kept.jet.size(); ++j)
+      if (kept.jet[j] && delta_r(jet_eta[j], jet_phi[j], electron_eta[e], electron_phi[e]) < 0.2)
+        kept.jet[j] = 0;
+  for (std::size_t e = 0; e < kept.electron.size(); ++e)
+    for (std::size_t j = 0; kept.electron[e] && j < kept.jet.size(); ++j)
+      if (kept.jet[j] && delta_r(jet_eta[j], jet_phi[j], electron_eta[e], electron_phi[e]) < 0.4)
+        kept.electron[e] = 0;
+  for (std::size_t m = 0; m < kept.muon.size(); ++m)
+    for (std::size_t j = 0; kept.muon[m] && j < kept.jet.size(); ++j)
+      if (kept.jet[j] && delta_r(jet_eta[j], jet_phi[j], muon_eta[m], muon_phi[m]) < 0.4)
+        (jet_tracks[j] < 3 ? kept.jet[j] : kept.muon[m]) = 0;
+  return kept;
+}
+
+} // namespace monojet
+
+#endif

@@ -1,0 +1,39 @@
+// Particle kinds by PDG identity code.
+#ifndef MONOJET_PARTICLES_HXX
+#define MONOJET_PARTICLES_HXX
+
+#include <cstdlib>
+
+namespace monojet {
+
+namespace pdg {
+inline constexpr int electron = 11, muon = 13, photon = 22, pi0 = 111;
+} // namespace pdg
+
+/// Whether a stable particle would be seen by an ideal detector: everything but neutrinos,
+/// gravitons, dark matter (PDG codes 51-60), heavy neutral leptons (990001x-990019x) and the
+/// weakly interacting supersymmetric particles.
+inline bool is_visible(int pdg_id) {
+  const int id = std::abs(pdg_id);
+  if (id == 12 || id == 14 || id == 16 || id == 18 || id == 39 || (id >= 51 && id <= 60))
+    return false;
+  switch (id) {
+  case 1000012: // sneutrinos
+  case 1000014:
+  case 1000016:
+  case 1000022: // lightest neutralino
+  case 1000039: // gravitino
+  case 5000039: // Kaluza-Klein graviton
+  case 9900012: // heavy neutrinos
+  case 9900014:
+  case 9900016:
+  case 9900112:
+    return false;
+  default:
+    return true;
+  }
+}
+
+} // namespace monojet
+
+#endif

@@ -1,0 +1,61 @@
+// Network scores brought back to events by key.
+#ifndef MONOJET_SCORES_HXX
+#define MONOJET_SCORES_HXX
+
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+namespace monojet {
+
+/// The scores of one sample by one network, keyed by (run, event). Filled before the event loop,
+/// read concurrently in it.
+class ScoreTable {
+public:
+  void fill(const std::uint32_t *run, const std::uint64_t *event, const float *score,
+            std::size_t n) {
+    scores_.clear();
+    scores_.reserve(n);
+    for (std::size_t i = 0; i < n; ++i)
+      if (!scores_.emplace(std::make_pair(run[i], event[i]), score[i]).second)
+        throw std::runtime_error("two scores for run " + std::to_string(run[i]) + ", event " +
+                                 std::to_string(event[i]));
+  }
+
+  float at(std::uint32_t run, std::uint64_t event) const {
+    const auto found = scores_.find({run, event});
+    if (found == scores_.end())
+      throw std::runtime_error("no score for run " + std::to_string(run) + ", event " +
+                               std::to_string(event));
+    return found->second;
+  }
+
+private:
+  using Key = std::pair<std::uint32_t, std::uint64_t>;
+  struct Hash {
+    std::size_t operator()(const Key &key) const {
+      return static_cast<std::size_t>((key.second ^ (std::uint64_t{key.first} << 40)) *
+                                      0x9e3779b97f4a7c15ull);
+    }
+  };
+  std::unordered_map<Key, float, Hash> scores_;
+};
+
+/// The table of a sample and a network, by their indices; made when first asked for.
+inline ScoreTable &score_table(int sample, int network) {
+  static std::map<std::pair<int, int>, ScoreTable> tables;
+  return tables[{sample, network}];
+}
+
+/// The score of an event; the text of the expression is the same for all samples.
+/// Throws std::runtime_error where the event has no score.
+inline float score(int sample, int network, std::uint32_t run, std::uint64_t event) {
+  return score_table(sample, network).at(run, event);
+}
+
+} // namespace monojet
+
+#endif

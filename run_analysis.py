@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""The command line: parse, load the configuration, run stages.
+
+``python run_analysis.py`` runs the whole study of ``analysis/configs/quickstart.yaml``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis import __version__, pipeline
+from analysis.config import DEFAULT, Config, Sample, load
+from analysis.pipeline import Run
+from analysis.stages import STAGES
+from common.errors import ConfigError, MonojetError, did_you_mean
+from common.files import require_writable
+
+log = logging.getLogger("monojet")
+
+NAMES = [stage.name for stage in STAGES]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    stages = "\n".join(f"  {stage.name:12} {stage.summary}" for stage in STAGES)
+    made = argparse.ArgumentParser(
+        prog="run_analysis.py",
+        description="Search for dark matter in events with a jet and missing transverse momentum.",
+        epilog=f"stages, in the order of the data:\n{stages}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add("--stage", action="append", metavar="NAME", help="run this stage (repeatable); default all")
+    add("--config", type=Path, default=DEFAULT, metavar="YAML", help="default: quickstart.yaml")
+    add("--output", type=Path, metavar="DIR", help="default: runs/<name of the configuration>")
+    add(
+        "--input",
+        action="append",
+        metavar="FILE",
+        help="use these files, not the configured samples (repeatable, globs, root://)",
+    )
+    add(
+        "--process",
+        action="append",
+        metavar="NAME",
+        help="process of --input (once for all, or once for each)",
+    )
+    add("--workers", type=int, metavar="N", help="worker processes; default: the cores at hand")
+    add("--events", type=int, metavar="N", help="at most so many events a generated sample")
+    add("--seed", type=int, metavar="N", help="replaces that of the configuration")
+    add("--select", metavar="REGION", help="keep only images of events in this region")
+    add("--force", action="store_true", help="run the named stages though they are up to date")
+    add("--list", action="store_true", help="list the stages and what is up to date")
+    add("--dry-run", action="store_true", help="say what would run, and why")
+    add("-v", "--verbose", action="store_true", help="more messages; tracebacks of errors")
+    add("-q", "--quiet", action="store_true", help="warnings and errors only")
+    add("--version", action="version", version=f"monojet {__version__}")
+    return made
+
+
+def configuration(options: argparse.Namespace) -> Config:
+    """The configuration with what the command line changes.
+
+    Raises:
+        ConfigError: an option does not fit.
+    """
+    overrides: dict[str, object] = {}
+    if options.seed is not None:
+        overrides["seed"] = options.seed
+    config = load(options.config, **overrides)
+    changes: dict[str, object] = {}
+    if options.input:
+        changes["samples"] = _input_samples(options.input, options.process or [], config)
+    elif options.process:
+        raise ConfigError("--process names the process of --input: give that too")
+    elif options.events is not None:
+        if options.events < 1:
+            raise ConfigError(f"--events {options.events}: at least 1")
+        changes["samples"] = [
+            s.model_copy(update={"events": min(s.events, options.events)}) if s.events else s
+            for s in config.samples
+        ]
+    if options.select:
+        changes["imaging"] = config.imaging.model_dump() | {"select": options.select}
+    if not changes:
+        return config
+    data = config.model_dump() | {
+        key: [s.model_dump() for s in value] if isinstance(value, list) else value
+        for key, value in changes.items()
+    }
+    return load(options.config, **(overrides | {key: data[key] for key in changes}))
+
+
+def _input_samples(files: Sequence[str], processes: Sequence[str], config: Config) -> list[Sample]:
+    if len(processes) not in (1, len(files)):
+        raise ConfigError(
+            f"{len(files)} --input need one --process, or one each: {len(processes)} given"
+        )
+    named = list(processes) if len(processes) == len(files) else list(processes) * len(files)
+    grouped: dict[str, list[str]] = {}
+    for process, file in zip(named, files, strict=True):
+        grouped.setdefault(process, []).append(file)
+    known = {s.process: s for s in config.samples if not s.generated}
+    return [
+        (known[process] if process in known else Sample(process=process, files=("",))).model_copy(
+            update={"files": tuple(paths)}
+        )
+        for process, paths in grouped.items()
+    ]
+
+
+def list_stages(run: Run) -> str:
+    """A table of the stages: what each reads and writes, and how much of it is current."""
+    lines = [f"{'stage':12} {'up to date':>10}  {'reads':30} writes below {run.output}"]
+    for stage in STAGES:
+        targets = stage.targets(run)
+        current = sum(target.state() == "current" for target in targets)
+        state = f"{current} of {len(targets)}"
+        lines.append(f"{stage.name:12} {state:>10}  {stage.reads:30} {stage.writes}")
+    return "\n".join(lines)
+
+
+def dry_run(stages: Sequence[pipeline.Stage], run: Run, force: Sequence[str]) -> str:
+    """What would run, and why."""
+    lines = []
+    for stage in stages:
+        for target in stage.targets(run):
+            state = target.state()
+            if stage.name in force and state == "current":
+                state = "forced"
+            if state != "current":
+                why = {
+                    "missing": "not there yet",
+                    "stale": "its recipe, code or inputs changed",
+                    "forced": "--force",
+                }[state]
+                lines.append(f"{stage.name:12} {target.output}: {why}")
+    return "\n".join(lines) or "everything is up to date"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = parser().parse_args(arguments)
+    level = logging.WARNING if options.quiet else logging.INFO
+    logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.addLevelName(logging.INFO, "monojet:")
+    logging.addLevelName(logging.DEBUG, "monojet:")
+    log.setLevel(logging.DEBUG if options.verbose else level)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        log.error("interrupted: run the same command again to resume")
+        return 130
+    except MonojetError as error:
+        if options.verbose:
+            log.exception("")
+        for line in str(error).splitlines():
+            log.error("%s", line)
+        return 2
+    except OSError as error:
+        if options.verbose:
+            log.exception("")
+        name = f"{error.filename}: " if error.filename else ""
+        log.error("%s%s", name, error.strerror or error)
+        return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    for name in options.stage or ():
+        if name not in NAMES:
+            raise ConfigError(f"unknown stage '{name}'{did_you_mean(name, NAMES)}")
+    config = configuration(options)
+    workers = options.workers if options.workers is not None else len(os.sched_getaffinity(0))
+    if workers < 1:
+        raise ConfigError(f"--workers {workers}: at least 1")
+    run = Run(config, options.output or Path("runs") / config.name, workers)
+    stages = pipeline.with_needs(options.stage or NAMES, STAGES)
+    force = (options.stage or NAMES) if options.force else ()
+    if options.list:
+        print(list_stages(run))
+        return 0
+    if options.dry_run:
+        print(dry_run(stages, run, force))
+        return 0
+    require_writable(run.output)
+    pipeline.execute(stages, run, force)
+    for stage in stages:
+        if not options.quiet:
+            for target in stage.targets(run):
+                text = target.output.with_suffix(".txt")
+                if (options.stage is None or stage.name in options.stage) and text.is_file():
+                    print(text.read_text())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Definitions, cuts and regions, as frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A column computed from others: a C++ expression for ``RDataFrame.Define``."""
+
+    name: str
+    expression: str
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A requirement on an event: a C++ expression for ``RDataFrame.Filter``."""
+
+    name: str
+    expression: str
+    latex: str
+
+
+@dataclass(frozen=True)
+class Region:
+    """A named sequence of cuts, all of which an event passes."""
+
+    name: str
+    cuts: tuple[Cut, ...]
+
+    @property
+    def expression(self) -> str:
+        """All cuts in one C++ expression."""
+        return " && ".join(f"({cut.expression})" for cut in self.cuts)
+
+
+@dataclass(frozen=True)
+class MetBin:
+    """A signal region in missing transverse momentum; ``high`` is None for an inclusive one."""
+
+    name: str
+    low: float
+    high: float | None
+
+    @property
+    def cut(self) -> Cut:
+        """The requirement on the missing transverse momentum (GeV)."""
+        if self.high is None:
+            return Cut(
+                self.name,
+                f"met > {self.low:g}",
+                rf"$E_\mathrm{{T}}^\mathrm{{miss}} > {self.low:g}$ GeV",
+            )
+        return Cut(
+            self.name,
+            f"met > {self.low:g} && met <= {self.high:g}",
+            rf"${self.low:g} < E_\mathrm{{T}}^\mathrm{{miss}} \leq {self.high:g}$ GeV",
+        )

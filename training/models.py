@@ -1,0 +1,105 @@
+"""The networks. Backend-neutral Keras: TensorFlow, JAX or PyTorch.
+
+*strides* and *maxpool* are those of the 2018 thesis (section 3.2 and table 1, whose labels are
+misprinted: the layers are 1_1, 1_2, 1_3, 2_1, 2_2, 3_1; the last convolution is 1 x 1 with 128
+filters, as the text says). Padding "same": only then do both give the stated shapes. At
+60 x 60 x 10 each has 4,684,738 parameters. All networks give two logits: signal, background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+from keras import layers, ops
+
+L2 = 0.01  # on the sum of squared weights of the convolutions
+DROPOUT = 0.1
+
+
+def _thesis_initial(seed: int) -> dict[str, keras.initializers.Initializer]:
+    return {
+        "kernel_initializer": keras.initializers.RandomNormal(0.0, 0.01, seed=seed),
+        "bias_initializer": keras.initializers.RandomUniform(-0.5, 0.5, seed=seed + 1),
+    }
+
+
+def _thesis_network(
+    name: str, shape: tuple[int, int, int], width: float, seed: int, pooling: bool
+) -> keras.Model:
+    def nodes(n: int) -> int:
+        return max(1, round(n * width))
+
+    def convolution(
+        x: keras.KerasTensor, label: str, filters: int, kernel: int = 3, down: bool = False
+    ) -> keras.KerasTensor:
+        nonlocal seed
+        seed += 2
+        x = layers.Conv2D(
+            nodes(filters),
+            kernel,
+            strides=2 if down and not pooling else 1,
+            padding="same",
+            activation="relu",
+            kernel_regularizer=keras.regularizers.L2(L2),
+            name=f"convolution_{label}",
+            **_thesis_initial(seed),
+        )(x)
+        if down and pooling:
+            x = layers.MaxPooling2D(2, padding="same", name=f"maxpool_{label}")(x)
+        return x
+
+    inputs = layers.Input(shape, name="image")
+    x = convolution(inputs, "1_1", 64)
+    x = convolution(x, "1_2", 128)
+    x = convolution(x, "1_3", 256, down=True)
+    x = convolution(x, "2_1", 128)
+    x = convolution(x, "2_2", 256, down=True)
+    x = convolution(x, "3_1", 128, kernel=1)
+    x = layers.Flatten()(x)
+    x = layers.Dense(nodes(128), activation="relu", name="dense_1", **_thesis_initial(seed + 2))(x)
+    x = layers.Dropout(DROPOUT, seed=seed)(x)
+    logits = layers.Dense(2, name="dense_2", **_thesis_initial(seed + 4))(x)
+    return keras.Model(inputs, logits, name=name)
+
+
+def strides(shape: tuple[int, int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
+    """The thesis's *strides* network: strided convolutions halve the image."""
+    return _thesis_network("strides", shape, width, seed, pooling=False)
+
+
+def maxpool(shape: tuple[int, int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
+    """The thesis's *max-pool* network: 2 x 2 max-pooling halves the image."""
+    return _thesis_network("maxpool", shape, width, seed, pooling=True)
+
+
+def particle_flow(shape: tuple[int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
+    """Particle-flow network (Deep Sets: Komiske, Metodiev, Thaler, arXiv:1810.05165) on a list of
+    cells, shape (cells, 1 + features), the first entry of each being its mask.
+
+    The same dense layers act on every cell; their outputs are summed over the cells (and scaled by
+    a constant), so that the order of the list does not matter.
+    """
+
+    def dense(n: int, name: str) -> layers.Dense:
+        nonlocal seed
+        seed += 1
+        initial = keras.initializers.HeNormal(seed=seed)
+        nodes = max(1, round(n * width))
+        return layers.Dense(nodes, activation="relu", kernel_initializer=initial, name=name)
+
+    inputs = layers.Input(shape, name="cells")
+    mask, x = inputs[..., :1], inputs[..., 1:]
+    for i, n in enumerate((64, 64, 128), start=1):
+        x = dense(n, f"cell_{i}")(x)
+    x = ops.sum(x * mask, axis=1) / 64.0
+    for i, n in enumerate((128, 128), start=1):
+        x = dense(n, f"event_{i}")(x)
+        x = layers.Dropout(DROPOUT, seed=seed)(x)
+    initial = keras.initializers.GlorotUniform(seed=seed + 1)
+    logits = layers.Dense(2, kernel_initializer=initial, name="logits")(x)
+    return keras.Model(inputs, logits, name="particle_flow")
+
+
+IMAGE_NETWORKS: dict[str, Callable[..., keras.Model]] = {"strides": strides, "maxpool": maxpool}
+SET_NETWORKS: dict[str, Callable[..., keras.Model]] = {"particle_flow": particle_flow}

@@ -1,0 +1,143 @@
+"""The stages of this room: train, score, evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from common import files
+from common.progress import progress
+from common.tables import Table, with_error
+from training import dataset
+from training.evaluate import Evaluation
+from training.evaluate import evaluate as evaluate_network
+from training.score import Scorer, read_scores, write_scores
+
+if TYPE_CHECKING:
+    from analysis.pipeline import Run, Target
+
+Done = Callable[["Target"], None]
+
+
+def train(run: Run, targets: Sequence[Target], done: Done) -> None:
+    """Train the networks of the targets."""
+    from training import fit
+
+    config = run.config
+    labels = config.training_samples()
+    specs = {spec.name: spec for spec in config.training.networks}
+    for target in targets:
+        fit.train(
+            specs[target.name],
+            [run.images(name) for name in labels],
+            list(labels.values()),
+            run.model(target.name),
+            folds=config.training.folds,
+            validation_fraction=config.training.validation_fraction,
+            seed=config.seed,
+            recipe=target.fingerprint[:12],
+        )
+        done(target)
+
+
+def score(run: Run, targets: Sequence[Target], done: Done) -> None:
+    """Score every event of the targets' samples with all networks."""
+    specs = run.config.training.networks
+    scorers = [Scorer(spec, run.model(spec.name)) for spec in specs]
+    for target in targets:
+        scores = {}
+        for scorer in scorers:
+            path = run.images(target.name)
+            images = dataset.read_images([path], [0], scorer.spec.compression)
+            with progress(f"score {target.name} by {scorer.spec.name}", len(images)) as bar:
+                scores[scorer.spec.name] = scorer(images, bar)
+        write_scores(target.output, images, scores)
+        done(target)
+
+
+def evaluate(run: Run, targets: Sequence[Target], done: Done) -> None:
+    """Tables of all networks: threshold scans, areas, pass rates by sample."""
+    config = run.config
+    networks = [spec.name for spec in config.training.networks]
+    columns = {s.name: read_scores(run.scores(s.name), networks) for s in config.samples}
+    labels = config.training_samples()
+    results = []
+    for network in networks:
+        by_label = {
+            label: np.concatenate([columns[n][network] for n, k in labels.items() if k == label])
+            for label in (1, 0)
+        }
+        results.append(
+            evaluate_network(
+                network,
+                by_label[1],
+                by_label[0],
+                {name: column[network] for name, column in columns.items()},
+                thresholds=config.evaluation.thresholds,
+                bootstrap=config.evaluation.bootstrap,
+                seed=config.seed,
+            )
+        )
+    (target,) = targets
+    _tables(results).write_beside(target.output)
+    for table in _scans(results):
+        table.write_beside(target.output.with_name(f"{table.name}.json"))
+    files.write_json(target.output, {r.network: r.to_json() for r in results})
+    done(target)
+
+
+def _tables(results: Sequence[Evaluation]) -> Table:
+    samples = list(results[0].pass_rates)
+    rows: list[list[str]] = []
+    for text, get in (
+        ("held-out signal events", lambda r: f"{r.n_signal}"),
+        ("held-out background events", lambda r: f"{r.n_background}"),
+        ("best threshold", lambda r: f"{r.best_threshold:.2f}"),
+        ("(precision + recall)/2", lambda r: _measured(r.mean_precision_recall)),
+        ("precision × recall", lambda r: _measured(r.precision_times_recall)),
+        ("accuracy", lambda r: _measured(r.accuracy)),
+        ("AUC", lambda r: _measured(r.auc)),
+    ):
+        rows.append([text, *(get(result) for result in results)])
+    rows += [
+        [f"selected, {name}", *(_measured(r.pass_rates[name]) for r in results)]
+        for name in samples
+    ]
+    return Table(
+        name="evaluation",
+        title="Networks on events they were not trained on",
+        columns=("", *(result.network for result in results)),
+        rows=rows,
+        notes=(
+            "Errors of the first block from bootstrap replicas, of the pass rates binomial. "
+            "Signal and background have equal total weight.",
+        ),
+    )
+
+
+def _scans(results: Sequence[Evaluation]) -> list[Table]:
+    return [
+        Table(
+            name=f"thresholds_{result.network}",
+            title=f"Threshold scan of {result.network}",
+            columns=("threshold", "precision", "recall", "(P + R)/2", "P × R", "accuracy"),
+            rows=[
+                [
+                    f"{row.threshold:.2f}",
+                    f"{row.precision:.3f}",
+                    f"{row.recall:.3f}",
+                    f"{row.mean_precision_recall:.3f}",
+                    f"{row.precision_times_recall:.3f}",
+                    f"{row.accuracy:.3f}",
+                ]
+                for row in result.scan
+            ],
+        )
+        for result in results
+    ]
+
+
+def _measured(number: object) -> str:
+    return with_error(number.value, number.error)  # type: ignore[attr-defined]
