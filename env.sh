@@ -242,15 +242,15 @@ _monojet_make() {
   if ! _monojet_install "$python"; then
     _monojet_say "the installation failed; the last lines of its log, $_monojet_log:"
     tail -n 15 "$_monojet_log" >&2
-    _monojet_give_up 'the installation failed'
+    _monojet_give_up 'so there is no environment'
   fi
   command rm -f "$_monojet_log"
-  trap - INT TERM HUP
 }
 
 # All that can fail. Runs in a subshell, so that it may change what it likes.
 _monojet_prepare() {
   set +eu
+  trap 'exit 1' INT TERM HUP # a death by the signal would abort the sourcing halfway
   export PYTHONNOUSERSITE=1
   local list=requirements.txt
   _monojet_log=$_monojet_root/.venv-install.log

@@ -118,9 +118,12 @@ def list_stages(run: Run) -> str:
     """A table of the stages: what each reads and writes, and how much of it is current."""
     lines = [f"{'stage':12} {'up to date':>10}  {'reads':30} writes below {run.output}"]
     for stage in STAGES:
-        targets = stage.targets(run)
-        current = sum(target.state() == "current" for target in targets)
-        state = f"{current} of {len(targets)}"
+        try:
+            targets = stage.targets(run)
+            current = sum(target.state() == "current" for target in targets)
+            state = f"{current} of {len(targets)}"
+        except ConfigError:  # this configuration has no such stage: training on one process, say
+            state = "-"
         lines.append(f"{stage.name:12} {state:>10}  {stage.reads:30} {stage.writes}")
     return "\n".join(lines)
 

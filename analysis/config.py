@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from common.errors import ConfigError, did_you_mean
 from analysis.processes import PROCESSES
+from common.errors import ConfigError, did_you_mean
 from selections import monojet
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -113,10 +113,13 @@ class NetworkTraining(_Model):
     compression: Compression = "none"
     size: int = Field(60, ge=4, le=126, description="rows and columns kept of a compressed image")
     width: float = Field(1.0, gt=0, description="factor on the numbers of filters and nodes")
+    initial: Literal["thesis", "he"] = Field("thesis", description="initial weights")
+    l2: float = Field(0.01, ge=0, description="on the squared weights of convolutions")
     max_cells: int = Field(256, gt=0, description="cells kept by a set network, hardest first")
     epochs: int = Field(10, gt=0)
     batch_size: int = Field(128, gt=0)
     learning_rate: float = Field(1e-4, gt=0)
+    xla: bool = Field(True, description="compile the steps: slower to start, then faster")
     patience: int = Field(5, gt=0, description="epochs without improvement before stopping")
 
     @property
@@ -219,7 +222,8 @@ def load(path: Path, **overrides: Any) -> Config:
 
 def _explain(error: ValidationError) -> str:
     """The first problem of a validation error in one line, with the nearest valid name."""
-    first = error.errors()[0]
+    # A misspelt key is also a missing one: name the misspelling.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     location = first["loc"]
     key = ".".join(str(part) for part in location) or "configuration"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
@@ -229,7 +233,9 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "literal_error":
         model = _model_at(Config, location[:-1])
         valid = get_args(model.model_fields[str(location[-1])].annotation) if model else ()
-        return f"'{key}': unknown name '{first['input']}'{did_you_mean(first['input'], valid)}{more}"
+        return (
+            f"'{key}': unknown name '{first['input']}'{did_you_mean(first['input'], valid)}{more}"
+        )
     if first["type"] == "missing":
         return f"key '{key}' is missing{more}"
     message = first["msg"].removeprefix("Value error, ")

@@ -136,9 +136,7 @@ def start_pythia(process: Process, pt_low: float, pt_high: float | None, seed: i
     return generator
 
 
-def generator_settings(
-    process: Process, pt_low: float, pt_high: float | None
-) -> tuple[str, ...]:
+def generator_settings(process: Process, pt_low: float, pt_high: float | None) -> tuple[str, ...]:
     """All that Pythia is told (GeV) but the seed."""
     return (
         "Print:quiet = on",
@@ -209,7 +207,8 @@ class _Charges(dict[int, int]):
         self.data = generator.particleData
 
     def __missing__(self, pdg_id: int) -> int:
-        self[pdg_id] = charge = round(self.data.charge(pdg_id))
+        charge: int = round(self.data.charge(pdg_id))
+        self[pdg_id] = charge
         return charge
 
 
@@ -246,6 +245,8 @@ def write_block(block: Block) -> None:
         settings=generator_settings(process, block.pt_low, block.pt_high),
         versions=versions(),
     )
+    size = sum(getattr(particles, name).nbytes for name in vars(particles))
+    files.require_space(block.path, size)
     with files.whole(block.path) as partial:
         _snapshot(block, particles, partial)
         _write_info(partial, info)

@@ -30,6 +30,7 @@ CROPS = (60, 30)
 
 _EVENTS_A_CHUNK = 1024
 _CELLS_A_CHUNK = 65536
+_MARGIN = 1_000_000  # bytes for HDF5's own bookkeeping
 
 
 @dataclass
@@ -123,7 +124,12 @@ class ImageWriter:
         _append(self._file["cells/offsets"], np.zeros(1, np.uint64))
 
     def append(self, block: ImageColumns) -> None:
-        """Append the images of some events."""
+        """Append the images of some events.
+
+        Raises:
+            OutputError: the directory is full or cannot be written.
+        """
+        files.require_space(self._path, _MARGIN + _size(block))
         try:
             offsets = self._file["cells/offsets"]
             _append(offsets, block.offsets[1:] + offsets[-1])
@@ -161,6 +167,13 @@ class ImageWriter:
             self._whole.__exit__(type(wrapped), wrapped, wrapped.__traceback__)
             raise wrapped from failure
         self._whole.__exit__(kind, error, traceback)
+
+
+def _size(block: ImageColumns) -> int:
+    """Bytes of a block, uncompressed."""
+    per_cell = 2 * (1 + len(block.compressed))
+    arrays = (*block.events.values(), block.offsets, block.values, block.kept_rows)
+    return sum(array.nbytes for array in arrays) + per_cell * len(block.row)
 
 
 def _append(dataset: h5py.Dataset, values: npt.NDArray[Any]) -> None:

@@ -42,6 +42,28 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
 
 
+def require_space(path: Path, n_bytes: int) -> None:
+    """Make sure that ``n_bytes`` more fit beside ``path``, quotas included.
+
+    HDF5 cannot recover from a full disk: it is asked before, by allocating a file and dropping it.
+
+    Raises:
+        OutputError: they do not fit.
+    """
+    probe = path.with_name(f".{path.name}.{os.getpid()}.space")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with probe.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, max(n_bytes, 1))
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot write: {error.strerror} ({n_bytes / 1e6:.1f} MB more are needed)"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
 def require_writable(directory: Path) -> None:
     """Make the directory and try it.
 

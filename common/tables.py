@@ -43,7 +43,7 @@ class Table:
         return "\n".join(lines) + "\n"
 
     def latex(self) -> str:
-        """As a ``table`` environment for ``\\input``; needs the package booktabs."""
+        """As a ``table`` environment; needs the package booktabs."""
         body = [" & ".join(map(_to_latex, row)) + r" \\" for row in self.rows]
         notes = " ".join(_to_latex(note) for note in self.notes)
         return "\n".join(

@@ -36,7 +36,8 @@ public:
 
 private:
   template <typename T> ROOT::RVec<T> view(T *data, std::uint64_t i) const {
-    return ROOT::RVec<T>(data + offsets_[i], static_cast<std::size_t>(offsets_[i + 1] - offsets_[i]));
+    return ROOT::RVec<T>(data + offsets_[i],
+                         static_cast<std::size_t>(offsets_[i + 1] - offsets_[i]));
   }
 
   std::int64_t *offsets_ = nullptr;

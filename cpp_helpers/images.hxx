@@ -23,9 +23,9 @@ struct ImageBlock {
   std::vector<std::uint32_t> run_number;
   std::vector<std::uint64_t> event_number;
   std::vector<double> weight;
-  std::vector<std::uint8_t> fold;      // a hash of the event's identity alone
-  std::vector<std::uint64_t> regions;  // one bit a region
-  std::vector<float> quantities;       // a fixed number of floats an event
+  std::vector<std::uint8_t> fold;        // a hash of the event's identity alone
+  std::vector<std::uint64_t> regions;    // one bit a region
+  std::vector<float> quantities;         // a fixed number of floats an event
   std::vector<std::uint64_t> offsets{0}; // one more than events
   // lines kept by the stochastic compression, one bit each, least significant first
   std::vector<std::uint8_t> kept_rows, kept_columns; // 13 and 16 bytes an event
@@ -36,10 +36,10 @@ struct ImageBlock {
   std::vector<std::uint8_t> stochastic_row, stochastic_column;
   std::vector<float> values; // n_channels a cell
   // what did not enter
-  std::uint64_t n_particles = 0;           // visible particles read
-  std::uint64_t n_below_threshold = 0;     // of those, within the grid but too soft
-  std::uint64_t n_outside = 0;             // of those, hard enough but outside the grid
-  std::uint64_t n_not_finite = 0;          // particles and jets with a NaN or an infinity
+  std::uint64_t n_particles = 0;       // visible particles read
+  std::uint64_t n_below_threshold = 0; // of those, within the grid but too soft
+  std::uint64_t n_outside = 0;         // of those, hard enough but outside the grid
+  std::uint64_t n_not_finite = 0;      // particles and jets with a NaN or an infinity
   double pt_particles = 0., pt_below_threshold = 0., pt_outside = 0.;
 };
 

@@ -26,8 +26,7 @@ inline Leptons dressed_leptons(const RVecF &pt, const RVecF &eta, const RVecF &p
                                double min_pt) {
   Leptons leptons;
   for (std::size_t i = 0; i < pt.size(); ++i) {
-    if (std::abs(pdg_id[i]) != flavour || !(pt[i] > min_pt) ||
-        !(std::abs(eta[i]) < eta_acceptance))
+    if (std::abs(pdg_id[i]) != flavour || !(pt[i] > min_pt) || !(std::abs(eta[i]) < eta_acceptance))
       continue;
     double dressed = pt[i], around = 0.;
     for (std::size_t j = 0; j < pt.size(); ++j) {

@@ -14,7 +14,7 @@ import sys
 import textwrap
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -146,9 +146,7 @@ def tree(tmp_path: Path) -> Tree:
 
 
 @pytest.fixture(scope="module", params=SHELLS)
-def made(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Tree]:
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tree:
     """A tree with its environment, made under "set -eu" in one of the shells.
 
     In bash by a Python as it comes, not the quick one.
@@ -162,7 +160,7 @@ def made(
     assert done.returncode == 0, done.stderr
     assert "a few minutes" in done.stderr
     assert done.stdout == ""
-    yield tree
+    return tree
 
 
 def names_left(text: str) -> list[str]:

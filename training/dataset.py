@@ -82,8 +82,10 @@ def read_images(paths: Sequence[Path], labels: Sequence[int], compression: str) 
         arrays = [getattr(part, name) for part in parts]
         return None if arrays[0] is None else np.concatenate(arrays)
 
-    names = ("row", "column", "new_row", "new_column", "values", "run_number", "event_number")
-    names += ("fold", "label", "kept_rows", "kept_columns")
+    names = (
+        *("row", "column", "new_row", "new_column", "values", "run_number", "event_number"),
+        *("fold", "label", "kept_rows", "kept_columns"),
+    )
     return Images(compression, np.concatenate(offsets), **{name: join(name) for name in names})
 
 
@@ -146,7 +148,11 @@ def channel_means(images: Images, events: npt.NDArray[np.int64]) -> Floats:
 
 
 def dense(
-    images: Images, events: npt.NDArray[np.int64], means: Floats, size: int, coordinates: bool = True
+    images: Images,
+    events: npt.NDArray[np.int64],
+    means: Floats,
+    size: int,
+    coordinates: bool = True,
 ) -> Floats:
     """Standardised dense images, shape (events, rows, columns, 10), or 8 without coordinates.
 
@@ -251,4 +257,5 @@ def in_validation(images: Images, fraction: float) -> npt.NDArray[np.bool_]:
         key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         key ^= key >> np.uint64(31)
-    return (key >> np.uint64(11)) * 2.0**-53 < fraction
+    uniform: npt.NDArray[np.float64] = (key >> np.uint64(11)) * 2.0**-53
+    return uniform < fraction

@@ -97,11 +97,13 @@ def evaluate(
     """Scan thresholds, pick that of the largest precision x recall, and give errors.
 
     Args:
+        network: its name.
         signal: scores of held-out signal events.
         background: scores of held-out background events.
         samples: scores of every sample, for its pass rate at the best threshold.
         thresholds: how many, uniform in [0, 1] with both ends.
         bootstrap: replicas for the errors; each draws both classes anew.
+        seed: of the replicas.
     """
     scan = [threshold_row(signal, background, t) for t in np.linspace(0, 1, thresholds).tolist()]
     best = max(scan, key=lambda row: row.precision_times_recall)

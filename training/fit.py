@@ -66,9 +66,7 @@ class Batches(keras.utils.PyDataset):
         return network_input(self.images, events, self.means, self.spec), classes.astype(np.int32)
 
 
-def network_input(
-    images: Images, events: Indices, means: Floats, spec: NetworkTraining
-) -> Floats:
+def network_input(images: Images, events: Indices, means: Floats, spec: NetworkTraining) -> Floats:
     """What the network of ``spec`` sees of some events."""
     if spec.network in models.SET_NETWORKS:
         return dataset.cell_lists(images, events, means, spec.max_cells)
@@ -79,10 +77,12 @@ def build(spec: NetworkTraining, seed: int) -> keras.Model:
     """The untrained network of ``spec``."""
     if spec.network in models.SET_NETWORKS:
         shape: tuple[int, ...] = (spec.max_cells, 1 + dataset.N_FEATURES)
-        return models.SET_NETWORKS[spec.network](shape, spec.width, seed)
+        return models.SET_NETWORKS[spec.network](shape, width=spec.width, seed=seed)
     rows, columns = dataset.GRID if spec.compression == "none" else (spec.size, spec.size)
     shape = (rows, columns, dataset.N_CHANNELS + 2)
-    return models.IMAGE_NETWORKS[spec.network](shape, spec.width, seed)
+    return models.IMAGE_NETWORKS[spec.network](
+        shape, width=spec.width, l2=spec.l2, initial=spec.initial, seed=seed
+    )
 
 
 class _Shuffle(keras.callbacks.Callback):
@@ -193,6 +193,7 @@ def _train_fold(
         optimizer=keras.optimizers.Adam(spec.learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
+        jit_compile="auto" if spec.xla else False,
     )
     start = time.monotonic()
     with progress(f"train {name}", spec.epochs * len(events)) as bar:

@@ -17,7 +17,10 @@ L2 = 0.01  # on the sum of squared weights of the convolutions
 DROPOUT = 0.1
 
 
-def _thesis_initial(seed: int) -> dict[str, keras.initializers.Initializer]:
+def _initial(kind: str, seed: int) -> dict[str, keras.initializers.Initializer]:
+    """Initialisers of a layer: those of the thesis, or He's, which suit narrower networks."""
+    if kind == "he":
+        return {"kernel_initializer": keras.initializers.HeNormal(seed=seed)}
     return {
         "kernel_initializer": keras.initializers.RandomNormal(0.0, 0.01, seed=seed),
         "bias_initializer": keras.initializers.RandomUniform(-0.5, 0.5, seed=seed + 1),
@@ -25,7 +28,14 @@ def _thesis_initial(seed: int) -> dict[str, keras.initializers.Initializer]:
 
 
 def _thesis_network(
-    name: str, shape: tuple[int, int, int], width: float, seed: int, pooling: bool
+    name: str,
+    shape: tuple[int, int, int],
+    *,
+    pooling: bool,
+    width: float,
+    l2: float,
+    initial: str,
+    seed: int,
 ) -> keras.Model:
     def nodes(n: int) -> int:
         return max(1, round(n * width))
@@ -41,9 +51,9 @@ def _thesis_network(
             strides=2 if down and not pooling else 1,
             padding="same",
             activation="relu",
-            kernel_regularizer=keras.regularizers.L2(L2),
+            kernel_regularizer=keras.regularizers.L2(l2),
             name=f"convolution_{label}",
-            **_thesis_initial(seed),
+            **_initial(initial, seed),
         )(x)
         if down and pooling:
             x = layers.MaxPooling2D(2, padding="same", name=f"maxpool_{label}")(x)
@@ -57,20 +67,38 @@ def _thesis_network(
     x = convolution(x, "2_2", 256, down=True)
     x = convolution(x, "3_1", 128, kernel=1)
     x = layers.Flatten()(x)
-    x = layers.Dense(nodes(128), activation="relu", name="dense_1", **_thesis_initial(seed + 2))(x)
-    x = layers.Dropout(DROPOUT, seed=seed)(x)
-    logits = layers.Dense(2, name="dense_2", **_thesis_initial(seed + 4))(x)
+    hidden = layers.Dense(
+        nodes(128), activation="relu", name="dense_1", **_initial(initial, seed + 2)
+    )
+    x = layers.Dropout(DROPOUT, seed=seed)(hidden(x))
+    logits = layers.Dense(2, name="dense_2", **_initial(initial, seed + 4))(x)
     return keras.Model(inputs, logits, name=name)
 
 
-def strides(shape: tuple[int, int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
+def strides(
+    shape: tuple[int, int, int],
+    width: float = 1.0,
+    l2: float = L2,
+    initial: str = "thesis",
+    seed: int = 0,
+) -> keras.Model:
     """The thesis's *strides* network: strided convolutions halve the image."""
-    return _thesis_network("strides", shape, width, seed, pooling=False)
+    return _thesis_network(
+        "strides", shape, pooling=False, width=width, l2=l2, initial=initial, seed=seed
+    )
 
 
-def maxpool(shape: tuple[int, int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
+def maxpool(
+    shape: tuple[int, int, int],
+    width: float = 1.0,
+    l2: float = L2,
+    initial: str = "thesis",
+    seed: int = 0,
+) -> keras.Model:
     """The thesis's *max-pool* network: 2 x 2 max-pooling halves the image."""
-    return _thesis_network("maxpool", shape, width, seed, pooling=True)
+    return _thesis_network(
+        "maxpool", shape, pooling=True, width=width, l2=l2, initial=initial, seed=seed
+    )
 
 
 def particle_flow(shape: tuple[int, int], width: float = 1.0, seed: int = 0) -> keras.Model:

@@ -11,7 +11,7 @@ from common import files
 from common.progress import progress
 from common.tables import Table, with_error
 from training import dataset
-from training.evaluate import Evaluation
+from training.evaluate import Evaluation, Measured
 from training.evaluate import evaluate as evaluate_network
 from training.score import Scorer, read_scores, write_scores
 
@@ -91,7 +91,7 @@ def evaluate(run: Run, targets: Sequence[Target], done: Done) -> None:
 def _tables(results: Sequence[Evaluation]) -> Table:
     samples = list(results[0].pass_rates)
     rows: list[list[str]] = []
-    for text, get in (
+    lines: tuple[tuple[str, Callable[[Evaluation], str]], ...] = (
         ("held-out signal events", lambda r: f"{r.n_signal}"),
         ("held-out background events", lambda r: f"{r.n_background}"),
         ("best threshold", lambda r: f"{r.best_threshold:.2f}"),
@@ -99,11 +99,11 @@ def _tables(results: Sequence[Evaluation]) -> Table:
         ("precision × recall", lambda r: _measured(r.precision_times_recall)),
         ("accuracy", lambda r: _measured(r.accuracy)),
         ("AUC", lambda r: _measured(r.auc)),
-    ):
+    )
+    for text, get in lines:
         rows.append([text, *(get(result) for result in results)])
     rows += [
-        [f"selected, {name}", *(_measured(r.pass_rates[name]) for r in results)]
-        for name in samples
+        [f"selected, {name}", *(_measured(r.pass_rates[name]) for r in results)] for name in samples
     ]
     return Table(
         name="evaluation",
@@ -139,5 +139,5 @@ def _scans(results: Sequence[Evaluation]) -> list[Table]:
     ]
 
 
-def _measured(number: object) -> str:
-    return with_error(number.value, number.error)  # type: ignore[attr-defined]
+def _measured(number: Measured) -> str:
+    return with_error(number.value, number.error)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.columns import CANONICAL, OPTIONAL, same_type
-from common.errors import InputError
 from analysis.samples import SampleInfo
+from common.errors import InputError
 from cpp_helpers import load_root
 
 TREE = "events"

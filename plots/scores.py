@@ -1,0 +1,95 @@
+"""Distributions of the networks' scores."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from common.errors import ScoreError
+from plots import style
+from plots.results import Sample, opened
+
+Array = npt.NDArray[Any]
+
+BINS = 50
+
+
+@style.styled()
+def score_distributions(
+    network: str, samples: Sequence[Sample], threshold: float, training_slices: Collection[str]
+) -> Figure:
+    """Scores of each process, normalised to unit area (figure 18 of the thesis).
+
+    On the left the slices that the network learned from (of which each event is scored by the
+    network of the other folds), on the right all slices, mixed as their cross-sections say.
+
+    Raises:
+        ScoreError: a sample's scores are not those of its images.
+    """
+    learned = [s for s in samples if s.slice in training_slices]
+    panels = [(f"{' and '.join(training_slices)} slice", learned)] if learned else []
+    if len(learned) < len(samples):
+        panels.append(("all slices" if learned else "", list(samples)))
+    figure = Figure(figsize=(1.0 + 5.6 * len(panels), 5.6), layout="constrained")
+    row = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    columns = {id(sample): read_scores(sample, network) for sample in samples}
+    for axes, (title, chosen) in zip(row, panels, strict=True):
+        for process in style.in_order(s.process for s in chosen):
+            parts = [columns[id(s)] for s in chosen if s.process == process]
+            scores, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+            _histogram(axes, process, scores, weights)
+        axes.axvline(
+            threshold,
+            color=style.GREY,
+            linestyle=(0, (2, 2)),
+            label=f"best threshold, {threshold:.2f}",
+        )
+        axes.set_title(title, loc="right")
+        axes.set(xlabel="score of the network", xlim=(0, 1))
+    row[0].set_ylabel("density of events")
+    row[0].set_yscale("log")
+    low, high = row[0].get_ylim()
+    row[0].set_ylim(max(low, high * 1e-5), high)
+    handles, labels = row[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    style.heading(figure, text=style.network(network))
+    return figure
+
+
+def _histogram(axes: Axes, process: str, scores: Array, weights: Array) -> None:
+    look = style.process(process)
+    density, edges = np.histogram(scores, BINS, (0, 1), weights=weights, density=True)
+    axes.stairs(
+        style.positive(density),
+        edges,
+        baseline=None,
+        color=look.colour,
+        linestyle=look.line,
+        linewidth=1.8,
+        label=look.label,
+    )
+
+
+def read_scores(sample: Sample, network: str) -> tuple[Array, Array]:
+    """Scores and expected events of a sample, joined by run and event number.
+
+    Raises:
+        ScoreError: the scores are not those of the images.
+    """
+    keys = ("run_number", "event_number")
+    with opened(sample.images) as file:
+        of_images = [file[f"events/{key}"][:] for key in keys]
+        weight = file["events/weight"][:] * sample.normalisation
+    with opened(sample.scores) as file:
+        of_scores = [file[key][:] for key in keys]
+        score = file[f"score/{network}"][:]
+    by_image, by_score = np.lexsort(of_images), np.lexsort(of_scores)
+    for one, other in zip(of_images, of_scores, strict=True):
+        if not np.array_equal(one[by_image], other[by_score]):
+            raise ScoreError(f"{sample.scores}: not the events of {sample.images}: score it again")
+    return score[by_score], weight[by_image]

@@ -1,0 +1,81 @@
+"""The gain in sensitivity to dark matter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from plots import style
+
+_VERSIONS = (
+    ("as published", "as published: before the lepton veto", style.BLUE, "o", -0.1),
+    ("consistent", "consistent: after the whole selection", style.VERMILLION, "s", 0.1),
+)
+
+
+@style.styled()
+def sensitivity_ratios(
+    network: str,
+    ratios: Sequence[Mapping[str, Any]],
+    regions: Mapping[str, float],
+    published: float,
+    luminosity: float,
+) -> Figure:
+    """Sensitivity with a network relative to none, in the inclusive signal regions.
+
+    The thesis gives the first of these numbers, in IM1 (its section 5.3).
+
+    Args:
+        network: whose ratios these are.
+        ratios: entries of the sensitivity file, of this network.
+        regions: the inclusive regions and their lower edges (GeV), in their order.
+        published: the thesis's ratio in the first region.
+        luminosity: in 1/fb.
+    """
+    names = list(regions)
+    figure = Figure(figsize=(10.5, 6.4), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(1, color="black", linewidth=1)
+    places = np.array([names.index(r["region"]) for r in ratios])
+    axes.hlines(
+        [r["largest"] for r in ratios],
+        places - 0.5,
+        places + 0.5,
+        color="black",
+        linestyle=(0, (4, 2)),
+        label="largest reachable",
+    )
+    for version, label, colour, marker, shift in _VERSIONS:
+        chosen = [r for r in ratios if r["version"] == version]
+        axes.errorbar(
+            [names.index(r["region"]) + shift for r in chosen],
+            [r["ratio"] for r in chosen],
+            [r["error"] for r in chosen],
+            color=colour,
+            marker=marker,
+            linestyle="none",
+            capsize=3,
+            label=label,
+        )
+    axes.plot(
+        0,
+        published,
+        "*",
+        color=style.GREY,
+        markeredgecolor="black",
+        markersize=14,
+        label=f"thesis, cell + strides: {published:g}",
+    )
+    axes.set_xticks(range(len(names)), [f"{n}\n(>{low:g})" for n, low in regions.items()])
+    axes.xaxis.minorticks_off()
+    axes.set(
+        xlim=(-0.6, len(names) - 0.4),
+        xlabel=f"signal region (least {style.MET} in GeV)",
+        ylabel="sensitivity with the network / without",
+    )
+    figure.legend(loc="outside lower center", ncols=2)
+    style.heading(axes, luminosity, style.network(network))
+    return figure

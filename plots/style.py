@@ -1,0 +1,186 @@
+"""One style for all figures: fonts, colours, names, and how figures are saved.
+
+The colours are those of Okabe and Ito, which colour-blind people tell apart; each process and
+network has its own line and marker too, so that a figure can be read in grey.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from common import files
+
+BLACK = "#000000"
+ORANGE = "#E69F00"
+SKY_BLUE = "#56B4E9"
+GREEN = "#009E73"
+BLUE = "#0072B2"
+VERMILLION = "#D55E00"
+PURPLE = "#CC79A7"
+GREY = "#767676"
+
+MET = r"$E_\mathrm{T}^\mathrm{miss}$"
+
+FORMATS = ("png", "pdf")
+
+_SETTINGS: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: there on every machine
+    "mathtext.fontset": "dejavusans",
+    "font.size": 12,
+    "axes.labelsize": 13,
+    "axes.titlesize": 12,
+    "axes.linewidth": 1.0,
+    "axes.formatter.use_mathtext": True,
+    "xaxis.labellocation": "right",
+    "yaxis.labellocation": "top",
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "xtick.minor.visible": True,
+    "ytick.minor.visible": True,
+    "xtick.major.size": 7,
+    "ytick.major.size": 7,
+    "xtick.minor.size": 3.5,
+    "ytick.minor.size": 3.5,
+    "lines.linewidth": 1.8,
+    "hatch.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 11,
+    "legend.handlelength": 2.6,
+    "image.interpolation": "none",
+    "figure.dpi": 150,
+    "figure.constrained_layout.h_pad": 0.07,
+    "figure.constrained_layout.w_pad": 0.07,
+    "savefig.dpi": 150,
+}
+
+
+@contextlib.contextmanager
+def styled() -> Iterator[None]:
+    """The style of all figures, whatever the user's matplotlibrc says; also a decorator."""
+    with matplotlib.style.context(["default", _SETTINGS]):
+        yield
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a process or a network is named and drawn."""
+
+    label: str
+    colour: str
+    line: Any
+    marker: str
+    hatch: str = ""
+
+
+_PROCESSES = {
+    "Znunu": Look(r"$Z(\to\nu\bar\nu)$ + jets", BLUE, "-", "o"),
+    "Wtaunu": Look(r"$W(\to\tau\nu)$ + jets", VERMILLION, "--", "s", "///"),
+    "Wmunu": Look(r"$W(\to\mu\nu)$ + jets", GREEN, "-.", "^", "\\\\\\"),
+    "Wenu": Look(r"$W(\to e\nu)$ + jets", ORANGE, ":", "v", "..."),
+    "mediator": Look("invisible mediator (1 TeV)", BLACK, (0, (7, 1.5, 1.5, 1.5)), "D"),
+}
+_OTHER_COLOURS = (PURPLE, SKY_BLUE, GREY)
+_LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (7, 1.5, 1.5, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
+_MARKERS = "osD^vP"
+
+
+def process(name: str) -> Look:
+    """The look of a process: the same in all figures, also for one that is not known here."""
+    if name in _PROCESSES:
+        return _PROCESSES[name]
+    number = zlib.crc32(name.encode())
+    colour = _OTHER_COLOURS[number % 3]
+    return Look(name, colour, _LINES[number // 3 % 6], _MARKERS[number // 3 % 6])
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Processes in the order of legends, each once: the known ones first."""
+    given = set(names)
+    return [*(n for n in _PROCESSES if n in given), *sorted(given - _PROCESSES.keys())]
+
+
+_NETWORKS = {"strides": "strides", "maxpool": "max-pool", "particle_flow": "particle flow"}
+_COMPRESSIONS = {
+    "cell": "cell",
+    "rowcol": "row-col",
+    "stochastic": "stochastic row-col",
+    "none": "uncompressed",
+}
+
+
+def compression(name: str) -> str:
+    """The thesis's name of a compression."""
+    return _COMPRESSIONS.get(name, name)
+
+
+def network(name: str) -> str:
+    """The thesis's name of ``<network>+<compression>``: ``cell + strides``."""
+    kind, _, how = name.partition("+")
+    kind = _NETWORKS.get(kind, kind.replace("_", " "))
+    return f"{compression(how)} + {kind}" if how else kind
+
+
+def networks(names: Sequence[str]) -> dict[str, Look]:
+    """The looks of the networks of a run."""
+    colours = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY_BLUE)
+    return {
+        name: Look(network(name), colours[i % 6], _LINES[i % 6], _MARKERS[i % 6])
+        for i, name in enumerate(names)
+    }
+
+
+def positive(values: Any) -> Any:
+    """Values for a logarithmic axis: nothing is drawn where there is nothing."""
+    return np.where(np.asarray(values) > 0, values, np.nan)
+
+
+def heading(target: Figure | Axes, luminosity: float | None = None, text: str = "") -> None:
+    """The line above a figure, or above its only axes: what it shows, at which luminosity."""
+    parts = [r"Monojet simulation, $\sqrt{s}$ = 13 TeV"]
+    if luminosity is not None:
+        parts.append(rf"{luminosity:g} fb$^{{-1}}$")
+    if text:
+        parts.append(text)
+    line = ", ".join(parts)
+    if isinstance(target, Axes):
+        target.set_title(line, loc="left")
+    else:
+        target.suptitle(line, x=0.01, ha="left", fontsize=12)
+
+
+@styled()
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write ``path`` as PNG and PDF, each whole, the same bytes from the same figure.
+
+    Args:
+        figure: what to write.
+        path: without suffix.
+
+    Returns:
+        The files.
+
+    Raises:
+        OutputError: the directory is full or cannot be written.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine(None)  # what was laid out holds for all formats
+    written = []
+    for suffix in FORMATS:
+        file = path.with_name(f"{path.name}.{suffix}")
+        metadata = {"CreationDate": None} if suffix == "pdf" else None
+        with files.whole(file) as partial:
+            figure.savefig(partial, format=suffix, metadata=metadata)
+        written.append(file)
+    return written

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from analysis.config import CONFIGS, DEFAULT, Config, load
+from common.errors import ConfigError
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_configuration_is_valid(path: Path) -> None:
+    assert load(path).name == path.stem
+
+
+def changed(tmp_path: Path, change: dict[str, object]) -> Path:
+    path = tmp_path / "changed.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(DEFAULT.read_text()) | change))
+    return path
+
+
+NETWORK = {"network": "strides", "compression": "cell"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"luminosty": 3}, "unknown key 'luminosty' (did you mean 'luminosity'?)"),
+        ({"luminosity": "much"}, "'luminosity': Input should be a valid number"),
+        ({"luminosity": float("nan")}, "'luminosity': Input should be a finite number"),
+        ({"imaging": {"particle_treshold": 1}}, "(did you mean 'particle_threshold'?)"),
+        ({"imaging": {"select": "SR_no_vet"}}, "unknown region 'SR_no_vet' (did you mean 'SR_no"),
+        ({"samples": [{"process": "Znu", "slice": "high", "events": 3}]}, "(did you mean 'Znunu'"),
+        ({"samples": [{"process": "Znunu", "slice": "hi", "events": 3}]}, "has no known slice"),
+        ({"samples": [{"process": "Znunu", "slice": "high"}]}, "needs either 'events'"),
+        ({"samples": []}, "'samples': Tuple should have at least 1 item"),
+        (
+            {"samples": [{"process": "Znunu", "slice": "high", "evnts": 3}]},
+            "unknown key 'samples.0.evnts' (did you mean 'events'?)",
+        ),
+        (
+            {"samples": [{"process": "Znunu", "slice": "high", "events": 3}] * 2},
+            "sample 'Znunu_high' is listed twice",
+        ),
+        ({"training": {"networks": [NETWORK, NETWORK]}}, "network 'strides+cell' is listed twice"),
+        (
+            {"training": {"networks": [{"network": "stride"}]}},
+            "unknown name 'stride' (did you mean 'strides'?)",
+        ),
+        ({"training": {}}, "key 'training.networks' is missing"),
+        ({"generation": {"slices": {"low": {"low": 5, "high": 4}}}}, "'high' must be above 'low'"),
+        ({"generation": {"slices": {"low": {"lo": 5}}}}, "unknown key 'generation.slices.low.lo'"),
+    ],
+)
+def test_a_mistake_is_named_with_its_remedy(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    path = changed(tmp_path, change)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    text = str(caught.value)
+    assert message in text
+    assert text.startswith(f"{path}: ")
+    assert "\n" not in text
+
+
+def test_a_missing_file_and_broken_yaml_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read the configuration"):
+        load(tmp_path / "absent.yaml")
+    path = tmp_path / "broken.yaml"
+    path.write_text("a: [1,\nb: 2")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load(path)
+    path.write_text("- a list")
+    with pytest.raises(ConfigError, match="mapping of keys"):
+        load(path)
+
+
+def test_overrides_replace_top_level_keys() -> None:
+    assert load(DEFAULT, seed=99).seed == 99
+
+
+def test_training_samples_are_those_of_the_configured_slices() -> None:
+    assert load(DEFAULT).training_samples() == {"Znunu_high": 1, "Wtaunu_high": 0}
+
+
+def test_training_without_background_is_refused(tiny_config: Config) -> None:
+    data = tiny_config.model_dump()
+    data["samples"] = [s for s in data["samples"] if s["process"] != "Wtaunu"]
+    with pytest.raises(ConfigError, match="needs a sample of process 'Wtaunu' in slice high"):
+        Config.model_validate(data).training_samples()

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401
+import numpy as np
+import pytest
+
+from analysis import imaging
+from analysis.config import Config
+from analysis.image_file import ImageWriter
+from analysis.pipeline import Run
+from analysis.stages import imaging_targets
+from common.errors import InputError
+from tests.conftest import WriteEvents
+
+RunOf = Callable[..., Run]
+
+
+def with_imaging(run: Run, workers: int = 1, **imaging_changes: Any) -> Run:
+    config = run.config
+    changed = config.imaging.model_copy(update=imaging_changes)
+    return Run(config.model_copy(update={"imaging": changed}), run.output, workers)
+
+
+def make(run: Run) -> Path:
+    targets = imaging_targets(run)
+    imaging.run(run, targets, lambda target: None)
+    return targets[0].output
+
+
+def contents(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: (
+                found.update({name: item[:].tolist()}) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+        found["losses"] = {k: file.attrs[k] for k in file.attrs if k.startswith("losses/")}
+    return found
+
+
+def test_an_image_holds_the_particles_and_jets_of_its_event(
+    write_events: WriteEvents, run_of: RunOf
+) -> None:
+    path = make(run_of(Znunu=[write_events(n_events=3)]))
+    with h5py.File(path) as file:
+        offsets = file["cells/offsets"][:]
+        assert offsets.tolist() == [0, 3, 6, 9]
+        rows, columns = file["cells/row"][:3], file["cells/column"][:3]
+        values = file["cells/values"][:3]
+        # eta -1.21 -> row 25, 0.31 -> row 56, 2.0 -> row 90; phi 3.0 -> 123, 0.51 -> 73, -2 -> 23
+        assert rows.tolist() == [25, 56, 90]
+        assert columns.tolist() == [123, 73, 23]
+        #           pt_all n_part charge mu e emf pt_jet width
+        assert values[0] == pytest.approx([40, 1, 0, 0, 0, 1, 40, 0.2])
+        assert values[1] == pytest.approx([300, 1, 1, 0, 0, 0, 300, 0.1])
+        assert values[2] == pytest.approx([5, 1, -1, 0, 0, 0, 0, 0])
+        assert file["compression/cell/row"][:3].tolist() == [0, 1, 2]
+        assert file["compression/cell/column"][:3].tolist() == [0, 0, 0]
+        assert file["compression/rowcol/column"][:3].tolist() == [2, 1, 0]
+        assert file["events/event_number"][:].tolist() == [1, 2, 3]
+        assert file["events/met"][:].tolist() == [260, 270, 280]
+        assert file["events/pass_SR"][:].all()
+        assert file.attrs["channels"][0] == "pt_all"
+        assert json.loads(file.attrs["sample_info"])["cross_section"] == 2.0
+
+
+def test_the_file_does_not_depend_on_blocks_or_workers(
+    write_events: WriteEvents, run_of: RunOf, tmp_path: Path
+) -> None:
+    path = write_events(n_events=53)
+    run = run_of(Znunu=[path])
+    reference = contents(make(run))
+    for workers, block_size in ((1, 7), (2, 10), (2, 53)):
+        assert contents(make(with_imaging(run, workers, block_size=block_size))) == reference
+
+
+def test_the_stored_losses_add_up(write_events: WriteEvents, run_of: RunOf) -> None:
+    path = make(with_imaging(run_of(Znunu=[write_events(n_events=4)]), particle_threshold=10.0))
+    with h5py.File(path) as file:
+        attrs = file.attrs
+        assert attrs["losses/particles"] == 12
+        assert attrs["losses/particles_below_threshold"] == 4
+        assert attrs["losses/pt_below_threshold"] == pytest.approx(20)
+        assert attrs["losses/cells"] == len(file["cells/row"])
+        entered = file["cells/values"][:, 0].sum()
+        total = attrs["losses/pt_particles"]
+        assert entered + attrs["losses/pt_below_threshold"] == pytest.approx(total)
+        assert attrs["losses/cells_lost/cell_60"] == 0
+
+
+def test_a_crop_counts_the_cells_it_loses(write_events: WriteEvents, run_of: RunOf) -> None:
+    """70 particles in one row: ten cells are beyond the 60th column."""
+    n = 70
+    phi = "ROOT::RVecF(ROOT::VecOps::Range(70)) * 0.08f - 3.f"
+    path = write_events(
+        n_events=2,
+        particle_pt=f"ROOT::RVecF({n}, 2.f)",
+        particle_eta=f"ROOT::RVecF({n}, 0.01f)",
+        particle_phi=phi,
+        particle_energy=f"ROOT::RVecF({n}, 2.f)",
+        particle_pdg_id=f"ROOT::RVecI({n}, 211)",
+        particle_charge=f"ROOT::RVecI({n}, 1)",
+        jet_pt="ROOT::RVecF{}",
+        jet_eta="ROOT::RVecF{}",
+        jet_phi="ROOT::RVecF{}",
+        jet_mass="ROOT::RVecF{}",
+        jet_width="ROOT::RVecF{}",
+        jet_n_tracks="ROOT::RVecI{}",
+    )
+    with h5py.File(make(run_of(Znunu=[path]))) as file:
+        assert file["cells/offsets"][:].tolist() == [0, 70, 140]
+        for compression in ("cell", "rowcol", "stochastic"):
+            assert file.attrs[f"losses/cells_lost/{compression}_60"] == 20
+            assert file.attrs[f"losses/pt_lost/{compression}_60"] == pytest.approx(40)
+            assert file.attrs[f"losses/events_cropped/{compression}_60"] == 2
+
+
+def test_momenta_that_are_not_finite_are_counted_and_reported(
+    write_events: WriteEvents, run_of: RunOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_events(
+        n_events=5,
+        particle_pt="ROOT::RVecF{300.f, std::numeric_limits<float>::quiet_NaN(), 5.f}",
+        particle_eta="ROOT::RVecF{0.31f, 0.f, std::numeric_limits<float>::infinity()}",
+    )
+    with caplog.at_level(logging.WARNING, "monojet"):
+        result = make(run_of(Znunu=[path]))
+    assert "10 particles or jets with NaN or infinite momenta" in caplog.text
+    with h5py.File(result) as file:
+        assert file.attrs["losses/objects_not_finite"] == 10
+        assert np.isfinite(file["cells/values"][:]).all()
+
+
+def test_select_keeps_only_events_of_the_region(write_events: WriteEvents, run_of: RunOf) -> None:
+    path = write_events(n_events=10, met="float(rdfentry_ < 4 ? 100 : 300)")
+    run = run_of(Znunu=[path])
+    with h5py.File(make(run)) as file:
+        assert file["events/pass_SR"][:].sum() == 6
+    with h5py.File(make(with_imaging(run, select="SR"))) as file:
+        assert file["events/pass_SR"][:].tolist() == [True] * 6
+        assert file["events/event_number"][:].tolist() == [5, 6, 7, 8, 9, 10]
+
+
+def test_a_block_is_one_event_loop(
+    write_events: WriteEvents, run_of: RunOf, opened_frames: list[Any]
+) -> None:
+    make(run_of(Znunu=[write_events()]))
+    assert [frame.GetNRuns() for frame in opened_frames] == [1]
+
+
+def test_a_file_cut_short_leaves_nothing_half_written(
+    write_events: WriteEvents, run_of: RunOf
+) -> None:
+    good, bad = write_events("good.root"), write_events("bad.root")
+    run = run_of(Znunu=[good, bad])
+    bad.write_bytes(bad.read_bytes()[:2000])
+    with pytest.raises(InputError, match=r"bad.root"):
+        make(run)
+    assert not list(run.output.rglob("*.h5*"))
+
+
+def test_the_writer_leaves_nothing_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), ImageWriter(tmp_path / "x.h5", {"a": 1}):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_configuration_is_stored(
+    write_events: WriteEvents, run_of: RunOf, tiny_config: Config
+) -> None:
+    run = run_of(Znunu=[write_events()])
+    with h5py.File(make(run)) as file:
+        assert Config.model_validate_json(file.attrs["config"]) == run.config
+        assert file.attrs["schema"] == 1

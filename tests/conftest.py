@@ -1,0 +1,127 @@
+"""Fixtures: the C++ helpers, small event files, a finished tiny run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("EXTRA_CLING_ARGS", "-O2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from analysis.config import Config, load
+from analysis.inputs import native
+from analysis.pipeline import Run
+from cpp_helpers import declare_jets, load_root
+
+REPOSITORY = Path(__file__).parent.parent
+TINY = REPOSITORY / "analysis" / "configs" / "tiny.yaml"
+
+
+@pytest.fixture(scope="session")
+def root() -> Any:
+    return load_root()
+
+
+@pytest.fixture(scope="session")
+def helpers() -> Any:
+    return declare_jets()
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> Config:
+    return load(TINY)
+
+
+EVENTS = {
+    "run_number": "7u",
+    "event_number": "(unsigned long long)rdfentry_ + 1ull",
+    "weight": "1.0",
+    "particle_pt": "ROOT::RVecF{300.f + 10 * rdfentry_, 40.f, 5.f}",
+    "particle_eta": "ROOT::RVecF{0.31f, -1.21f, 2.f}",
+    "particle_phi": "ROOT::RVecF{0.51f, 3.f, -2.f}",
+    "particle_energy": "ROOT::RVecF{320.f + 10 * rdfentry_, 70.f, 20.f}",
+    "particle_pdg_id": "ROOT::RVecI{211, 22, -321}",
+    "particle_charge": "ROOT::RVecI{1, 0, -1}",
+    "jet_pt": "ROOT::RVecF{300.f + 10 * rdfentry_, 40.f}",
+    "jet_eta": "ROOT::RVecF{0.31f, -1.21f}",
+    "jet_phi": "ROOT::RVecF{0.51f, 3.f}",
+    "jet_mass": "ROOT::RVecF{1.f, 1.f}",
+    "jet_width": "ROOT::RVecF{0.1f, 0.2f}",
+    "jet_n_tracks": "ROOT::RVecI{5, 4}",
+    "electron_pt": "ROOT::RVecF{}",
+    "electron_eta": "ROOT::RVecF{}",
+    "electron_phi": "ROOT::RVecF{}",
+    "electron_charge": "ROOT::RVecI{}",
+    "muon_pt": "ROOT::RVecF{}",
+    "muon_eta": "ROOT::RVecF{}",
+    "muon_phi": "ROOT::RVecF{}",
+    "muon_charge": "ROOT::RVecI{}",
+    "met": "float(260. + 10 * rdfentry_)",
+    "met_phi": "-2.f",
+    "boson_pt": "300.f",
+}
+"""A monojet-like event as C++ expressions, one a canonical column."""
+
+WriteEvents = Callable[..., Path]
+
+
+@pytest.fixture
+def write_events(root: Any, tmp_path: Path) -> WriteEvents:
+    """Write a file of hand-made events; ``changes`` replaces expressions, None drops a column."""
+
+    def write(
+        name: str = "events.root",
+        n_events: int = 20,
+        file_format: str = "rntuple",
+        **changes: str | None,
+    ) -> Path:
+        df = root.RDataFrame(n_events)
+        columns = {k: v for k, v in (EVENTS | changes).items() if v is not None}
+        for column, expression in columns.items():
+            df = df.Define(column, expression)
+        options = root.RDF.RSnapshotOptions()
+        formats = root.RDF.ESnapshotOutputFormat
+        options.fOutputFormat = formats.kRNTuple if file_format == "rntuple" else formats.kTTree
+        path = tmp_path / name
+        df.Snapshot("events", str(path), list(columns), options)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def opened_frames(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """All data frames opened from files, in the order of opening."""
+    frames: list[Any] = []
+    open_range = native.open_range
+
+    def recorded(*arguments: Any) -> Any:
+        frames.append(open_range(*arguments))
+        return frames[-1]
+
+    monkeypatch.setattr(native, "open_range", recorded)
+    return frames
+
+
+@pytest.fixture
+def run_of(tmp_path: Path, tiny_config: Config) -> Callable[..., Run]:
+    """A run on given files: ``run_of(Znunu=[path, ...])``; one worker."""
+
+    def make(**files: list[Path]) -> Run:
+        data = tiny_config.model_dump()
+        data["samples"] = [
+            {
+                "process": process,
+                "files": [str(p) for p in paths],
+                "cross_section": 2.0,
+                "sum_of_weights": 100.0,
+            }
+            for process, paths in files.items()
+        ]
+        return Run(Config.model_validate(data), tmp_path / "run")
+
+    return make

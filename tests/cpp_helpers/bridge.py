@@ -1,0 +1,141 @@
+"""The C++ images as numpy arrays, for the tests."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cpp_helpers import declare, load_root
+from tests import reference
+from tests.reference import Address, Jet, Particle
+
+_CODE = """
+namespace monojet_test {
+
+using namespace monojet;
+
+struct Flat {
+  std::vector<std::uint8_t> rows, columns;
+  std::vector<float> values;
+};
+
+inline Flat read_out(ImageBuilder &builder) {
+  std::vector<Cell> cells;
+  builder.read_out(cells);
+  Flat flat;
+  for (const Cell &cell : cells) {
+    flat.rows.push_back(cell.row);
+    flat.columns.push_back(cell.column);
+    flat.values.insert(flat.values.end(), cell.values.begin(), cell.values.end());
+  }
+  return flat;
+}
+
+struct Compressed {
+  std::vector<std::uint8_t> rows, columns, kept_rows, kept_columns;
+};
+
+/// `addresses` are row x 126 + column, in increasing order.
+inline Compressed compress(const std::string &name, const int *addresses, std::size_t n,
+                           std::uint64_t hash) {
+  std::vector<Cell> cells;
+  for (std::size_t i = 0; i < n; ++i)
+    cells.push_back({static_cast<std::uint8_t>(addresses[i] / n_columns),
+                     static_cast<std::uint8_t>(addresses[i] % n_columns),
+                     {}});
+  std::vector<Address> out(n);
+  Compressed result;
+  if (name == "cell") {
+    compress_cell(cells.data(), n, out.data());
+  } else if (name == "rowcol") {
+    compress_rowcol(cells.data(), n, out.data());
+  } else {
+    const KeptLines kept = compress_stochastic(cells.data(), n, hash, out.data());
+    result.kept_rows.assign(kept.rows.begin(), kept.rows.end());
+    result.kept_columns.assign(kept.columns.begin(), kept.columns.end());
+  }
+  for (const Address &address : out) {
+    result.rows.push_back(address.row);
+    result.columns.push_back(address.column);
+  }
+  return result;
+}
+
+} // namespace monojet_test
+"""
+
+
+@functools.cache
+def _compiled() -> Any:
+    declare()
+    if not load_root().gInterpreter.Declare(_CODE):
+        raise RuntimeError("cling could not compile the tests' helpers")
+    return load_root().monojet_test
+
+
+def array(vector: Any, dtype: Any) -> npt.NDArray[Any]:
+    """A copy of a std::vector."""
+    if vector.size() == 0:
+        return np.empty(0, dtype)
+    return np.array(np.frombuffer(vector.data(), dtype, vector.size()))
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """The non-empty cells of one image, in the order of the C++."""
+
+    cells: list[Address]
+    values: npt.NDArray[np.float32]  # (cells, 8)
+
+
+class Builder:
+    """The ImageBuilder."""
+
+    def __init__(self) -> None:
+        self._builder = declare().ImageBuilder()
+
+    def add(self, objects: Sequence[Particle | Jet]) -> list[bool]:
+        """Enter particles and jets; which of them were accepted."""
+        return [
+            self._builder.add_particle(x.pt, x.eta, x.phi, x.energy, x.pdg_id, x.charge)
+            if isinstance(x, Particle)
+            else self._builder.add_jet(x.pt, x.eta, x.phi, x.width)
+            for x in objects
+        ]
+
+    def read_out(self) -> Sparse:
+        """The image, which is cleared."""
+        flat = _compiled().read_out(self._builder)
+        rows, columns = array(flat.rows, np.uint8), array(flat.columns, np.uint8)
+        return Sparse(
+            list(zip(rows.tolist(), columns.tolist(), strict=True)),
+            array(flat.values, np.float32).reshape(-1, reference.N_CHANNELS),
+        )
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """New addresses of cells; and the lines of the grid the stochastic compression kept."""
+
+    cells: list[Address]
+    kept_rows: npt.NDArray[np.uint8]
+    kept_columns: npt.NDArray[np.uint8]
+
+
+def compress(name: str, cells: Sequence[Address], hash_of_event: int = 0) -> Compressed:
+    """A compression of cells, which are in rows and then columns."""
+    flat = np.array([row * reference.N_COLUMNS + column for row, column in cells], np.int32)
+    # an empty array has no address to hand over
+    pointer = flat if len(flat) else np.zeros(1, np.int32)
+    result = _compiled().compress(name, pointer, len(flat), hash_of_event)
+    rows, columns = array(result.rows, np.uint8), array(result.columns, np.uint8)
+    return Compressed(
+        list(zip(rows.tolist(), columns.tolist(), strict=True)),
+        array(result.kept_rows, np.uint8),
+        array(result.kept_columns, np.uint8),
+    )

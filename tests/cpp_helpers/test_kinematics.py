@@ -1,0 +1,95 @@
+"""Angles, the missing transverse momentum and which particles are visible."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+ANGLES = st.floats(-20, 20)
+F32_PI = float(np.float32(math.pi))
+AZIMUTHS = st.floats(-F32_PI, F32_PI, width=32)
+KINDS = (11, -11, 13, -13, 22, 211, -321, 12, -14, 16, 52)
+NEITHER_SEEN_NOR_COUNTED = (13, -13, 12, -14, 16, 52)
+
+
+@settings(max_examples=200, deadline=None)
+@given(a=ANGLES, b=ANGLES)
+@example(a=math.pi, b=-math.pi)
+@example(a=math.pi, b=0)
+@example(a=-math.pi, b=0)
+def test_difference_of_azimuths_is_in_one_turn_and_is_the_difference(
+    helpers: Any, a: float, b: float
+) -> None:
+    difference = helpers.delta_phi(a, b)
+    assert -math.pi <= difference <= math.pi
+    assert difference == -helpers.delta_phi(b, a)
+    assert math.cos(difference) == pytest.approx(math.cos(a - b), abs=1e-12)
+    assert math.sin(difference) == pytest.approx(math.sin(a - b), abs=1e-12)
+
+
+def test_distance_is_measured_across_the_edge_in_phi(helpers: Any) -> None:
+    assert helpers.delta_r(1.0, 3.1, 1.3, 3.1 + 0.4 - 2 * math.pi) == pytest.approx(0.5)
+
+
+def _missing(helpers: Any, root: Any, particles: list[tuple[float, float, float, int]]) -> Any:
+    pt, eta, phi, kind = zip(*particles, strict=True) if particles else ((), (), (), ())
+    floats = [root.RVecF(list(map(float, x))) for x in (pt, eta, phi)]
+    return helpers.missing_momentum(*floats, root.RVecI(list(kind)))
+
+
+def test_missing_momentum_is_that_of_numpy(helpers: Any, root: Any) -> None:
+    rng = np.random.default_rng(1)
+    for n in (1, 2, 10, 200):
+        pt = rng.exponential(20, n).astype(np.float32)
+        eta, phi = rng.uniform(-6, 6, n), rng.uniform(-np.pi, np.pi, n).astype(np.float32)
+        kind = rng.choice(KINDS, n)
+        met = _missing(helpers, root, list(zip(pt, eta, phi, kind.tolist(), strict=True)))
+        counted = (np.abs(eta) < 4.9) & ~np.isin(kind, NEITHER_SEEN_NOR_COUNTED)
+        momenta = pt[counted].astype(float) * np.exp(1j * phi[counted].astype(float))
+        expected = -momenta.sum()
+        assert met.pt * np.exp(1j * met.phi) == pytest.approx(expected, rel=1e-6, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "eta", "met"),
+    [(211, 4.89, 100), (211, -4.91, 0), (22, 0, 100), (13, 0, 0), (-13, 0, 0), (11, 0, 100)],
+)
+def test_hadrons_and_electrons_in_acceptance_but_not_muons_balance_the_missing_momentum(
+    helpers: Any, root: Any, kind: int, eta: float, met: float
+) -> None:
+    missing = _missing(helpers, root, [(100, eta, 1, kind)])
+    assert missing.pt == pytest.approx(met)
+    if met:
+        assert missing.phi == pytest.approx(1 - math.pi)
+
+
+def test_missing_momentum_of_no_particles_is_zero(helpers: Any, root: Any) -> None:
+    missing = _missing(helpers, root, [])
+    assert (missing.pt, missing.phi) == (0, 0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(directions=st.lists(AZIMUTHS, max_size=6), phi=AZIMUTHS)
+def test_smallest_difference_is_that_to_the_nearest_direction(
+    helpers: Any, root: Any, directions: list[float], phi: float
+) -> None:
+    turns = [abs(math.remainder(d - phi, 2 * math.pi)) for d in directions]
+    smallest = helpers.min_delta_phi(root.RVecF(directions), phi)
+    assert smallest == pytest.approx(min(turns, default=math.pi), abs=1e-6)
+
+
+@pytest.mark.parametrize("pdg_id", [12, 14, 16, 51, 52, 60, 39, 1000022, 1000039, 9900112, 5000039])
+def test_neutrinos_and_dark_matter_are_invisible(helpers: Any, pdg_id: int) -> None:
+    assert not helpers.is_visible(pdg_id)
+    assert not helpers.is_visible(-pdg_id)
+
+
+@pytest.mark.parametrize("pdg_id", [11, 13, 22, 111, 130, 211, 321, 2112, 2212, 3122, 1000021])
+def test_all_other_particles_are_visible(helpers: Any, pdg_id: int) -> None:
+    assert helpers.is_visible(pdg_id)
+    assert helpers.is_visible(-pdg_id)

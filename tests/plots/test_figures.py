@@ -1,0 +1,381 @@
+"""Each figure shows the numbers it is given, with labels, and is written the same twice."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
+
+from analysis import figures
+from analysis.cutflow import by_process
+from analysis.image_file import CHANNELS
+from analysis.pipeline import Run, Target
+from analysis.sensitivity import REFERENCE
+from common.errors import InputError, ScoreError
+from plots import cutflow, images, scores, sensitivity, style, thresholds, training
+from plots.results import Sample, opened
+from selections import monojet
+from tests.plots.conftest import EVENTS, FOLDS, NETWORKS, SAMPLES, made_flow, write_scores
+
+NETWORK = NETWORKS[0]
+THESIS = json.loads((REFERENCE / "thesis_tables.json").read_text())
+
+
+def table(run: Run, name: str) -> Any:
+    return json.loads(run.table(name).read_text())
+
+
+def samples_of(run: Run) -> list[Sample]:
+    return [Sample(p, s, n, run.images(f"{p}_{s}"), run.scores(f"{p}_{s}")) for p, s, n in SAMPLES]
+
+
+def panels(figure: Figure) -> list[Axes]:
+    """The axes without those of colour bars."""
+    return [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+
+
+def xs(line: Any) -> list[float]:
+    return list(line.get_xdata())
+
+
+def ys(line: Any) -> list[float]:
+    return list(line.get_ydata())
+
+
+def steps(axes: Axes) -> dict[str, Any]:
+    """Values, edges and baseline of all histograms, by label."""
+    found = [patch for patch in axes.patches if isinstance(patch, StepPatch)]
+    return {str(patch.get_label()): patch.get_data() for patch in found}
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+# --- images ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def background(finished: Run) -> images.Event:
+    path = finished.images("Wtaunu_high")
+    return images.read_event(path, images.typical_event(path))
+
+
+def test_typical_event_passes_and_has_a_median_number_of_cells(finished: Run) -> None:
+    path = finished.images("Wtaunu_high")
+    with opened(path) as file:
+        counts = np.diff(file["cells/offsets"][:].astype(int))
+    chosen = images.typical_event(path)
+    passing = np.arange(0, EVENTS, 3)
+    assert chosen in passing
+    assert abs(counts[chosen] - np.median(counts[passing])) <= 1
+
+
+def test_compressions_show_every_cell_inside_the_crop(background: images.Event) -> None:
+    figure = images.compressions(background)
+    emf = background.channel("emf")
+    for axes, name in zip(panels(figure), background.addresses, strict=True):
+        row, column = background.addresses[name]
+        size = 126 if name == "none" else 60
+        inside = (row < size) & (column < size)
+        positive, zero = (np.asarray(image.get_array()) for image in axes.images)
+        for image, wanted in ((positive, inside & (emf > 0)), (zero, inside & (emf == 0))):
+            cells = {*zip(row[wanted].tolist(), column[wanted].tolist(), strict=True)}
+            assert {*zip(*(i.tolist() for i in np.nonzero(~np.isnan(image))), strict=True)} == cells
+    assert [axes.get_xlabel() for axes in panels(figure)] == [r"$\varphi$ [rad]", *["column"] * 3]
+    assert [axes.get_ylabel() for axes in panels(figure)] == [r"$\eta$", *["row"] * 3]
+
+
+def test_channels_show_all_cells_in_grey_and_the_filled_ones_in_colour(
+    background: images.Event,
+) -> None:
+    figure = images.channels(background)
+    for axes, name in zip(panels(figure), CHANNELS, strict=True):
+        grey, coloured = (c for c in axes.collections if isinstance(c, PathCollection))
+        assert len(np.asarray(grey.get_offsets())) == len(background)
+        values = background.channel(name)
+        drawn = np.asarray(coloured.get_array())
+        assert sorted(drawn.tolist()) == sorted(values[values != 0].tolist())
+        assert axes.get_title(loc="left")
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_mean_images_are_weighted_means(finished: Run, aligned: bool) -> None:
+    chosen = samples_of(finished)
+    figure = images.mean_images(chosen, aligned)
+    shown = {axes.get_title(loc="left"): axes for axes in panels(figure) if axes.images}
+    assert len(shown) == 4
+    for process in ("Znunu", "own_model"):
+        total = weights = 0.0
+        for sample in (s for s in chosen if s.process == process):
+            with opened(sample.images) as file:
+                weight = file["events/weight"][:] * sample.normalisation
+                offsets = file["cells/offsets"][:].astype(int)
+                momenta = file["cells/values"][:, 0]
+            for event, (begin, end) in enumerate(pairwise(offsets)):
+                total += weight[event] * float(momenta[begin:end].sum())
+            weights += weight.sum()
+        image = np.asarray(shown[style.process(process).label].images[0].get_array())
+        assert image.shape == (100, 126)
+        assert np.nansum(image) == pytest.approx(total / weights)
+
+
+def test_missing_momentum_lies_at_zero_of_an_aligned_image() -> None:
+    direction = np.array([-3.0, 0.0, 1.234, 3.1])
+    column = np.round((direction + 3.15) * 20 - 0.5).astype(int)
+    turned = images._aligned_column(column, direction)
+    phi = -np.pi / 2 + (turned + 0.5) * 2 * np.pi / 126
+    assert np.abs(phi).max() < 0.06
+
+
+# --- training and scores ---------------------------------------------------------
+
+
+def test_training_curves_show_every_epoch_of_every_fold(finished: Run) -> None:
+    folds = [training.read_history(finished.model(NETWORK) / f"fold{i}.csv") for i in range(FOLDS)]
+    figure = training.training_curves(NETWORK, folds)
+    for axes, quantity in zip(figure.axes, ("accuracy", "loss"), strict=True):
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", quantity)
+        drawn = [ys(line) for line in axes.lines]
+        for history in folds:
+            assert history[quantity] in drawn
+            assert history[f"val_{quantity}"] in drawn
+            best = int(np.argmin(history["val_loss"]))
+            assert [history[f"val_{quantity}"][best]] in drawn
+        assert xs(axes.lines[0]) == [1, 2, 3, 4, 5]
+
+
+def test_a_history_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "fold0.csv"
+    path.write_text("epoch,loss\n0,1.0\n")
+    with pytest.raises(InputError, match=r"fold0\.csv: not the history"):
+        training.read_history(path)
+
+
+def test_scores_are_joined_by_key_and_have_unit_area(finished: Run) -> None:
+    chosen = samples_of(finished)
+    figure = scores.score_distributions(NETWORK, chosen, 0.4, ("high",))
+    assert [axes.get_title(loc="right") for axes in figure.axes] == ["high slice", "all slices"]
+    assert [len(steps(axes)) for axes in figure.axes] == [3, 4]
+    for axes in figure.axes:
+        assert axes.get_xlabel() == "score of the network"
+        assert xs(axes.lines[0]) == [0.4, 0.4]
+        for values, edges, _ in steps(axes).values():
+            assert np.nansum(values * np.diff(edges)) == pytest.approx(1)
+    weights = []
+    with opened(chosen[0].images) as file:
+        weight = dict(zip(file["events/event_number"][:], file["events/weight"][:], strict=True))
+    with opened(chosen[0].scores) as file:
+        for event, value in zip(file["event_number"][:], file[f"score/{NETWORK}"][:], strict=True):
+            weights.append((value, weight[event] * chosen[0].normalisation))
+    got = zip(*scores.read_scores(chosen[0], NETWORK), strict=True)
+    assert np.array(sorted(got)) == pytest.approx(np.array(sorted(weights)))
+
+
+def test_scores_of_other_events_are_refused(finished: Run, tmp_path: Path) -> None:
+    other = tmp_path / "scores" / "other.h5"
+    write_scores(other, np.random.default_rng(2), 99, "Znunu")
+    sample = Sample("Znunu", "high", 1.0, finished.images("Znunu_high"), other)
+    with pytest.raises(ScoreError, match=r"other\.h5: not the events of"):
+        scores.read_scores(sample, NETWORK)
+
+
+@pytest.mark.parametrize("content", [None, b"no HDF5"])
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "Znunu_high.h5"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"Znunu_high\.h5"):
+        images.typical_event(path)
+
+
+# --- thresholds ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("network", "column"), [(NETWORKS[0], 5), (NETWORKS[1], 5)])
+def test_threshold_scan_shows_the_table_and_that_of_the_thesis(
+    finished: Run, network: str, column: int
+) -> None:
+    result = table(finished, "evaluation")[network]
+    left, right = thresholds.threshold_scan(result, THESIS).axes
+    thesis, ours, best = left.lines
+    published = THESIS["table2"]
+    assert ys(thesis) == [row[column] for row in published]
+    assert xs(thesis) == [row[column + 1] for row in published]
+    assert xs(ours) == [row["recall"] for row in result["scan"]]
+    chosen = next(r for r in result["scan"] if r["threshold"] == result["best_threshold"])
+    assert (*xs(best), *ys(best)) == (chosen["recall"], chosen["precision"])
+    drawn = [ys(line) for line in right.lines]
+    for key in ("precision", "recall", "mean_precision_recall", "precision_times_recall"):
+        assert [row[key] for row in result["scan"]] in drawn
+    assert [row[column + 3] for row in published] in drawn
+    assert (left.get_xlabel(), left.get_ylabel()) == ("recall", "precision")
+    assert right.get_xlabel() == "threshold"
+
+
+def test_roc_curves_end_where_few_background_events_pass(finished: Run) -> None:
+    results = table(finished, "evaluation")
+    figure = thresholds.roc_curves(list(results.values()), THESIS)
+    (axes,) = figure.axes
+    for line, network in zip(axes.lines, NETWORKS, strict=False):
+        assert 1 / max(ys(line)) >= 10 / EVENTS
+        assert "AUC" in str(line.get_label())
+        assert style.network(network) in str(line.get_label())
+        assert xs(line)[0] == 1
+    assert axes.get_xlabel().startswith("signal efficiency")
+    assert axes.get_ylabel().startswith("background rejection")
+    assert (*xs(axes.lines[-2]), *ys(axes.lines[-2])) == pytest.approx((0.914, 1 / 0.221))
+
+
+# --- yields ----------------------------------------------------------------------
+
+
+def test_cutflow_shows_every_step_and_network(finished: Run) -> None:
+    data = table(finished, "cutflow")
+    flows = by_process(data, "SR")
+    figure = cutflow.cutflow(flows, monojet.SR, data["networks"], 36.1)
+    (axes,) = figure.axes
+    drawn = [patch.get_data() for patch in axes.patches if isinstance(patch, StepPatch)]
+    for (values, _, _), process in zip(drawn, style.in_order(flows), strict=True):
+        assert values == pytest.approx([y.sumw for y in flows[process].steps.values()])
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels[1:7] == [cut.latex for cut in monojet.SR.cuts]
+    assert len(labels) == 7 + len(NETWORKS)
+    assert axes.get_ylabel() == "events"
+    for container, process in zip(axes.containers, style.in_order(flows), strict=True):
+        last = ys(container[0])[-1]  # type: ignore[index]
+        assert last == pytest.approx(flows[process].networks[NETWORKS[-1]]["all"].sumw)
+
+
+def test_met_spectrum_stacks_the_backgrounds_and_scales_the_signal() -> None:
+    rng = np.random.default_rng(3)
+    flows = {name: made_flow(rng) for name in ("Znunu", "Wtaunu", "Wmunu", "Wenu")}
+    flows["mediator"] = made_flow(rng).scaled(1e-4)
+    figure = cutflow.met_spectrum(flows, monojet.EXCLUSIVE, NETWORK, 0.4, 36.1)
+    widths = np.array([50, 50, 50, 100, 100, 100, 100, 100, 100, 200])
+    names = [b.name for b in monojet.EXCLUSIVE]
+    for axes, pass_rate in zip(figure.axes, (1.0, 0.7), strict=True):
+        found = steps(axes)
+        total = np.zeros(10)
+        for process in ("Wenu", "Wmunu", "Wtaunu", "Znunu"):
+            total += [pass_rate * flows[process].bins[name].sumw for name in names]
+            values, edges, _ = found[style.process(process).label]
+            assert values == pytest.approx(total / widths)
+            assert edges[0] == 250
+        (signal,) = (label for label in found if "mediator" in label)
+        factor = float(signal.rpartition("× ")[2])
+        assert factor in (100, 1000)
+        wanted = [factor * pass_rate * flows["mediator"].bins[name].sumw for name in names]
+        assert found[signal].values == pytest.approx(wanted / widths)
+        assert axes.get_xlabel().endswith("[GeV]")
+    assert figure.axes[0].get_ylabel() == "events / GeV"
+    assert "above 1000 GeV" in figure.legends[0].get_title().get_text()
+
+
+def test_met_spectrum_of_no_events_is_drawn() -> None:
+    flow = made_flow(np.random.default_rng(4)).scaled(0)
+    figure = cutflow.met_spectrum({"Znunu": flow}, monojet.EXCLUSIVE, NETWORK, 0.4, 36.1)
+    figure.draw_without_rendering()
+
+
+def test_sensitivity_shows_both_versions_and_the_limit(finished: Run) -> None:
+    ratios = [r for r in table(finished, "sensitivity") if r["network"] == NETWORK]
+    regions = {region.name: region.low for region in monojet.INCLUSIVE}
+    figure = sensitivity.sensitivity_ratios(NETWORK, ratios, regions, 1.118, 36.1)
+    (axes,) = figure.axes
+    for container, version in zip(axes.containers, ("as published", "consistent"), strict=True):
+        wanted = [r["ratio"] for r in ratios if r["version"] == version]
+        assert ys(container[0]) == wanted  # type: ignore[index]
+        assert len(wanted) == 10
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert (labels[0], labels[-1]) == ("IM1\n(>250)", "IM10\n(>1000)")
+    assert (xs(axes.lines[-1]), ys(axes.lines[-1])) == ([0], [1.118])
+    assert "thesis, cell + strides: 1.118" in texts(figure)
+    assert axes.get_xlabel()
+    assert axes.get_ylabel()
+
+
+# --- style and the stage ---------------------------------------------------------
+
+
+def test_names_of_networks_are_those_of_the_thesis() -> None:
+    assert style.network("strides+cell") == "cell + strides"
+    assert style.network("maxpool+rowcol") == "row-col + max-pool"
+    assert style.network("new_one") == "new one"
+
+
+def test_an_unknown_process_has_its_own_name_and_always_the_same_look() -> None:
+    assert style.process("own_model").label == "own_model"
+    assert style.process("own_model") == style.process("own_model")
+    assert style.in_order(["b", "Wtaunu", "a", "Znunu", "b"]) == ["Znunu", "Wtaunu", "a", "b"]
+
+
+def test_processes_differ_in_colour_and_in_line_and_marker() -> None:
+    looks = [style.process(p) for p in ("Znunu", "Wtaunu", "Wmunu", "Wenu", "mediator")]
+    for feature in ("label", "colour", "line", "marker"):
+        assert len({getattr(look, feature) for look in looks}) == len(looks)
+
+
+def test_the_same_figure_has_the_same_bytes(finished: Run, tmp_path: Path) -> None:
+    results = list(table(finished, "evaluation").values())
+    written = []
+    for folder in ("first", "second"):
+        figure = thresholds.roc_curves(results, THESIS)
+        written.append(style.save(figure, tmp_path / folder / "roc_0.5"))
+    assert [path.name for path in written[0]] == ["roc_0.5.png", "roc_0.5.pdf"]
+    for one, other in zip(*written, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    assert b"CreationDate" not in written[0][1].read_bytes()
+    assert len(list((tmp_path / "first").iterdir())) == 2
+
+
+def test_the_stage_makes_every_figure_then_the_list(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each kind of figure is drawn once, which may warn; nothing is saved."""
+    drawn = set()
+
+    def save(figure: Figure, path: Path) -> list[Path]:
+        kind = path.name.partition("_")[0]
+        if kind not in drawn or kind == "event":
+            figure.set_layout_engine(None)
+            figure.draw_without_rendering()
+            drawn.add(kind)
+        return [path.with_name(f"{path.name}.png")]
+
+    for axis in "xy":  # for speed
+        monkeypatch.setitem(style._SETTINGS, f"{axis}tick.minor.visible", False)
+    monkeypatch.setattr(style, "save", save)
+    target = Target("plots", "figures", tmp_path / "figures.json")
+    made: list[Target] = []
+    figures.run(finished, [target], made.append)
+    assert made == [target]
+    listed = json.loads(target.output.read_text())
+    names = {entry["name"] for entry in listed}
+    assert {"event_compressions", "event_channels", "mean_images", "mean_images_aligned"} <= names
+    assert {"roc", "cutflow", "met_spectrum"} <= names
+    for network in NETWORKS:
+        for kind in ("training", "scores", "thresholds", "sensitivity"):
+            assert f"{kind}_{network}" in names
+    assert len(names) == len(listed) == 7 + 4 * len(NETWORKS)
+    assert all(entry["caption"] and entry["files"] for entry in listed)
+
+
+@pytest.mark.slow
+def test_all_files_are_the_same_twice(finished: Run, tmp_path: Path) -> None:
+    for name, figure, _ in figures.figures(finished):
+        style.save(figure, tmp_path / "first" / name)
+    for name, figure, _ in figures.figures(finished):
+        style.save(figure, tmp_path / "second" / name)
+    files = sorted((tmp_path / "first").iterdir())
+    assert len(files) == 2 * (7 + 4 * len(NETWORKS))
+    for path in files:
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()

@@ -1,0 +1,171 @@
+"""The command line as a user meets it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY, TINY, WriteEvents
+
+PROGRAM = [sys.executable, str(REPOSITORY / "run_analysis.py")]
+
+
+def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*PROGRAM, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def fails(*arguments: object) -> str:
+    """Run to an error: exit code 2, one line, no traceback; returns the line."""
+    done = call(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+    assert len(errors) == 1, done.stderr
+    return errors[0]
+
+
+@pytest.mark.parametrize("option", ["--help", "--list", "--dry-run", "--version"])
+def test_looking_around_needs_neither_root_nor_keras(option: str, tmp_path: Path) -> None:
+    code = (
+        "import sys, runpy\n"
+        f"sys.argv = ['run_analysis.py', {option!r}, '--output', {str(tmp_path / 'none')!r}]\n"
+        f"try:\n    runpy.run_path({str(REPOSITORY / 'run_analysis.py')!r}, run_name='__main__')\n"
+        "except SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        "heavy = {'ROOT', 'keras', 'tensorflow', 'h5py', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert not (tmp_path / "none").exists()
+
+
+def test_training_runs_without_root_and_without_analysis() -> None:
+    code = (
+        "import sys\n"
+        "import training.stages, training.fit, training.evaluate\n"
+        "assert not {'ROOT', 'analysis'} & set(sys.modules), sys.modules.keys()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_unknown_names_get_the_nearest_valid_one(tmp_path: Path) -> None:
+    assert "(did you mean 'imaging'?)" in fails("--stage", "imagin")
+    assert "unknown region 'SRR' (did you mean 'SR'?)" in fails("--select", "SRR", "--list")
+    assert "at least 1" in fails("--workers", 0)
+    assert "at least 1" in fails("--events", 0)
+    assert "give that too" in fails("--process", "Znunu")
+    assert "cannot read the configuration" in fails("--config", tmp_path / "absent.yaml")
+
+
+def test_a_missing_input_is_named(tmp_path: Path) -> None:
+    absent = tmp_path / "absent.root"
+    line = fails(
+        "--stage", "imaging", "--input", absent, "--process", "Znunu", "--output", tmp_path
+    )
+    assert f"{absent}: no such file" in line
+
+
+def test_a_bad_input_is_named_and_nothing_is_written(
+    tmp_path: Path, write_events: WriteEvents
+) -> None:
+    bad = tmp_path / "bad.root"
+    bad.write_bytes(b"no ROOT file")
+    output = tmp_path / "run"
+    common = ("--stage", "imaging", "--process", "Znunu", "--output", output)
+    assert f"{bad}: not a ROOT file" in fails("--input", bad, *common)
+    no_eta = write_events(particle_eta=None)
+    assert f"{no_eta}: column 'particle_eta' is missing" in fails("--input", no_eta, *common)
+    assert [p for p in output.rglob("*") if p.is_file()] == []
+
+
+def test_all_bad_files_are_named_at_once(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.root").write_bytes(b"no ROOT file")
+    pattern = tmp_path / "*.root"
+    done = call("--stage", "validate", "--input", pattern, "--process", "x", "--output", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("not a ROOT file") == 2
+
+
+def test_a_traceback_is_shown_with_v_only(tmp_path: Path) -> None:
+    done = call("--config", tmp_path / "absent.yaml", "-v")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+
+
+def test_an_unwritable_output_is_named(tmp_path: Path) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    assert "choose another --output" in fails("--stage", "validate", "--output", blocker / "run")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_full_disk_is_named_and_nothing_half_written(
+    tmp_path: Path, write_events: WriteEvents
+) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    size = "size=300k"
+    mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("cannot mount a file system here")
+    try:
+        files = write_events(n_events=100_000)
+        line = fails(
+            "--stage", "imaging", "--input", files, "--process", "Znunu", "--output", small / "run"
+        )
+        assert "cannot write" in line
+        assert not list(small.rglob("*.h5*"))
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_imaging_alone_on_a_users_file(tmp_path: Path, write_events: WriteEvents) -> None:
+    files = write_events()
+    arguments = ("--stage", "imaging", "--input", files, "--process", "Znunu", "--output", tmp_path)
+    done = call(*arguments, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "images" / "Znunu.h5").exists()
+    manifest = json.loads((tmp_path / "images" / "Znunu.manifest.json").read_text())
+    assert manifest["external"] == [str(files)]
+    again = call(*arguments)
+    assert "imaging: up to date" in again.stderr
+    files.touch()
+    assert "images/Znunu.h5: its recipe" in call(*arguments, "--dry-run").stdout
+
+
+@pytest.mark.slow
+def test_ctrl_c_exits_with_130_and_the_next_run_resumes(tmp_path: Path) -> None:
+    arguments = ["--config", TINY, "--output", tmp_path, "--stage", "generate", "--workers", 2]
+    process = subprocess.Popen(
+        [*PROGRAM, *map(str, arguments)], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 240
+    while not list(tmp_path.rglob("block*.root")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "run the same command again to resume" in stderr
+    assert "Traceback" not in stderr
+    assert not list(tmp_path.rglob("*.partial"))
+    blocks = {p.name: p.stat().st_mtime_ns for p in tmp_path.rglob("block*.root")}
+    assert blocks
+    done = call(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("samples/*.root"))) == 6
+    assert not list(tmp_path.rglob("block*.root"))
