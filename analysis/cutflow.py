@@ -6,6 +6,7 @@ that samples (and parts of samples) merge exactly.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,10 +22,11 @@ from analysis.regions import define, require
 from analysis.samples import normalisation
 from common import files
 from common.errors import ScoreError
+from common.score_file import read_scores
 from common.tables import Table, with_error
 from cpp_helpers import declare, load_root
 from selections import monojet
-from selections.cuts import Cut, MetBin, Region
+from selections.cuts import Cut, Definition, MetBin, Region
 
 log = logging.getLogger("monojet")
 
@@ -99,18 +101,30 @@ class Flow:
 
 
 class _Booked:
-    """The yields of a node, booked and not yet run."""
+    """The yields of a node by signal region, booked and not yet run."""
 
     def __init__(self, df: Any) -> None:
-        self.results = (
-            df.Count(),
-            df.Sum["double"]("weight"),
-            df.Sum["double"]("squared_weight"),
-        )
+        self.result = declare().book_yields(df, "met", "weight", monojet.MET_EDGES)
 
-    def get(self) -> Yield:
-        count, sumw, sumw2 = (result.GetValue() for result in self.results)
-        return Yield(int(count), float(sumw), float(sumw2))
+    def _bins(self) -> list[Yield]:
+        found = self.result.GetValue()
+        return [
+            Yield(int(raw), float(sumw), float(sumw2))
+            for raw, sumw, sumw2 in zip(found.raw, found.sumw, found.sumw2, strict=True)
+        ]
+
+    def total(self) -> Yield:
+        """All events of the node."""
+        return sum(self._bins(), Yield())
+
+    def regions(self) -> dict[str, Yield]:
+        """``all``, and each signal region."""
+        exclusive = self._bins()[1:]  # without the events below the first edge
+        inclusive = list(itertools.accumulate(reversed(exclusive)))[::-1]
+        found = {"all": self.total()}
+        found |= {b.name: y for b, y in zip(monojet.INCLUSIVE, inclusive, strict=True)}
+        found |= {b.name: y for b, y in zip(monojet.EXCLUSIVE, exclusive, strict=True)}
+        return found
 
 
 def book_flow(df: Any, region: Region, networks: Mapping[str, float]) -> Any:
@@ -123,17 +137,17 @@ def book_flow(df: Any, region: Region, networks: Mapping[str, float]) -> Any:
     for cut in region.cuts:
         df = require(df, cut)
         steps[cut.name] = _Booked(df)
-    bins = _book_bins(df)
+    selected = _Booked(df)
     passing = {
-        name: _book_bins(require(df, score_cut(index, name, threshold)))
+        name: _Booked(require(df, score_cut(index, name, threshold)))
         for index, (name, threshold) in enumerate(networks.items())
     }
 
     def get() -> Flow:
         return Flow(
-            {k: b.get() for k, b in steps.items()},
-            {k: b.get() for k, b in bins.items()},
-            {n: {k: b.get() for k, b in part.items()} for n, part in passing.items()},
+            {name: step.total() for name, step in steps.items()},
+            selected.regions(),
+            {name: part.regions() for name, part in passing.items()},
         )
 
     return get
@@ -144,14 +158,8 @@ def score_cut(index: int, network: str, threshold: float) -> Cut:
     return Cut(network, f"score_{index} >= {threshold!r}f", f"{network} $\\geq {threshold:g}$")
 
 
-def _book_bins(df: Any) -> dict[str, _Booked]:
-    return {"all": _Booked(df)} | {b.name: _Booked(require(df, b.cut)) for b in BINS}
-
-
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     """Make the cut-flow of all samples and its tables."""
-    from training.score import read_scores  # HDF5 only
-
     config = run.config
     networks = {
         name: float(result["best_threshold"])
@@ -171,24 +179,20 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
                 "events: run --stage scoring again"
             )
         df = native.open_range([f.path for f in inputs], 0, n_events)
-        df = df.DefinePerSample("sample_index", str(index))
+        df = helpers.define_per_sample(df, "sample_index", f"{index}")
         for number, network in enumerate(networks):
-            helpers.score_table(index, number).fill(
-                columns["run_number"],
-                columns["event_number"],
-                np.ascontiguousarray(columns[network]),
-                len(columns["run_number"]),
-            )
-            df = df.Define(
-                f"score_{number}",
-                f"monojet::score(sample_index, {number}, run_number, event_number)",
-            )
-        df = df.Define("squared_weight", "weight * weight")
+            _fill(helpers.score_table(index, number), columns, network, sample.name)
+            lookup = f"monojet::score(sample_index, {number}, run_number, event_number)"
+            df = define(df, [Definition(f"score_{number}", lookup)])
         df = define(df, monojet.DEFINITIONS)
         booked[sample.name] = {
             name: book_flow(df, region, networks) for name, region in monojet.REGIONS.items()
         }
-        handles.append(df.Count())
+        # Every event must have its scores, those that no region selects too.
+        handles += [
+            helpers.book_yields(df, f"score_{number}", "weight", [])
+            for number in range(len(networks))
+        ]
     try:
         root.RDF.RunGraphs(handles)
     except Exception as error:
@@ -218,6 +222,15 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
         table.write_beside(target.output.with_name(f"{table.name}.json"))
     files.write_json(target.output, data)
     done(target)
+
+
+def _fill(table: Any, columns: Mapping[str, Any], network: str, sample: str) -> None:
+    """Hand the scores of a network to the C++ table that events look theirs up in."""
+    keys = columns["run_number"], columns["event_number"]
+    try:
+        table.fill(*keys, np.ascontiguousarray(columns[network]), len(keys[0]))
+    except Exception as error:
+        raise ScoreError(f"{sample}: {str(error).strip().splitlines()[-1]}") from error
 
 
 def by_process(data: Mapping[str, Any], region: str) -> dict[str, Flow]:

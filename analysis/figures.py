@@ -55,7 +55,7 @@ def figures(run: Run) -> Iterator[Captioned]:
         "trained on, where at least ten background events pass. Errors of the areas (AUC) are from "
         "bootstrap replicas. The thesis had other generators and inputs.",
     )
-    yield from _yields(flow_data, results)
+    yield from _yields(run, flow_data, results)
     yield from _sensitivity(_read(run, "sensitivity"), flow_data["luminosity"], reference)
 
 
@@ -124,7 +124,7 @@ def _network(
     )
 
 
-def _yields(flow_data: Any, results: Any) -> Iterator[Captioned]:
+def _yields(run: Run, flow_data: Any, results: Any) -> Iterator[Captioned]:
     flows = by_process(flow_data, monojet.SR.name)
     luminosity = flow_data["luminosity"]
     yield (
@@ -142,7 +142,18 @@ def _yields(flow_data: Any, results: Any) -> Iterator[Captioned]:
         "Missing transverse momentum in the signal region, before and after "
         f"{style.network(best)}, the network with the largest area under its ROC curve. "
         "Leading-order cross-sections; processes that the run has no sample of are left out. The "
-        "mediator's shape means something, its cross-section does not.",
+        f"mediator's shape means something, its cross-section does not.{_generated_above(run)}",
+    )
+
+
+def _generated_above(run: Run) -> str:
+    slices = run.config.generation.slices
+    used = [slices[s.slice].low for s in run.config.samples if s.generated and s.slice]
+    if not used or min(used) <= monojet.EXCLUSIVE[0].low:
+        return ""
+    return (
+        f" Bosons are generated above {min(used):g} GeV: below that and somewhat above it, events "
+        "are missing."
     )
 
 

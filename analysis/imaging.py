@@ -37,7 +37,7 @@ from common.errors import InputError
 from common.progress import progress
 from cpp_helpers import declare
 from selections import monojet
-from selections.cuts import Cut
+from selections.cuts import Cut, Definition
 
 log = logging.getLogger("monojet")
 
@@ -111,7 +111,7 @@ def define_columns(df: Any, select: str | None) -> Any:
     df = define(df, monojet.DEFINITIONS)
     df = define_region_bits(df, monojet.REGIONS.values())
     values = ", ".join(f"float({column})" for column in QUANTITIES.values())
-    df = df.Define("event_quantities", f"ROOT::RVecF{{{values}}}")
+    df = define(df, [Definition("event_quantities", f"ROOT::RVecF{{{values}}}")])
     if select is not None:
         df = require(df, Cut(select, monojet.REGIONS[select].expression, select))
     return df
@@ -133,7 +133,7 @@ def make_images(task: Task) -> ImageColumns:
     df = native.open_range(task.files, task.begin, task.end)
     df = define_columns(df, imaging.select)
     result = helpers.book_images(
-        helpers.as_node(df),
+        df,
         imaging.particle_threshold,
         imaging.jet_threshold,
         task.config.seed,

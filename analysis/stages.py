@@ -135,7 +135,7 @@ def scoring_targets(run: Run) -> list[Target]:
             s.name,
             run.scores(s.name),
             made_from=(image_target(run, s), *networks),
-            code=("training/score.py", "training/dataset.py"),
+            code=("training/score.py", "training/dataset.py", "common/score_file.py"),
         )
         for s in run.config.samples
     ]

@@ -12,7 +12,7 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
-HEADERS = ("images.hxx", "leptons.hxx", "scores.hxx", "batch.hxx")
+HEADERS = ("nodes.hxx", "images.hxx", "yields.hxx", "leptons.hxx", "scores.hxx", "batch.hxx")
 DIRECTORY = Path(__file__).parent
 
 

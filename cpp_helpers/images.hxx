@@ -143,9 +143,6 @@ private:
   std::vector<Address> addresses_;
 };
 
-/// Any data frame as the common node type.
-template <typename DataFrame> ROOT::RDF::RNode as_node(DataFrame df) { return df; }
-
 /// Books the images of all events that reach `df`; single-threaded loops only, so that events
 /// keep the order of the file.
 inline ROOT::RDF::RResultPtr<ImageBlock> book_images(ROOT::RDF::RNode df, double min_particle_pt,

@@ -121,7 +121,7 @@ def met_spectrum(
     least = min((float(t[t > 0].min()) for t in tops if (t > 0).any()), default=1.0)
     if peak > 0:
         left.set_yscale("log")
-        left.set_ylim(least / 20, peak * 10)
+        left.set_ylim(least / 20, peak * 4)
     left.set(xlim=(edges[0], edges[-1]), ylabel="events / GeV")
     left.set_title("before the network", loc="right")
     right.set_title(rf"{style.network(network)} $\geq$ {threshold:.2f}", loc="right")

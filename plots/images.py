@@ -278,7 +278,7 @@ def _mean(samples: Sequence[Sample], aligned: bool) -> Array:
                     file["cells/values"][cells, 0] * weight[event[cells]],
                     minlength=len(total),
                 )
-    return (total / weights).reshape(GRID)
+    return (total / (weights or 1.0)).reshape(GRID)  # a selection may leave nothing
 
 
 def _aligned_column(column: Array, direction: Array) -> Array:

@@ -16,7 +16,7 @@ from plots.results import Sample, opened
 
 Array = npt.NDArray[Any]
 
-BINS = 50
+BINS = 25
 
 
 @style.styled()
@@ -42,7 +42,8 @@ def score_distributions(
         for process in style.in_order(s.process for s in chosen):
             parts = [columns[id(s)] for s in chosen if s.process == process]
             scores, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
-            _histogram(axes, process, scores, weights)
+            if weights.any():  # a selection may leave nothing
+                _histogram(axes, process, scores, weights)
         axes.axvline(
             threshold,
             color=style.GREY,
@@ -57,7 +58,7 @@ def score_distributions(
     row[0].set_ylim(max(low, high * 1e-5), high)
     handles, labels = row[-1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
-    style.heading(figure, text=style.network(network))
+    style.heading(figure, text=f"{style.network(network)}, before any selection")
     return figure
 
 

@@ -117,7 +117,7 @@ def non_empty(image: Image) -> list[Address]:
 
 def scatter(
     addresses: Iterable[Address],
-    values: Sequence[Any],
+    values: Iterable[Any],
     n_rows: int = N_ROWS,
     n_columns: int = N_COLUMNS,
 ) -> Image:

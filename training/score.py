@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import h5py
 import keras
 import numpy as np
 
-from common import files
 from common.errors import ConfigError, InputError
 from common.progress import Progress
 from training import dataset
@@ -21,7 +18,6 @@ from training.fit import network_input
 if TYPE_CHECKING:
     from analysis.config import NetworkTraining
 
-SCHEMA = 1
 BATCH = 512
 
 
@@ -58,42 +54,3 @@ class Scorer:
         if not np.isfinite(scores).all():
             raise ConfigError(f"{self.spec.name}: a score is not a number: train it again")
         return scores
-
-
-def write_scores(path: Path, images: Images, scores: Mapping[str, Floats]) -> None:
-    """Write ``/run_number``, ``/event_number``, ``/fold`` and ``/score/<network>``.
-
-    Raises:
-        InputError: two events have the same key.
-    """
-    keys = np.stack([images.run_number.astype(np.uint64), images.event_number], axis=1)
-    unique, counts = np.unique(keys, axis=0, return_counts=True)
-    if len(unique) != len(keys):
-        run, event = unique[counts > 1][0]
-        raise InputError(f"{path.stem}: event {event} of run {run} is there twice")
-    with files.whole(path) as partial, h5py.File(partial, "w", libver="v110") as file:
-        file.attrs["schema"] = SCHEMA
-        columns: dict[str, Any] = {
-            "run_number": images.run_number,
-            "event_number": images.event_number,
-            "fold": images.fold,
-        }
-        columns |= {f"score/{name}": values for name, values in scores.items()}
-        for name, values in columns.items():
-            file.create_dataset(name, data=values, chunks=True, fletcher32=True)
-
-
-def read_scores(path: Path, networks: Sequence[str]) -> dict[str, Any]:
-    """The columns of a score file: ``run_number``, ``event_number``, and one a network.
-
-    Raises:
-        InputError: the file is missing, damaged, of another version, or lacks a network.
-    """
-    try:
-        with h5py.File(path) as file:
-            if file.attrs.get("schema") != SCHEMA:
-                raise InputError(f"{path}: score file of another version: make it again")
-            columns = {name: file[name][:] for name in ("run_number", "event_number")}
-            return columns | {name: file[f"score/{name}"][:] for name in networks}
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path}: not a whole score file: {error}") from error

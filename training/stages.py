@@ -9,11 +9,12 @@ import numpy as np
 
 from common import files
 from common.progress import progress
+from common.score_file import read_scores, write_scores
 from common.tables import Table, with_error
 from training import dataset
 from training.evaluate import Evaluation, Measured
 from training.evaluate import evaluate as evaluate_network
-from training.score import Scorer, read_scores, write_scores
+from training.score import Scorer
 
 if TYPE_CHECKING:
     from analysis.pipeline import Run, Target
@@ -53,7 +54,12 @@ def score(run: Run, targets: Sequence[Target], done: Done) -> None:
             images = dataset.read_images([path], [0], scorer.spec.compression)
             with progress(f"score {target.name} by {scorer.spec.name}", len(images)) as bar:
                 scores[scorer.spec.name] = scorer(images, bar)
-        write_scores(target.output, images, scores)
+        identity = {
+            "run_number": images.run_number,
+            "event_number": images.event_number,
+            "fold": images.fold,
+        }
+        write_scores(target.output, identity, scores)
         done(target)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from analysis.columns import CANONICAL, OPTIONAL, same_type
 from analysis.samples import SampleInfo
 from common.errors import InputError
-from cpp_helpers import load_root
+from cpp_helpers import declare, load_root
 
 TREE = "events"
 INFO = "sample_info"
@@ -104,4 +104,4 @@ def open_range(paths: Sequence[str], begin: int, end: int) -> Any:
     spec = root.RDF.Experimental.RDatasetSpec()
     spec.AddSample(("sample", TREE, list(paths)))
     spec.WithGlobalRange((begin, end))
-    return root.RDataFrame(spec)
+    return declare().as_node(root.RDataFrame(spec))

@@ -121,7 +121,7 @@ def test_an_unknown_normalisation_stops_before_the_loop(run: Run, key: str) -> N
 
 def test_a_sample_is_one_event_loop(run: Run, opened_frames: list[Any]) -> None:
     make(run)
-    assert [frame.GetNRuns() for frame in opened_frames] == [1]
+    assert [frame.GetNRuns() for frame in opened_frames] == [1, 1]
 
 
 def flow(n: int) -> Flow:

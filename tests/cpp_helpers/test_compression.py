@@ -89,7 +89,8 @@ def _dense(name: str, cells: Cells, hash_of_event: int, size: int) -> Image:
         kept_columns=new.kept_columns[None] if new and name == "stochastic" else None,
     )
     means = np.ones(reference.N_CHANNELS, np.float32)
-    return dataset.dense(one_event, np.zeros(1, np.int64), means, size)[0].astype(np.float64)
+    batch = dataset.dense(one_event, np.zeros(1, np.int64), means, size)
+    return np.asarray(batch[0], np.float64)
 
 
 def _check(name: str, cells: Cells, hash_of_event: int) -> None:

@@ -122,10 +122,9 @@ def events(draw: st.DrawFn) -> Event:
 
 
 def _image(builder: Builder, event: Event) -> Sparse:
-    particles, jets = event
-    accepted = builder.add([*particles, *jets])
-    directions = [(x.eta, x.phi) for x in (*particles, *jets)]
-    assert accepted == [reference.address_of(*d) is not None for d in directions]
+    objects: list[Particle | Jet] = [*event[0], *event[1]]
+    accepted = builder.add(objects)
+    assert accepted == [reference.address_of(x.eta, x.phi) is not None for x in objects]
     return builder.read_out()
 
 
@@ -142,7 +141,7 @@ def builder() -> Builder:
     return Builder()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(event=events())
 def test_image_of_any_event_is_that_of_the_reference(builder: Builder, event: Event) -> None:
     """The builder is one for all events: what the last left behind would show."""
@@ -182,7 +181,7 @@ def test_image_of_an_awkward_event_is_that_of_the_reference(builder: Builder, na
 
 def test_a_full_grid_is_read_out_in_rows_and_then_columns(builder: Builder) -> None:
     centres = reference.with_coordinates(np.zeros((100, 126, 8)))[:, :, reference.ETA :]
-    everywhere = [_particle(*centre) for centre in centres.reshape(-1, 2).tolist()]
+    everywhere = [_particle(eta, phi) for eta, phi in centres.reshape(-1, 2).tolist()]
     builder.add(everywhere[::-1])
     sparse = builder.read_out()
     assert sparse.cells == [(i, j) for i in range(100) for j in range(126)]

@@ -145,29 +145,31 @@ def _random_event(rng: np.random.Generator, run: int, number: int, n_particles: 
     """Particles of all kinds: seen and not, soft and hard, inside and outside the grid."""
     kinds = [(211, 1), (-211, -1), (22, 0), (11, -1), (-13, 1), *((k, 0) for k in INVISIBLE)]
 
-    def single(*numbers: float) -> list[float]:
-        return [float(np.float32(x)) for x in numbers]
+    def objects(n: int, pt: float) -> list[list[float]]:
+        """pt, eta, phi and a fourth number, as single-precision columns hold them."""
+        directions = rng.uniform((-3, -3.14), (3, 3.14), (n, 2))
+        columns = (rng.exponential(pt, n), *directions.T, rng.uniform(0, 0.4, n))
+        rows: list[list[float]] = np.array(columns, np.float32).T.tolist()
+        return rows
 
     particles = []
-    for pt in rng.exponential(4, n_particles):
-        momentum = single(pt, rng.uniform(-3, 3), rng.uniform(-3.14, 3.14), 3 * pt)
-        particles.append(Particle(*momentum, *kinds[rng.integers(len(kinds))]))
-    jets = [
-        Jet(*single(pt, rng.uniform(-3, 3), rng.uniform(-3, 3), rng.uniform(0, 0.4)))
-        for pt in rng.exponential(40, 4)
-    ]
-    return Event(run, number, tuple(particles), tuple(jets), float(rng.normal()))
+    for pt, eta, phi, energy in objects(n_particles, pt=4):
+        kind, charge = kinds[rng.integers(len(kinds))]
+        particles.append(Particle(pt, eta, phi, energy, kind, charge))
+    jets = tuple(Jet(*numbers) for numbers in objects(4, pt=40))
+    return Event(run, number, tuple(particles), jets, float(rng.normal()))
 
 
 GOOD = Particle(50.0, 0.0, 0.0, 60.0, 211, 1)
 BROKEN = tuple(
-    replace(GOOD, **{name: value})
-    for name in ("pt", "eta", "phi", "energy")
-    for value in (math.nan, math.inf)
+    broken
+    for bad in (math.nan, math.inf)
+    for broken in (
+        *(replace(GOOD, pt=bad), replace(GOOD, eta=bad)),
+        *(replace(GOOD, phi=bad), replace(GOOD, energy=bad)),
+    )
 )
-BROKEN_JETS = tuple(
-    replace(Jet(50.0, 0.0, 0.0, 0.1), **{name: math.nan}) for name in ("pt", "eta", "phi", "width")
-)
+BROKEN_JETS = tuple(Jet(*np.where(np.arange(4) == i, math.nan, 50).tolist()) for i in range(4))
 AT_THRESHOLD = Event(3, 8, (replace(GOOD, pt=MIN_PARTICLE_PT),), (Jet(MIN_JET_PT, 0.0, 0.0, 0.1),))
 
 
@@ -270,7 +272,7 @@ def test_at_a_threshold_nothing_enters(block: Block) -> None:
 # --- Several loops ------------------------------------------------------------------------------
 
 _IDENTITIES = tuple(
-    Event(run, number, (GOOD,)) for run in (0, 1, 2**32 - 1) for number in (*range(60), 2**64 - 1)
+    Event(run, number, (GOOD,)) for run in (0, 1, 2**32 - 1) for number in (*range(40), 2**64 - 1)
 )
 
 

@@ -17,7 +17,7 @@ KINDS = (11, -11, 13, -13, 22, 211, -321, 12, -14, 16, 52)
 NEITHER_SEEN_NOR_COUNTED = (13, -13, 12, -14, 16, 52)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(a=ANGLES, b=ANGLES)
 @example(a=math.pi, b=-math.pi)
 @example(a=math.pi, b=0)

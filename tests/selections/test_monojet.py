@@ -37,7 +37,8 @@ class Objects:
 
 def jets(*pt_eta_phi: tuple[float, float, float], n_tracks: int = 10) -> Objects:
     """Jets, each with as many tracks."""
-    return Objects(*zip(*pt_eta_phi, strict=True), (n_tracks,) * len(pt_eta_phi))
+    pt, eta, phi = zip(*pt_eta_phi, strict=True)
+    return Objects(pt, eta, phi, (n_tracks,) * len(pt))
 
 
 def lepton(pt: float, eta: float, phi: float) -> Objects:

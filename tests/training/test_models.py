@@ -125,6 +125,17 @@ def test_penalty_is_that_of_the_weights_of_convolutions_alone(name: str) -> None
 
 
 @pytest.mark.parametrize("name", THESIS)
+def test_penalty_and_initial_weights_of_he_can_be_chosen(name: str) -> None:
+    network = models.IMAGE_NETWORKS[name]((16, 16, 10), l2=0.5, initial="he")
+    layer = network.get_layer("convolution_1_3")
+    kernel, bias = _weights(layer)
+    assert kernel.std() == pytest.approx((2 / (3 * 3 * 128)) ** 0.5, rel=0.02)
+    assert not bias.any()
+    penalty = float(keras.ops.convert_to_numpy(layer.losses[0]))
+    assert penalty == pytest.approx(0.5 * float((kernel.astype(float) ** 2).sum()), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", THESIS)
 def test_narrow_networks_take_small_images_of_any_parity(name: str) -> None:
     network = models.IMAGE_NETWORKS[name]((29, 30, 8), width=1 / 16)
     assert network.get_layer("convolution_1_3").filters == 16

@@ -1,0 +1,61 @@
+"""Start-up: of the command line, and of the imaging stage (imports, helpers, JIT).
+
+``python benchmarks/startup.py``. Each number is the median of five fresh processes. Start-up of
+imaging is the time to the end of a first block of ten events.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+
+IMAGING = """
+import sys, time
+start = time.perf_counter()
+from pathlib import Path
+from analysis import imaging
+from analysis.config import load
+config = load(Path("analysis/configs/tiny.yaml"))
+imaging.make_images(imaging.Task("Znunu_high", (sys.argv[1],), 0, 10, config))
+first = time.perf_counter()
+imaging.make_images(imaging.Task("Znunu_high", (sys.argv[1],), 0, 10, config))
+print(first - start, time.perf_counter() - first)
+"""
+
+
+def seconds_of(*arguments: str) -> float:
+    start = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], cwd=REPOSITORY, check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    for option in ("--help", "--list"):
+        times = [seconds_of("run_analysis.py", option) for _ in range(5)]
+        print(f"{option}: {statistics.median(times):.2f} s (target 0.5)")
+    with tempfile.TemporaryDirectory() as folder:
+        make = ["run_analysis.py", "--config", "analysis/configs/tiny.yaml", "--output", folder]
+        seconds_of(*make, "--stage", "generate", "--events", "50", "-q")
+        sample = str(next(Path(folder).glob("samples/*.root")))
+        found = []
+        for _ in range(5):
+            done = subprocess.run(
+                [sys.executable, "-c", IMAGING, sample],
+                cwd=REPOSITORY,
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            found.append([float(x) for x in done.stdout.split()])
+    first, further = (statistics.median(column) for column in zip(*found, strict=True))
+    print(f"imaging, first block: {first:.2f} s (target 4); each further one: {further:.3f} s")
+
+
+if __name__ == "__main__":
+    main()

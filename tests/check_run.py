@@ -1,0 +1,108 @@
+"""Check the tables and files of a finished run: ``python tests/check_run.py <output>``.
+
+Used after the end-to-end run of continuous integration. Numbers must be there, consistent with one
+another and physically possible; none is compared with a stored value.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401
+
+REGIONS = [f"IM{i}" for i in range(1, 11)]
+
+
+def load(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def check_cutflow(output: Path) -> None:
+    data = load(output / "tables" / "cutflow.json")
+    assert data["samples"]
+    for name, sample in data["samples"].items():
+        assert sample["normalisation"] > 0
+        for region in sample["regions"].values():
+            raw = [step["raw"] for step in region["steps"].values()]
+            assert raw == sorted(raw, reverse=True), f"{name}: a cut adds events: {raw}"
+            assert raw[0] > 0
+            bins = region["bins"]
+            assert bins["IM1"]["raw"] == bins["all"]["raw"] == raw[-1]
+            inclusive = [bins[r]["raw"] for r in REGIONS]
+            assert inclusive == sorted(inclusive, reverse=True)
+            assert sum(bins[f"EM{i}"]["raw"] for i in range(1, 11)) == bins["IM1"]["raw"]
+            for network in region["networks"].values():
+                assert all(network[k]["raw"] <= bins[k]["raw"] for k in bins)
+
+
+def check_evaluation(output: Path) -> None:
+    for network, result in load(output / "tables" / "evaluation.json").items():
+        assert 0 <= result["best_threshold"] <= 1
+        recalls = [row["recall"] for row in result["scan"]]
+        assert recalls[0] == 1
+        assert recalls == sorted(recalls, reverse=True), network
+        assert 0 <= result["auc"]["value"] <= 1
+        assert result["auc"]["error"] > 0
+
+
+def check_sensitivity(output: Path) -> None:
+    ratios = load(output / "tables" / "sensitivity.json")
+    assert ratios
+    for ratio in ratios:
+        assert 0 <= ratio["ratio"] <= ratio["largest"] + 1e-9
+        assert math.isfinite(ratio["error"])
+
+
+def check_images_and_scores(output: Path) -> None:
+    for path in sorted((output / "images").glob("*.h5")):
+        with h5py.File(path) as images, h5py.File(output / "scores" / path.name) as scores:
+            n_events = len(images["events/event_number"])
+            offsets = images["cells/offsets"][:]
+            assert len(offsets) == n_events + 1
+            assert offsets[-1] == len(images["cells/row"]) == len(images["cells/values"])
+            assert (images["cells/row"][:] < 100).all()
+            assert (images["cells/column"][:] < 126).all()
+            keys = [set(f["event_number"][:].tolist()) for f in (images["events"], scores)]
+            assert keys[0] == keys[1]
+            assert len(keys[0]) == n_events
+            for network in scores["score"].values():
+                assert (network[:] >= 0).all()
+                assert (network[:] <= 1).all()
+
+
+def check_figures(output: Path) -> None:
+    figures = load(output / "plots" / "figures.json")
+    assert figures
+    for figure in figures:
+        for name in figure["files"]:
+            assert (output / "plots" / name).stat().st_size > 1000, name
+
+
+def check_tables_and_leftovers(output: Path) -> None:
+    for name in ("cutflow", "evaluation", "sensitivity"):
+        for suffix in ("json", "md", "tex", "txt"):
+            assert (output / "tables" / f"{name}.{suffix}").stat().st_size > 100
+    leftovers = [path for path in output.rglob(".*") if path.is_file()]
+    assert not leftovers, leftovers
+
+
+def main(output: Path) -> None:
+    for check in (
+        check_cutflow,
+        check_evaluation,
+        check_sensitivity,
+        check_images_and_scores,
+        check_figures,
+        check_tables_and_leftovers,
+    ):
+        check(output)
+        print(f"{check.__name__}: good")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
