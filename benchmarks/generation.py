@@ -1,6 +1,6 @@
 """Rate of writing generated blocks against a bare ``nextBatch`` loop with the same settings.
 
-``python benchmarks/generation.py [events]``. Pairs are taken in turn in one process, so that other
+``python -m benchmarks.generation [events]``. Pairs are taken in turn in one process, so that other
 load on the machine hits both alike; the first pair warms up (JIT) and is left out.
 """
 

@@ -1,11 +1,12 @@
 """Wall time and memory of the quickstart, from nothing, in a directory of its own.
 
-``python benchmarks/quickstart.py``. Memory is the largest sum over all processes of the run of
+``python -m benchmarks.quickstart``. Memory is the largest sum over all processes of the run of
 their proportional set sizes (shared pages counted once), sampled twice a second.
 """
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -37,10 +38,8 @@ def main() -> None:
         process = subprocess.Popen(command, cwd=REPOSITORY)
         peak = 0
         while process.poll() is None:
-            try:
+            with contextlib.suppress(OSError):  # a process ended while it was looked at
                 peak = max(peak, sum(proportional_size(pid) for pid in descendants(process.pid)))
-            except OSError:  # a process ended while it was looked at
-                pass
             time.sleep(0.5)
         seconds = time.perf_counter() - start
     print(f"exit code {process.returncode}")

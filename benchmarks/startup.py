@@ -1,6 +1,6 @@
 """Start-up: of the command line, and of the imaging stage (imports, helpers, JIT).
 
-``python benchmarks/startup.py``. Each number is the median of five fresh processes. Start-up of
+``python -m benchmarks.startup``. Each number is the median of five fresh processes. Start-up of
 imaging is the time to the end of a first block of ten events.
 """
 

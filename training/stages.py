@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from common import files
 from common.progress import progress
@@ -54,7 +55,7 @@ def score(run: Run, targets: Sequence[Target], done: Done) -> None:
             images = dataset.read_images([path], [0], scorer.spec.compression)
             with progress(f"score {target.name} by {scorer.spec.name}", len(images)) as bar:
                 scores[scorer.spec.name] = scorer(images, bar)
-        identity = {
+        identity: dict[str, npt.NDArray[Any]] = {
             "run_number": images.run_number,
             "event_number": images.event_number,
             "fold": images.fold,
