@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from analysis import workers
 from analysis.cutflow import by_process
 from analysis.pipeline import Done, Run, Target
 from analysis.sensitivity import REFERENCE
 from common import files
+from common.progress import progress
 from plots import cutflow, images, scores, sensitivity, style, thresholds, training
 from plots.results import Sample
 from selections import monojet
 
-Captioned = tuple[str, Figure, str]
+# A figure's name, how to draw it, and its caption.
+Captioned = tuple[str, Callable[[], Figure], str]
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     """Make all figures that the run has results for, and their list."""
     (target,) = targets
+    captions = {name: caption for name, _, caption in figures(run)}
     made = []
-    for name, figure, caption in figures(run):
-        written = style.save(figure, run.plots / name)
-        made.append({"name": name, "files": [path.name for path in written], "caption": caption})
+    with progress("draw", len(captions), "figures") as bar:
+        tasks = [(run, name) for name in captions]
+        for (_, name), written in workers.map_ordered(draw, tasks, run.workers):
+            made.append({"name": name, "files": written, "caption": captions[name]})
+            bar.advance(1)
     files.write_json(target.output, made)
     done(target)
 
 
+def draw(task: tuple[Run, str]) -> list[str]:
+    """Draw one figure of a run and save it; returns the names of its files."""
+    run, wanted = task
+    build = next(build for name, build, _ in figures(run) if name == wanted)
+    return [path.name for path in style.save(build(), run.plots / wanted)]
+
+
 def figures(run: Run) -> Iterator[Captioned]:
-    """Name, figure and caption of each, one at a time."""
+    """All figures that the run has results for, not yet drawn."""
     flow_data = _read(run, "cutflow")
     results = _read(run, "evaluation")
     reference = json.loads((REFERENCE / "thesis_tables.json").read_text())
@@ -50,7 +64,7 @@ def figures(run: Run) -> Iterator[Captioned]:
         yield from _network(run, network, samples, results[network], reference)
     yield (
         "roc",
-        thresholds.roc_curves(list(results.values()), reference),
+        partial(thresholds.roc_curves, list(results.values()), reference),
         "Background rejection against signal efficiency of all networks, on events they were not "
         "trained on, where at least ten background events pass. Errors of the areas (AUC) are from "
         "bootstrap replicas. The thesis had other generators and inputs.",
@@ -69,14 +83,14 @@ def _images(run: Run, samples: Sequence[Sample]) -> Iterator[Captioned]:
     event = images.read_event(path, images.typical_event(path))
     yield (
         "event_compressions",
-        images.compressions(event),
+        partial(images.compressions, event),
         "One background event with a typical number of cells: the electromagnetic fraction of each "
         "cell, uncompressed and after the three compressions, cropped as the thesis's networks see "
         "it (figures 9 to 12 of the thesis).",
     )
     yield (
         "event_channels",
-        images.channels(event),
+        partial(images.channels, event),
         "The same event, uncompressed, in all eight channels. Cells that are not empty but 0 in a "
         "channel are grey.",
     )
@@ -84,10 +98,10 @@ def _images(run: Run, samples: Sequence[Sample]) -> Iterator[Captioned]:
     learned = [sample for sample in samples if sample.slice in slices] or samples
     mean = "Transverse momentum in each cell, averaged over the events of a process before any "
     mean += "selection, in the slices that the networks learn from."
-    yield "mean_images", images.mean_images(learned), mean
+    yield "mean_images", partial(images.mean_images, learned), mean
     yield (
         "mean_images_aligned",
-        images.mean_images(learned, aligned=True),
+        partial(images.mean_images, learned, aligned=True),
         f"{mean} Each event is rotated so that its missing transverse momentum points to 0.",
     )
 
@@ -102,14 +116,18 @@ def _network(
     ]
     yield (
         f"training_{network}",
-        training.training_curves(network, histories),
+        partial(training.training_curves, network, histories),
         f"Training of {name}: accuracy and loss in each fold (figures 13 to 16 of the thesis). "
         "Training values are running means over an epoch.",
     )
     yield (
         f"scores_{network}",
-        scores.score_distributions(
-            network, samples, result["best_threshold"], run.config.training.slices
+        partial(
+            scores.score_distributions,
+            network,
+            samples,
+            result["best_threshold"],
+            run.config.training.slices,
         ),
         f"Scores of {name} by process, of events it was not trained on, before any selection, "
         "normalised to unit area (figure 18 of the thesis). The vertical line is the best "
@@ -117,7 +135,7 @@ def _network(
     )
     yield (
         f"thresholds_{network}",
-        thresholds.threshold_scan(result, reference),
+        partial(thresholds.threshold_scan, result, reference),
         f"Precision, recall and what follows from them for {name} (figure 17 of the thesis). Grey: "
         "table 2 of the thesis as printed, of a simulation with other generators and inputs; the "
         "row 0.55 of its cell + strides is a misprint (0.714 for 0.814).",
@@ -129,15 +147,20 @@ def _yields(run: Run, flow_data: Any, results: Any) -> Iterator[Captioned]:
     luminosity = flow_data["luminosity"]
     yield (
         "cutflow",
-        cutflow.cutflow(flows, monojet.SR, flow_data["networks"], luminosity),
+        partial(cutflow.cutflow, flows, monojet.SR, flow_data["networks"], luminosity),
         "Expected events after each cut of the signal region, and after all cuts and one network. "
         "Leading-order cross-sections; errors are statistical, of the simulation.",
     )
     best = max(results, key=lambda network: results[network]["auc"]["value"])
     yield (
         "met_spectrum",
-        cutflow.met_spectrum(
-            flows, monojet.EXCLUSIVE, best, flow_data["networks"][best], luminosity
+        partial(
+            cutflow.met_spectrum,
+            flows,
+            monojet.EXCLUSIVE,
+            best,
+            flow_data["networks"][best],
+            luminosity,
         ),
         "Missing transverse momentum in the signal region, before and after "
         f"{style.network(best)}, the network with the largest area under its ROC curve. "
@@ -164,7 +187,9 @@ def _sensitivity(ratios: Any, luminosity: float, reference: Any) -> Iterator[Cap
         chosen = [ratio for ratio in ratios if ratio["network"] == network]
         yield (
             f"sensitivity_{network}",
-            sensitivity.sensitivity_ratios(network, chosen, regions, published, luminosity),
+            partial(
+                sensitivity.sensitivity_ratios, network, chosen, regions, published, luminosity
+            ),
             f"Sensitivity to dark matter with {style.network(network)} relative to none, in the "
             "inclusive signal regions. Dark matter is taken to pass as Znunu does. As published: "
             "pass rates from before the lepton veto, as in the thesis. Consistent: of events after "

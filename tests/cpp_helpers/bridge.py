@@ -36,6 +36,13 @@ inline Flat read_out(ImageBuilder &builder) {
   return flat;
 }
 
+/// One particle of pT 1 in each cell, in no particular order.
+inline void fill_every_cell(ImageBuilder &builder) {
+  for (int column = n_columns; column-- > 0;)
+    for (int row = 0; row < n_rows; ++row)
+      builder.add_particle(1., row_centre(row), column_centre(column), 1., 211, 1.);
+}
+
 struct Compressed {
   std::vector<std::uint8_t> rows, columns, kept_rows, kept_columns;
 };
@@ -107,6 +114,10 @@ class Builder:
             else self._builder.add_jet(x.pt, x.eta, x.phi, x.width)
             for x in objects
         ]
+
+    def fill_every_cell(self) -> None:
+        """Enter one particle in each cell, not in the order of the cells."""
+        _compiled().fill_every_cell(self._builder)
 
     def read_out(self) -> Sparse:
         """The image, which is cleared."""

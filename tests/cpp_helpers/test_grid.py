@@ -180,9 +180,7 @@ def test_image_of_an_awkward_event_is_that_of_the_reference(builder: Builder, na
 
 
 def test_a_full_grid_is_read_out_in_rows_and_then_columns(builder: Builder) -> None:
-    centres = reference.with_coordinates(np.zeros((100, 126, 8)))[:, :, reference.ETA :]
-    everywhere = [_particle(eta, phi) for eta, phi in centres.reshape(-1, 2).tolist()]
-    builder.add(everywhere[::-1])
+    builder.fill_every_cell()
     sparse = builder.read_out()
     assert sparse.cells == [(i, j) for i in range(100) for j in range(126)]
     assert (sparse.values[:, reference.N_PART] == 1).all()
@@ -217,3 +215,12 @@ def test_reading_out_clears_the_image(builder: Builder) -> None:
     builder.add([_particle(0, 0)])
     assert len(builder.read_out().cells) == 1
     assert builder.read_out().cells == []
+
+
+def test_many_full_images_do_not_fill_the_builder_up() -> None:
+    """The cells' places in it are of 16 bits: six full images have more cells."""
+    builder = Builder()
+    for _ in range(6):
+        builder.fill_every_cell()
+        sparse = builder.read_out()
+        assert (sparse.values[:, reference.N_PART] == 1).all()

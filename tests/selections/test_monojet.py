@@ -15,7 +15,9 @@ import numpy.typing as npt
 import pytest
 
 from analysis.regions import define, define_region_bits
+from cpp_helpers import declare, load_root
 from selections import monojet
+from selections.cuts import Definition
 from selections.monojet import REGIONS
 
 PUBLISHED = json.loads(
@@ -69,18 +71,19 @@ def _define(df: Any, name: str, values: Sequence[Sequence[float]]) -> Any:
     # a float in hexadecimal is exact
     numbers = [str(x) if kind == "int" else f"{float(np.float32(x)).hex()}f" for x in flat]
     offsets = np.cumsum([0, *map(len, values)]).tolist()
-    return df.Define(
-        name,
+    expression = (
         f"static const {kind} all[] = {{{', '.join([*numbers, '0'])}}};"
         f" static const int offsets[] = {{{', '.join(map(str, offsets))}}};"
-        f" return ROOT::RVec<{kind}>(all + offsets[rdfentry_], all + offsets[rdfentry_ + 1]);",
+        f" return ROOT::RVec<{kind}>(all + offsets[rdfentry_], all + offsets[rdfentry_ + 1]);"
     )
+    return define(df, [Definition(name, expression)])
 
 
 def _values(df: Any, expressions: Mapping[str, str]) -> dict[str, npt.NDArray[Any]]:
     """Numbers, one an event. As one column: each more costs a second of compilation."""
     numbers = ", ".join(f"double({expression})" for expression in expressions.values())
-    taken = df.Define("found", f"ROOT::RVecD{{{numbers}}}").Take["ROOT::RVecD"]("found")
+    df = define(df, [Definition("found", f"ROOT::RVecD{{{numbers}}}")])
+    taken = df.Take["ROOT::RVecD"]("found")
     rows = np.array([list(row) for row in taken.GetValue()])
     return dict(zip(expressions, rows.T, strict=True))
 
@@ -91,12 +94,12 @@ QUANTITIES = (
 )
 
 
-def _tried(root: Any, events: list[Event]) -> dict[str, npt.NDArray[Any]]:
+def _tried(events: Sequence[Event]) -> dict[str, npt.NDArray[Any]]:
     """What becomes of the events: one flag a cut, the region bits and the counts."""
-    df = root.RDataFrame(len(events))
+    df = declare().as_node(load_root().RDataFrame(len(events)))
     for name in ("met", "met_phi"):
         df = _define(df, f"all_{name}", [[getattr(event, name)] for event in events])
-        df = df.Define(name, f"all_{name}[0]")
+        df = define(df, [Definition(name, f"all_{name}[0]")])
     for kind in ("jet", "electron", "muon"):
         for column in ("pt", "eta", "phi", *(("n_tracks",) if kind == "jet" else ())):
             values = [getattr(getattr(event, kind), column) for event in events]
@@ -202,8 +205,8 @@ EVENTS: dict[str, tuple[Event, set[str]]] = {
 
 
 @pytest.fixture(scope="module")
-def found(root: Any, helpers: Any) -> dict[str, npt.NDArray[Any]]:
-    return _tried(root, [event for event, _ in EVENTS.values()])
+def found() -> dict[str, npt.NDArray[Any]]:
+    return _tried([event for event, _ in EVENTS.values()])
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -269,12 +272,13 @@ def test_regions_are_the_cuts_in_their_published_order() -> None:
 
 
 def test_every_event_of_the_signal_region_is_in_one_exclusive_and_its_inclusive_bins(
-    root: Any,
+    root: Any, helpers: Any
 ) -> None:
     """Also at the edges themselves."""
     values = [249.0, 250.0, 250.5, 299.5, 300.0, 300.5, 450.0, 999.5, 1000.0, 1000.5, 5000.0]
-    df = root.RDataFrame(len(values))
-    df = _define(df, "all_met", [[x] for x in values]).Define("met", "all_met[0]")
+    df = helpers.as_node(root.RDataFrame(len(values)))
+    df = _define(df, "all_met", [[x] for x in values])
+    df = define(df, [Definition("met", "all_met[0]")])
     bins = (*monojet.EXCLUSIVE, *monojet.INCLUSIVE)
     passed = _values(df, {b.name: b.cut.expression for b in bins})
     for i, met in enumerate(values):
