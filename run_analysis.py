@@ -192,12 +192,12 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     require_writable(run.output)
     pipeline.execute(stages, run, force)
-    for stage in stages:
-        if not options.quiet:
-            for target in stage.targets(run):
-                text = target.output.with_suffix(".txt")
-                if (options.stage is None or stage.name in options.stage) and text.is_file():
-                    print(text.read_text())
+    if not options.quiet:
+        for stage in stages:
+            if options.stage is None or stage.name in options.stage:
+                for table in stage.tables:
+                    text = run.table(table).with_suffix(".txt")
+                    print(text.read_text() if text.exists() else "")
     return 0
 
 

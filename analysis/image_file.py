@@ -41,6 +41,7 @@ class Losses:
     particles_below_threshold: int = 0
     particles_outside_grid: int = 0
     objects_not_finite: int = 0
+    jets_outside_grid: int = 0
     pt_particles: float = 0.0
     pt_below_threshold: float = 0.0
     pt_outside_grid: float = 0.0

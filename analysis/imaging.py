@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -35,6 +36,7 @@ from analysis.regions import define, define_region_bits, require
 from analysis.samples import SampleInfo, combine, configured
 from common.errors import InputError
 from common.progress import progress
+from common.tables import Table
 from cpp_helpers import declare
 from selections import monojet
 from selections.cuts import Cut, Definition
@@ -80,8 +82,10 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
                     task, block = next(results)
                     writer.append(block)
                     bar.advance(task.end - task.begin)
-            _report(target.name, writer.losses)
+            _warn(target.name, writer.losses)
             done(target)
+    table = losses_table(run)
+    table.write_beside(run.table(table.name))
 
 
 def sample_files(run: Run, name: str) -> list[native.File]:
@@ -181,6 +185,7 @@ def _columns(block: Any) -> ImageColumns:
         particles_below_threshold=int(block.n_below_threshold),
         particles_outside_grid=int(block.n_outside),
         objects_not_finite=int(block.n_not_finite),
+        jets_outside_grid=int(block.n_jets_outside),
         pt_particles=float(block.pt_particles),
         pt_below_threshold=float(block.pt_below_threshold),
         pt_outside_grid=float(block.pt_outside),
@@ -229,24 +234,63 @@ def _attributes(run: Run, info: SampleInfo) -> dict[str, Any]:
     }
 
 
-def _report(name: str, losses: Losses) -> None:
-    share = 100 * losses.pt_below_threshold / (losses.pt_particles or 1)
-    cropped = {
-        key: f"{count} cells ({100 * losses.pt_lost[key] / (losses.pt_cells or 1):.2g} % of pT)"
-        for key, count in losses.cells_lost.items()
-        if count and key.endswith(f"_{CROPS[0]}")
-    }
-    log.debug(
-        "%s: %d cells; particles below the threshold carry %.1f %% of the pT; lost to a crop to "
-        "60 x 60: %s",
-        name,
-        losses.cells,
-        share,
-        ", ".join(f"{key}: {text}" for key, text in cropped.items()) or "none",
-    )
+def _warn(name: str, losses: Losses) -> None:
     if losses.objects_not_finite:
         log.warning(
             "%s: %d particles or jets with NaN or infinite momenta were left out of the images",
             name,
             losses.objects_not_finite,
         )
+
+
+def losses_table(run: Run) -> Table:
+    """What the images of all samples hold, and what a crop would lose."""
+    rows = []
+    for sample in run.config.samples:
+        path = run.images(sample.name)
+        if not path.exists():
+            continue
+        with h5py.File(path) as file:
+            n_events = len(file["cells/offsets"]) - 1
+            lost = {
+                key.removeprefix("losses/"): float(value)
+                for key, value in file.attrs.items()
+                if key.startswith("losses/")
+            }
+        rows.append(
+            [
+                sample.name,
+                f"{n_events}",
+                f"{lost['cells'] / max(n_events, 1):.1f}",
+                _percent(lost["pt_below_threshold"], lost["pt_particles"]),
+                _percent(lost["pt_outside_grid"], lost["pt_particles"]),
+                *(
+                    f"{lost[f'cells_lost/{name}_{crop}']:.0f} "
+                    f"({_percent(lost[f'pt_lost/{name}_{crop}'], lost['pt_cells'])})"
+                    for crop in CROPS
+                    for name in COMPRESSIONS
+                ),
+            ]
+        )
+    return Table(
+        name="images",
+        title="Images, and the cells (and pT) that a crop loses",
+        columns=(
+            "sample",
+            "events",
+            "cells",
+            "pT too soft",
+            "pT outside",
+            *(f"{name} {crop}×{crop}" for crop in CROPS for name in COMPRESSIONS),
+        ),
+        rows=rows,
+        notes=(
+            "Cells: mean of non-empty cells an event. Too soft: share of the visible particles' pT "
+            f"not above {run.config.imaging.particle_threshold:g} GeV. Outside: beyond the grid. "
+            "The file of each sample has all counts.",
+        ),
+    )
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.2g} %" if whole else "-"

@@ -142,6 +142,7 @@ class Stage:
     """A step of the study, made by ``function(run, targets, done)`` of ``module``.
 
     The module is imported only when the stage runs. ``done(target)`` is called as each is finished.
+    ``tables`` names those that are shown to the user at the end.
     """
 
     name: str
@@ -151,6 +152,7 @@ class Stage:
     module: str
     function: str
     needs: tuple[str, ...]
+    tables: tuple[str, ...]
     targets: Callable[[Run], list[Target]]
 
 

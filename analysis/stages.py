@@ -223,6 +223,7 @@ STAGES = (
         "analysis.validate",
         "run",
         (),
+        ("validation",),
         validate_targets,
     ),
     Stage(
@@ -232,6 +233,7 @@ STAGES = (
         "samples/<sample>.root",
         "analysis.generate",
         "run",
+        (),
         (),
         generate_targets,
     ),
@@ -243,6 +245,7 @@ STAGES = (
         "analysis.imaging",
         "run",
         ("validate", "generate"),
+        ("images",),
         imaging_targets,
     ),
     Stage(
@@ -253,6 +256,7 @@ STAGES = (
         "training.stages",
         "train",
         ("imaging",),
+        (),
         training_targets,
     ),
     Stage(
@@ -263,6 +267,7 @@ STAGES = (
         "training.stages",
         "score",
         ("imaging", "training"),
+        (),
         scoring_targets,
     ),
     Stage(
@@ -273,6 +278,7 @@ STAGES = (
         "training.stages",
         "evaluate",
         ("scoring",),
+        ("evaluation",),
         evaluation_targets,
     ),
     Stage(
@@ -283,6 +289,7 @@ STAGES = (
         "analysis.cutflow",
         "run",
         ("validate", "generate", "scoring", "evaluation"),
+        ("cutflow", "cutflow_regions"),
         cutflow_targets,
     ),
     Stage(
@@ -293,6 +300,7 @@ STAGES = (
         "analysis.sensitivity",
         "run",
         ("cutflow",),
+        ("sensitivity",),
         sensitivity_targets,
     ),
     Stage(
@@ -303,6 +311,7 @@ STAGES = (
         "analysis.figures",
         "run",
         ("imaging", "scoring", "evaluation", "cutflow", "sensitivity"),
+        (),
         plots_targets,
     ),
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from analysis.config import Sample
 from analysis.inputs import native, paths
 from analysis.pipeline import Done, Run, Target
+from analysis.samples import SampleInfo, configured
 from common import files
 from common.errors import InputError
 from common.tables import Table
@@ -27,7 +29,12 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
         for path in paths.expand(sample.files):
             events, state = 0, "good"
             try:
-                events = native.inspect(path).n_events
+                file = native.inspect(path)
+                events = file.n_events
+                unknown = _unknown_normalisation(sample, file)
+                if unknown:
+                    state = f"good, but no {unknown}: the cut-flow will need it"
+                    log.warning("%s: %s", path, state)
             except InputError as error:
                 state = str(error).removeprefix(f"{path}: ")
                 problems.append(str(error))
@@ -40,3 +47,10 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     table.write_beside(target.output)
     files.write_json(target.output, report)
     done(target)
+
+
+def _unknown_normalisation(sample: Sample, file: native.File) -> str:
+    """What neither the configuration nor the file says of the normalisation."""
+    info = configured(file.info or SampleInfo(sample.name, sample.process), sample)
+    values = {"cross_section": info.cross_section, "sum_of_weights": info.sum_of_weights}
+    return " and no ".join(name for name, value in values.items() if not value)

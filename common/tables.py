@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ def with_error(value: float, error: float) -> str:
     """A number with its error, both rounded to two digits of the error: ``0.962 ± 0.012``."""
     if error <= 0:
         return f"{value:.4g}"
+    if not math.isfinite(error):
+        return f"{value:.4g} ± {error}"
     digits = 1 - _exponent(error)
     if digits > 0:
         return f"{value:.{digits}f} ± {error:.{digits}f}"
@@ -107,6 +110,8 @@ _LATEX = {
     "√": r"$\surd$",
     "⁻¹": r"$^{-1}$",
     "ε": r"$\varepsilon$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
 }
 
 

@@ -19,9 +19,8 @@ inline constexpr int n_rows = 100;
 inline constexpr int n_columns = 126;
 inline constexpr int n_cells = n_rows * n_columns;
 inline constexpr int n_channels = 8;
-inline constexpr double eta_low = -2.5;
-inline constexpr double phi_low = -3.15;
 inline constexpr double cells_per_unit = 20.; // 1 / 0.05, exact in binary where 0.05 is not
+inline constexpr int eta_origin = 50, phi_origin = 63; // of the cells above 0: 2.5 x 20, 3.15 x 20
 
 /// The eight quantities of a cell, in the order of the last axis of an image.
 namespace channel {
@@ -29,10 +28,11 @@ enum Index { pt_all, n_part, charge, pt_mu, pt_e, emf, pt_jet, jet_width };
 } // namespace channel
 
 /// Row of a pseudorapidity, or -1 outside [-2.5, 2.5) and for NaN.
-/// The coordinate, stored as a float, is widened to double and the cell is
-/// floor((eta + 2.5) * 20): a value belongs to the cell whose lower edge it is not below.
+/// The coordinate, stored as a float, is widened to double and the cell is floor(eta * 20) + 50:
+/// a value belongs to the cell whose lower edge it is not below. (The product is exact for every
+/// float; to add 2.5 first would round, and 3.15 is not a double.)
 inline int eta_row(double eta) {
-  const double row = std::floor((eta - eta_low) * cells_per_unit);
+  const double row = std::floor(eta * cells_per_unit) + eta_origin;
   return row >= 0. && row < n_rows ? static_cast<int>(row) : -1;
 }
 
@@ -40,16 +40,16 @@ inline int eta_row(double eta) {
 /// (so that phi = +pi and phi = -pi, the same direction, keep their two columns 125 and 0);
 /// anything further out is first brought back by whole turns.
 inline int phi_column(double phi) {
-  if (!(std::abs(phi) <= -phi_low))
+  if (!(std::abs(phi) <= phi_origin / cells_per_unit))
     phi = std::remainder(phi, 2. * M_PI);
-  const double column = std::floor((phi - phi_low) * cells_per_unit);
+  const double column = std::floor(phi * cells_per_unit) + phi_origin;
   // phi = +3.15 itself is the upper edge of the last column.
   return column >= 0. ? std::min(static_cast<int>(column), n_columns - 1) : -1;
 }
 
 /// Centre of a row in eta, or of a column in phi.
-inline double row_centre(int row) { return eta_low + (row + 0.5) / cells_per_unit; }
-inline double column_centre(int column) { return phi_low + (column + 0.5) / cells_per_unit; }
+inline double row_centre(int row) { return (row - eta_origin + 0.5) / cells_per_unit; }
+inline double column_centre(int column) { return (column - phi_origin + 0.5) / cells_per_unit; }
 
 /// One non-empty cell of an image.
 struct Cell {

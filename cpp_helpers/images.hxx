@@ -37,9 +37,10 @@ struct ImageBlock {
   std::vector<float> values; // n_channels a cell
   // what did not enter
   std::uint64_t n_particles = 0;       // visible particles read
-  std::uint64_t n_below_threshold = 0; // of those, within the grid but too soft
+  std::uint64_t n_below_threshold = 0; // of those, not above the threshold
   std::uint64_t n_outside = 0;         // of those, hard enough but outside the grid
   std::uint64_t n_not_finite = 0;      // particles and jets with a NaN or an infinity
+  std::uint64_t n_jets_outside = 0;    // jets whose axis is outside the grid
   double pt_particles = 0., pt_below_threshold = 0., pt_outside = 0.;
 };
 
@@ -83,8 +84,9 @@ public:
     for (std::size_t i = 0; i < jet_pt.size(); ++i) {
       if (!std::isfinite(jet_pt[i] + jet_eta[i] + jet_phi[i] + jet_width[i]))
         ++block.n_not_finite;
-      else if (jet_pt[i] > min_jet_pt_)
-        builder_.add_jet(jet_pt[i], jet_eta[i], jet_phi[i], jet_width[i]);
+      else if (jet_pt[i] > min_jet_pt_ &&
+               !builder_.add_jet(jet_pt[i], jet_eta[i], jet_phi[i], jet_width[i]))
+        ++block.n_jets_outside;
     }
     cells_.clear();
     builder_.read_out(cells_);

@@ -27,8 +27,9 @@ inline Jets cluster_jets(const RVecF &pt, const RVecF &eta, const RVecF &phi, co
     if (!is_visible(pdg_id[i]) || !(std::abs(eta[i]) < eta_acceptance) || !(pt[i] > 0.f) ||
         !std::isfinite(pt[i] + phi[i] + energy[i]))
       continue;
-    inputs.emplace_back(pt[i] * std::cos(phi[i]), pt[i] * std::sin(phi[i]),
-                        pt[i] * std::sinh(static_cast<double>(eta[i])), energy[i]);
+    const double p = pt[i], azimuth = phi[i], pseudorapidity = eta[i];
+    inputs.emplace_back(p * std::cos(azimuth), p * std::sin(azimuth), p * std::sinh(pseudorapidity),
+                        energy[i]);
     inputs.back().set_user_index(static_cast<int>(i));
   }
   static const fastjet::JetDefinition anti_kt(fastjet::antikt_algorithm, 0.4);

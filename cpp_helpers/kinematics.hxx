@@ -37,8 +37,9 @@ inline Met missing_momentum(const RVecF &pt, const RVecF &eta, const RVecF &phi,
     if (std::abs(pdg_id[i]) == pdg::muon || !is_visible(pdg_id[i]) ||
         !(std::abs(eta[i]) < eta_acceptance))
       continue;
-    x -= pt[i] * std::cos(phi[i]);
-    y -= pt[i] * std::sin(phi[i]);
+    const double p = pt[i], azimuth = phi[i];
+    x -= p * std::cos(azimuth);
+    y -= p * std::sin(azimuth);
   }
   return {static_cast<float>(std::hypot(x, y)), static_cast<float>(std::atan2(y, x))};
 }

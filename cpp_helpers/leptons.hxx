@@ -18,9 +18,9 @@ inline constexpr double isolation_cone = 0.2;
 inline constexpr double max_isolation = 0.15;
 
 /// Dressed, isolated leptons of one flavour, hardest first. Photons within dR < 0.1 are added to
-/// the lepton's transverse momentum; the other visible particles within dR < 0.2 may carry at
-/// most 15 % of it. Isolation stands for "not from a hadron": it needs no decay history, which
-/// most formats lack.
+/// the lepton's transverse momentum (those near two leptons to both); the other visible particles
+/// within dR < 0.2 may carry at most 15 % of it. Isolation stands for "not from a hadron": it needs
+/// no decay history, which most formats lack. `min_pt` is on the lepton before dressing.
 inline Leptons dressed_leptons(const RVecF &pt, const RVecF &eta, const RVecF &phi,
                                const RVecI &pdg_id, const RVecI &charge, int flavour,
                                double min_pt) {
@@ -56,8 +56,10 @@ struct Survivors {
 };
 
 /// In this order: a jet within dR < 0.2 of an electron is dropped; an electron with
-/// 0.2 < dR < 0.4 to a remaining jet is dropped; within dR < 0.4 of a muon, a jet with fewer than
-/// three tracks is dropped, else the muon is. Masks say which candidates take part.
+/// 0.2 < dR < 0.4 to a remaining jet is dropped; a jet with fewer than three tracks within
+/// dR < 0.4 of a muon is dropped; a muon within dR < 0.4 of a remaining jet is dropped. Each rule
+/// is for all pairs before the next: the order of the objects does not matter. Masks say which
+/// candidates take part.
 inline Survivors remove_overlap(const RVecF &jet_eta, const RVecF &jet_phi, const RVecI &jet_tracks,
                                 const RVecI &jet_candidate, const RVecF &electron_eta,
                                 const RVecF &electron_phi, const RVecI &electron_candidate,
@@ -72,10 +74,18 @@ inline Survivors remove_overlap(const RVecF &jet_eta, const RVecF &jet_phi, cons
     for (std::size_t j = 0; kept.electron[e] && j < kept.jet.size(); ++j)
       if (kept.jet[j] && delta_r(jet_eta[j], jet_phi[j], electron_eta[e], electron_phi[e]) < 0.4)
         kept.electron[e] = 0;
+  const auto muon_near_jet = [&](std::size_t m, std::size_t j) {
+    return kept.muon[m] && kept.jet[j] &&
+           delta_r(jet_eta[j], jet_phi[j], muon_eta[m], muon_phi[m]) < 0.4;
+  };
   for (std::size_t m = 0; m < kept.muon.size(); ++m)
-    for (std::size_t j = 0; kept.muon[m] && j < kept.jet.size(); ++j)
-      if (kept.jet[j] && delta_r(jet_eta[j], jet_phi[j], muon_eta[m], muon_phi[m]) < 0.4)
-        (jet_tracks[j] < 3 ? kept.jet[j] : kept.muon[m]) = 0;
+    for (std::size_t j = 0; j < kept.jet.size(); ++j)
+      if (jet_tracks[j] < 3 && muon_near_jet(m, j))
+        kept.jet[j] = 0;
+  for (std::size_t m = 0; m < kept.muon.size(); ++m)
+    for (std::size_t j = 0; j < kept.jet.size(); ++j)
+      if (muon_near_jet(m, j))
+        kept.muon[m] = 0;
   return kept;
 }
 

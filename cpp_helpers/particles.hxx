@@ -11,8 +11,8 @@ inline constexpr int electron = 11, muon = 13, photon = 22, pi0 = 111;
 } // namespace pdg
 
 /// Whether a stable particle would be seen by an ideal detector: everything but neutrinos,
-/// gravitons, dark matter (PDG codes 51-60), heavy neutral leptons (990001x-990019x) and the
-/// weakly interacting supersymmetric particles.
+/// gravitons, dark matter (PDG codes 51-60), heavy neutrinos and the weakly interacting
+/// supersymmetric particles.
 inline bool is_visible(int pdg_id) {
   const int id = std::abs(pdg_id);
   if (id == 12 || id == 14 || id == 16 || id == 18 || id == 39 || (id >= 51 && id <= 60))

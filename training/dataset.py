@@ -135,7 +135,7 @@ def channel_means(images: Images, events: npt.NDArray[np.int64]) -> Floats:
     For the charge the mean of |x|: that of x is near 0 and would blow the channel up.
 
     Raises:
-        InputError: a channel has no non-zero entry.
+        InputError: no cell has transverse momentum.
     """
     cells, _ = images.cells_of(events)
     values = np.abs(images.values[cells])

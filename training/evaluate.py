@@ -105,7 +105,8 @@ def evaluate(
         bootstrap: replicas for the errors; each draws both classes anew.
         seed: of the replicas.
     """
-    scan = [threshold_row(signal, background, t) for t in np.linspace(0, 1, thresholds).tolist()]
+    uniform = [i / (thresholds - 1) for i in range(thresholds)]
+    scan = [threshold_row(signal, background, t) for t in uniform]
     best = max(scan, key=lambda row: row.precision_times_recall)
     rng = np.random.default_rng(seed)
     replicas: list[tuple[float, float, float, float]] = []

@@ -70,7 +70,7 @@ def counting_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     def targets(run: Run) -> list[Target]:
         return [target(tmp_path), target(tmp_path, name="b", output=tmp_path / "b.txt")]
 
-    return Stage("s", "", "", "", "analysis.pipeline", "counting_stage_function", (), targets)
+    return Stage("s", "", "", "", "analysis.pipeline", "counting_stage_function", (), (), targets)
 
 
 def test_only_what_is_not_current_is_made(
