@@ -197,7 +197,8 @@ def _run(options: argparse.Namespace) -> int:
             if options.stage is None or stage.name in options.stage:
                 for table in stage.tables:
                     text = run.table(table).with_suffix(".txt")
-                    print(text.read_text() if text.exists() else "")
+                    if text.exists():
+                        print(text.read_text())
     return 0
 
 

@@ -21,6 +21,8 @@ def _dump(model: Any, *fields: str) -> Any:
 def validate_targets(run: Run) -> list[Target]:
     """One report on all external inputs."""
     external = [s for s in run.config.samples if not s.generated]
+    if not external:
+        return []
     return [
         Target(
             "validate",
@@ -289,7 +291,7 @@ STAGES = (
         "analysis.cutflow",
         "run",
         ("validate", "generate", "scoring", "evaluation"),
-        ("cutflow", "cutflow_regions"),
+        ("cutflow",),
         cutflow_targets,
     ),
     Stage(

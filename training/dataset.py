@@ -135,13 +135,15 @@ def channel_means(images: Images, events: npt.NDArray[np.int64]) -> Floats:
     For the charge the mean of |x|: that of x is near 0 and would blow the channel up.
 
     Raises:
-        InputError: no cell has transverse momentum.
+        InputError: a value is not finite, or no cell has transverse momentum.
     """
     cells, _ = images.cells_of(events)
     values = np.abs(images.values[cells])
     filled = (values != 0).sum(axis=0)
     # Muons and electrons can be absent from a small training set: their channels stay as they are.
     sums = values.sum(axis=0, dtype=np.float64)
+    if not np.isfinite(sums).all():
+        raise InputError("an image holds a value that is not a number: make the images again")
     if filled[0] == 0:
         raise InputError("the training events have no cell with transverse momentum")
     return np.where(filled > 0, sums / np.maximum(filled, 1), 1.0).astype(np.float32)

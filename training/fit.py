@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from common import files
 from common.errors import ConfigError, InputError
@@ -196,21 +198,34 @@ def _train_fold(
         jit_compile="auto" if spec.xla else False,
     )
     start = time.monotonic()
-    with progress(f"train {name}", spec.epochs * len(events)) as bar:
-        history = model.fit(
+    history = work / f"fold{fold}.csv"
+    epochs_done = pd.read_csv(history) if history.exists() else pd.DataFrame({"val_loss": []})
+    logger = keras.callbacks.CSVLogger(history, append=True)
+    checkpoint = keras.callbacks.ModelCheckpoint(
+        work / f"fold{fold}.keras",
+        save_best_only=True,
+        initial_value_threshold=epochs_done["val_loss"].min() if len(epochs_done) else None,
+    )
+    with contextlib.ExitStack() as stack:
+        bar = stack.enter_context(progress(f"train {name}", spec.epochs * len(events)))
+        stack.callback(lambda: logger.csv_file and logger.csv_file.close())
+        model.fit(
             batches,
             validation_data=validation,
             epochs=spec.epochs,
             verbose=0,
             callbacks=[
                 _Shuffle(batches),
-                keras.callbacks.ModelCheckpoint(work / f"fold{fold}.keras", save_best_only=True),
+                checkpoint,
                 keras.callbacks.EarlyStopping(patience=spec.patience),
-                keras.callbacks.CSVLogger(work / f"fold{fold}.csv", append=True),
+                logger,
                 _Report(name, bar, spec.batch_size),
                 keras.callbacks.BackupAndRestore(work / f"backup{fold}"),
             ],
         )
+    # An epoch that was stopped between its line and its backup has been run twice.
+    epochs = pd.read_csv(history).drop_duplicates("epoch", keep="last")
+    files.write_text(history, epochs.to_csv(index=False))
     files.write_json(
         work / f"fold{fold}.json",
         {
@@ -219,7 +234,7 @@ def _train_fold(
             "channel_means": [float(mean) for mean in means],
             "events": len(events),
             "validation_events": len(watched),
-            "epochs": len(history.epoch),
+            "epochs": len(epochs),
             "seconds": round(time.monotonic() - start, 1),
             "backend": keras.backend.backend(),
         },

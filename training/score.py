@@ -11,14 +11,14 @@ import numpy as np
 
 from common.errors import ConfigError, InputError
 from common.progress import Progress
-from training import dataset
-from training.dataset import Floats, Images
+from training.dataset import SIGNAL_CLASS, Floats, Images
 from training.fit import network_input
 
 if TYPE_CHECKING:
     from analysis.config import NetworkTraining
 
 BATCH = 512
+OTHER = 1 - SIGNAL_CLASS
 
 
 class Scorer:
@@ -33,6 +33,8 @@ class Scorer:
                 keras.saving.load_model(folder / f"fold{i}.keras", compile=False)
                 for i in range(len(self.means))
             ]
+            for model in self.models:
+                model.compile(jit_compile=False)  # prediction is too short to pay for more
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{folder}: not a trained network: {error}") from error
 
@@ -47,9 +49,10 @@ class Scorer:
             events = np.flatnonzero(images.fold == fold)
             for start in range(0, len(events), BATCH):
                 batch = events[start : start + BATCH]
-                logits = model(network_input(images, batch, means, self.spec), training=False)
-                probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
-                scores[batch] = probabilities[:, dataset.SIGNAL_CLASS]
+                full = np.resize(batch, BATCH)  # one shape: the model is compiled once
+                logits = model.predict_on_batch(network_input(images, full, means, self.spec))
+                signal = np.exp(-np.logaddexp(0, logits[:, OTHER] - logits[:, SIGNAL_CLASS]))
+                scores[batch] = signal[: len(batch)]
                 bar.advance(len(batch))
         if not np.isfinite(scores).all():
             raise ConfigError(f"{self.spec.name}: a score is not a number: train it again")
