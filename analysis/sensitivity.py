@@ -18,6 +18,7 @@ from typing import Any
 from analysis.cutflow import Flow, Yield, by_process
 from analysis.pipeline import Done, Run, Target
 from common import files
+from common.efficiency import efficiency_error
 from common.tables import Table, with_error
 from selections import monojet
 
@@ -85,10 +86,9 @@ def largest_ratio(background: Mapping[str, float]) -> float:
 
 
 def pass_rate(passing: Yield, total: Yield) -> Rate:
-    """Weighted efficiency; variance [(1 - 2e) sum w2 (passing) + e^2 sum w2 (all)] / (sum w)^2."""
+    """Weighted efficiency and its error."""
     rate = passing.sumw / total.sumw
-    variance = ((1 - 2 * rate) * passing.sumw2 + rate**2 * total.sumw2) / total.sumw**2
-    return Rate(rate, math.sqrt(max(variance, 0.0)))
+    return Rate(rate, efficiency_error(rate, total.sumw**2 / total.sumw2))
 
 
 def background_in(region: str, flows: Mapping[str, Flow]) -> dict[str, float]:

@@ -157,7 +157,7 @@ def evaluation_targets(run: Run) -> list[Target]:
                 "seed": config.seed,
             },
             made_from=tuple(scoring_targets(run)),
-            code=("training/evaluate.py",),
+            code=("training/evaluate.py", "common/efficiency.py"),
         )
     ]
 
@@ -191,7 +191,12 @@ def sensitivity_targets(run: Run) -> list[Target]:
             "sensitivity",
             run.table("sensitivity"),
             made_from=tuple(cutflow_targets(run)),
-            code=("analysis/sensitivity.py", "analysis/reference/*.json", *_SELECTION),
+            code=(
+                "analysis/sensitivity.py",
+                "common/efficiency.py",
+                "analysis/reference/*.json",
+                *_SELECTION,
+            ),
         )
     ]
 

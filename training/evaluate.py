@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
+from common.efficiency import efficiency_error
+
 Scores = npt.NDArray[np.floating[Any]]
 
 ROC_POINTS = 201
@@ -145,4 +147,4 @@ def auc(signal: Scores, background: Scores) -> float:
 
 def _rate(scores: Scores, threshold: float) -> Measured:
     rate = _share_above(scores, threshold)
-    return Measured(rate, float(np.sqrt(rate * (1 - rate) / len(scores))))
+    return Measured(rate, efficiency_error(rate, len(scores)))

@@ -118,7 +118,7 @@ def _tables(results: Sequence[Evaluation]) -> Table:
         columns=("", *(result.network for result in results)),
         rows=rows,
         notes=(
-            "Errors of the first block from bootstrap replicas, of the pass rates binomial. "
+            "Errors of the first block from bootstrap replicas, of the pass rates from counting. "
             "Signal and background have equal total weight.",
         ),
     )

@@ -58,10 +58,16 @@ def test_error_of_the_ratio_agrees_with_toys() -> None:
     assert np.std(toys) == pytest.approx(error, rel=0.05)
 
 
-def test_pass_rate_error_is_binomial_for_equal_weights() -> None:
-    rate = pass_rate(Yield(30, 60.0, 120.0), Yield(100, 200.0, 400.0))
+def test_pass_rate_of_equal_weights_is_that_of_the_counts() -> None:
+    rate = pass_rate(Yield(300, 600.0, 1200.0), Yield(1000, 2000.0, 4000.0))
     assert rate.value == pytest.approx(0.3)
-    assert rate.error == pytest.approx(math.sqrt(0.3 * 0.7 / 100))
+    assert rate.error == pytest.approx(math.sqrt(0.3 * 0.7 / 1000), rel=0.01)
+
+
+def test_unequal_weights_count_for_less() -> None:
+    equal = pass_rate(Yield(50, 50.0, 50.0), Yield(100, 100.0, 100.0))
+    unequal = pass_rate(Yield(50, 50.0, 200.0), Yield(100, 100.0, 400.0))
+    assert unequal.error == pytest.approx(2 * equal.error, rel=0.1)
 
 
 def flow(scale: float, passing: float) -> Flow:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from common.efficiency import efficiency_error
 from training.evaluate import Evaluation, auc, evaluate, threshold_row
 
 THESIS = json.loads(
@@ -102,12 +103,12 @@ def test_values_are_those_of_the_best_row() -> None:
     assert found.accuracy.value == best.accuracy
 
 
-def test_pass_rates_are_shares_at_the_best_threshold_with_binomial_errors() -> None:
+def test_pass_rates_are_shares_at_the_best_threshold_with_errors_from_counting() -> None:
     found = _evaluate()
     for name, scores in zip(("Z", "W"), _random_scores(), strict=True):
         rate = sum(score >= found.best_threshold for score in scores.tolist()) / len(scores)
         assert found.pass_rates[name].value == pytest.approx(rate)
-        error = (rate * (1 - rate) / len(scores)) ** 0.5
+        error = efficiency_error(rate, len(scores))
         assert found.pass_rates[name].error == pytest.approx(error)
 
 
