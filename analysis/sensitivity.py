@@ -18,7 +18,7 @@ from typing import Any
 from analysis.cutflow import Flow, Yield, by_process
 from analysis.pipeline import Done, Run, Target
 from common import files
-from common.efficiency import efficiency_error
+from common.measured import Measured, measured_efficiency
 from common.tables import Table, with_error
 from selections import monojet
 
@@ -34,14 +34,6 @@ VERSIONS = {
 
 
 @dataclass(frozen=True)
-class Rate:
-    """A pass rate and its statistical error."""
-
-    value: float
-    error: float
-
-
-@dataclass(frozen=True)
 class Ratio:
     """The sensitivity ratio of one region, with the rates it comes from."""
 
@@ -51,7 +43,7 @@ class Ratio:
     ratio: float
     error: float
     largest: float
-    rates: dict[str, Rate]
+    rates: dict[str, Measured]
     raw: dict[str, int]
     background: float
 
@@ -63,7 +55,7 @@ def im1_background() -> dict[str, float]:
 
 
 def sensitivity_ratio(
-    rates: Mapping[str, Rate], background: Mapping[str, float]
+    rates: Mapping[str, Measured], background: Mapping[str, float]
 ) -> tuple[float, float]:
     """Sensitivity after a network relative to before, and its error from those of the rates."""
     before = sum(background.values())
@@ -85,10 +77,10 @@ def largest_ratio(background: Mapping[str, float]) -> float:
     return math.sqrt(before / (before - sum(background[p] for p in REJECTED)))
 
 
-def pass_rate(passing: Yield, total: Yield) -> Rate:
+def pass_rate(passing: Yield, total: Yield) -> Measured:
     """Weighted efficiency and its error."""
     rate = passing.sumw / total.sumw
-    return Rate(rate, efficiency_error(rate, total.sumw**2 / total.sumw2))
+    return measured_efficiency(rate, total.sumw**2 / total.sumw2)
 
 
 def background_in(region: str, flows: Mapping[str, Flow]) -> dict[str, float]:
@@ -175,7 +167,7 @@ def table(ratios: Sequence[Ratio], luminosity: float) -> Table:
                 r.version,
                 with_error(r.ratio, r.error),
                 f"{r.largest:.3f}",
-                with_error(r.rates[IRREDUCIBLE].value, r.rates[IRREDUCIBLE].error),
+                str(r.rates[IRREDUCIBLE]),
                 *(with_error(1 - r.rates[p].value, r.rates[p].error) for p in REJECTED),
                 " / ".join(str(n) for n in r.raw.values()),
             ]

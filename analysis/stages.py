@@ -157,7 +157,7 @@ def evaluation_targets(run: Run) -> list[Target]:
                 "seed": config.seed,
             },
             made_from=tuple(scoring_targets(run)),
-            code=("training/evaluate.py", "common/efficiency.py"),
+            code=("training/evaluate.py", "common/measured.py"),
         )
     ]
 
@@ -193,7 +193,7 @@ def sensitivity_targets(run: Run) -> list[Target]:
             made_from=tuple(cutflow_targets(run)),
             code=(
                 "analysis/sensitivity.py",
-                "common/efficiency.py",
+                "common/measured.py",
                 "analysis/reference/*.json",
                 *_SELECTION,
             ),

@@ -15,19 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
-from common.efficiency import efficiency_error
+from common.measured import Measured, measured_efficiency
 
 Scores = npt.NDArray[np.floating[Any]]
 
 ROC_POINTS = 201
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A number and its standard error."""
-
-    value: float
-    error: float
 
 
 @dataclass(frozen=True)
@@ -147,4 +139,4 @@ def auc(signal: Scores, background: Scores) -> float:
 
 def _rate(scores: Scores, threshold: float) -> Measured:
     rate = _share_above(scores, threshold)
-    return Measured(rate, efficiency_error(rate, len(scores)))
+    return measured_efficiency(rate, len(scores))

@@ -9,6 +9,7 @@ filters, as the text says). Padding "same": only then do both give the stated sh
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import layers, ops
@@ -32,10 +33,10 @@ def _thesis_network(
     shape: tuple[int, int, int],
     *,
     pooling: bool,
-    width: float,
-    l2: float,
-    initial: str,
-    seed: int,
+    width: float = 1.0,
+    l2: float = L2,
+    initial: str = "thesis",
+    seed: int = 0,
 ) -> keras.Model:
     def nodes(n: int) -> int:
         return max(1, round(n * width))
@@ -75,30 +76,21 @@ def _thesis_network(
     return keras.Model(inputs, logits, name=name)
 
 
-def strides(
-    shape: tuple[int, int, int],
-    width: float = 1.0,
-    l2: float = L2,
-    initial: str = "thesis",
-    seed: int = 0,
-) -> keras.Model:
-    """The thesis's *strides* network: strided convolutions halve the image."""
-    return _thesis_network(
-        "strides", shape, pooling=False, width=width, l2=l2, initial=initial, seed=seed
-    )
+def strides(shape: tuple[int, int, int], **options: Any) -> keras.Model:
+    """The thesis's *strides* network: strided convolutions halve the image.
+
+    Options as those of `maxpool`: ``width``, ``l2``, ``initial``, ``seed``.
+    """
+    return _thesis_network("strides", shape, pooling=False, **options)
 
 
-def maxpool(
-    shape: tuple[int, int, int],
-    width: float = 1.0,
-    l2: float = L2,
-    initial: str = "thesis",
-    seed: int = 0,
-) -> keras.Model:
-    """The thesis's *max-pool* network: 2 x 2 max-pooling halves the image."""
-    return _thesis_network(
-        "maxpool", shape, pooling=True, width=width, l2=l2, initial=initial, seed=seed
-    )
+def maxpool(shape: tuple[int, int, int], **options: Any) -> keras.Model:
+    """The thesis's *max-pool* network: 2 x 2 max-pooling halves the image.
+
+    Options: ``width``, a factor on the numbers of filters and nodes; ``l2``, the regularisation;
+    ``initial``, the initial weights, "thesis" or "he"; ``seed``.
+    """
+    return _thesis_network("maxpool", shape, pooling=True, **options)
 
 
 def particle_flow(shape: tuple[int, int], width: float = 1.0, seed: int = 0) -> keras.Model:

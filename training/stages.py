@@ -11,9 +11,9 @@ import numpy.typing as npt
 from common import files
 from common.progress import progress
 from common.score_file import read_scores, write_scores
-from common.tables import Table, with_error
+from common.tables import Table
 from training import dataset
-from training.evaluate import Evaluation, Measured
+from training.evaluate import Evaluation
 from training.evaluate import evaluate as evaluate_network
 from training.score import Scorer
 
@@ -102,16 +102,14 @@ def _tables(results: Sequence[Evaluation]) -> Table:
         ("held-out signal events", lambda r: f"{r.n_signal}"),
         ("held-out background events", lambda r: f"{r.n_background}"),
         ("best threshold", lambda r: f"{r.best_threshold:.2f}"),
-        ("(precision + recall)/2", lambda r: _measured(r.mean_precision_recall)),
-        ("precision × recall", lambda r: _measured(r.precision_times_recall)),
-        ("accuracy", lambda r: _measured(r.accuracy)),
-        ("AUC", lambda r: _measured(r.auc)),
+        ("(precision + recall)/2", lambda r: str(r.mean_precision_recall)),
+        ("precision × recall", lambda r: str(r.precision_times_recall)),
+        ("accuracy", lambda r: str(r.accuracy)),
+        ("AUC", lambda r: str(r.auc)),
     )
     for text, get in lines:
         rows.append([text, *(get(result) for result in results)])
-    rows += [
-        [f"selected, {name}", *(_measured(r.pass_rates[name]) for r in results)] for name in samples
-    ]
+    rows += [[f"selected, {name}", *(str(r.pass_rates[name]) for r in results)] for name in samples]
     return Table(
         name="evaluation",
         title="Networks on events they were not trained on",
@@ -144,7 +142,3 @@ def _scans(results: Sequence[Evaluation]) -> list[Table]:
         )
         for result in results
     ]
-
-
-def _measured(number: Measured) -> str:
-    return with_error(number.value, number.error)

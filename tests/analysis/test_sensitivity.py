@@ -10,7 +10,6 @@ import pytest
 from analysis.cutflow import BINS, Flow, Yield
 from analysis.sensitivity import (
     REFERENCE,
-    Rate,
     background_in,
     im1_background,
     largest_ratio,
@@ -18,6 +17,7 @@ from analysis.sensitivity import (
     pass_rate,
     sensitivity_ratio,
 )
+from common.measured import Measured
 
 THESIS = json.loads((REFERENCE / "thesis_tables.json").read_text())
 
@@ -29,9 +29,9 @@ def test_ratio_from_the_tables_of_the_thesis(network: str, expected: float) -> N
     """Tables 4 and 5 of Praderio 2018 give the 1.118 of its section 5.3."""
     znunu, wtaunu, wmunu = THESIS["table4"][network]
     rates = {
-        "Znunu": Rate(znunu, 0),
-        "Wtaunu": Rate(1 - wtaunu, 0),
-        "Wmunu": Rate(1 - wmunu, 0),
+        "Znunu": Measured(znunu, 0),
+        "Wtaunu": Measured(1 - wtaunu, 0),
+        "Wmunu": Measured(1 - wmunu, 0),
     }
     ratio, error = sensitivity_ratio(rates, im1_background())
     assert ratio == pytest.approx(expected, abs=5e-5)
@@ -45,13 +45,17 @@ def test_largest_ratio_in_im1() -> None:
 
 
 def test_error_of_the_ratio_agrees_with_toys() -> None:
-    rates = {"Znunu": Rate(0.9, 0.01), "Wtaunu": Rate(0.3, 0.02), "Wmunu": Rate(0.4, 0.05)}
+    rates = {
+        "Znunu": Measured(0.9, 0.01),
+        "Wtaunu": Measured(0.3, 0.02),
+        "Wmunu": Measured(0.4, 0.05),
+    }
     background = im1_background()
     _, error = sensitivity_ratio(rates, background)
     rng = np.random.default_rng(1)
     toys = [
         sensitivity_ratio(
-            {p: Rate(rng.normal(r.value, r.error), 0) for p, r in rates.items()}, background
+            {p: Measured(rng.normal(r.value, r.error), 0) for p, r in rates.items()}, background
         )[0]
         for _ in range(4000)
     ]
