@@ -39,7 +39,7 @@ def make(cfg: Config, output: Path, workers: int = 1) -> Run:
 
 def contents(path: Path) -> dict[str, Any]:
     """Some columns, event by event."""
-    df = native.open_range([str(path)], 0, 10**9)
+    df = native.open_range([str(path)], 0, native.inspect(str(path)).n_events)
     found = {column: df.Take[CANONICAL[column]](column) for column in COLUMNS}
     return {
         column: [list(v) if column in VECTORS else v for v in values.GetValue()]
