@@ -13,7 +13,9 @@ from analysis.stages import STAGES
 
 
 def target(tmp_path: Path, **changes: object) -> Target:
-    base = Target("stage", "name", tmp_path / "out.txt", settings={"a": 1}, code=("selections/*.py",))
+    base = Target(
+        "stage", "name", tmp_path / "out.txt", settings={"a": 1}, code=("selections/*.py",)
+    )
     return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
 
 
