@@ -84,8 +84,8 @@ def check_figures(output: Path) -> None:
 
 
 def check_tables_and_leftovers(output: Path) -> None:
-    for name in ("cutflow", "evaluation", "sensitivity"):
-        for suffix in ("json", "md", "tex", "txt"):
+    for name in ("images", "cutflow", "evaluation", "sensitivity"):
+        for suffix in ("md", "tex", "txt"):
             assert (output / "tables" / f"{name}.{suffix}").stat().st_size > 100
     leftovers = [path for path in output.rglob(".*") if path.is_file()]
     assert not leftovers, leftovers

@@ -139,6 +139,8 @@ def test_imaging_alone_on_a_users_file(tmp_path: Path, write_events: WriteEvents
     arguments = ("--stage", "imaging", "--input", files, "--process", "Znunu", "--output", tmp_path)
     done = call(*arguments, "--workers", 1)
     assert done.returncode == 0, done.stderr
+    assert "no cross_section and no sum_of_weights: the cut-flow will need it" in done.stderr
+    assert "Images, and the cells (and pT) that a crop loses" in done.stdout
     assert (tmp_path / "images" / "Znunu.h5").exists()
     manifest = json.loads((tmp_path / "images" / "Znunu.manifest.json").read_text())
     assert manifest["external"] == [str(files)]
