@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -28,9 +29,9 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     (target,) = targets
     captions = {name: caption for name, _, caption in figures(run)}
     made = []
-    with progress("draw", len(captions), "figures") as bar:
-        tasks = [(run, name) for name in captions]
-        for (_, name), written in workers.map_ordered(draw, tasks, run.workers):
+    results = workers.map_ordered(draw, [(run, name) for name in captions], run.workers)
+    with progress("draw", len(captions), "figures") as bar, closing(results):
+        for (_, name), written in results:
             made.append({"name": name, "files": written, "caption": captions[name]})
             bar.advance(1)
     files.write_json(target.output, made)

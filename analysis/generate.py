@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,12 +83,17 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     for name, count in left.items():
         if count == 0:
             finish(name)
-    with progress("generate", sum(b.n_events for b in missing)) as bar:
-        for block, _ in workers.map_ordered(write_block, missing, run.workers):
-            bar.advance(block.n_events)
-            left[block.sample] -= 1
-            if left[block.sample] == 0:
-                finish(block.sample)
+    results = workers.map_ordered(write_block, missing, run.workers)
+    try:
+        with progress("generate", sum(b.n_events for b in missing)) as bar, closing(results):
+            for block, _ in results:
+                bar.advance(block.n_events)
+                left[block.sample] -= 1
+                if left[block.sample] == 0:
+                    finish(block.sample)
+    finally:
+        for folder in {block.path.parent for block in missing}:
+            files.remove_partials(folder)
 
 
 def _blocks(run: Run, target: Target) -> list[Block]:
@@ -99,6 +105,7 @@ def _blocks(run: Run, target: Target) -> list[Block]:
     size = config.generation.block_size
     folder = target.output.parent / f".{target.name}.{target.fingerprint[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
+    files.remove_partials(folder)
     return [
         Block(
             sample=sample.name,

@@ -10,6 +10,7 @@ import functools
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,8 +74,8 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     inputs = {t.name: sample_files(run, t.name) for t in targets}
     tasks = [task for t in targets for task in _tasks(run, t.name, inputs[t.name])]
     events = sum(task.end - task.begin for task in tasks)
-    with progress("imaging", events) as bar:
-        results = workers.map_ordered(make_images, tasks, run.workers)
+    results = workers.map_ordered(make_images, tasks, run.workers)
+    with progress("imaging", events) as bar, closing(results):
         for target in targets:
             info = sample_info(run, target.name, inputs[target.name])
             with ImageWriter(target.output, _attributes(run, info)) as writer:

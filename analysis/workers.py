@@ -7,7 +7,7 @@ import concurrent.futures
 import contextlib
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
@@ -24,12 +24,13 @@ def _ignore_interrupt() -> None:
 
 def map_ordered(
     function: Callable[[Task], Result], tasks: Iterable[Task], workers: int
-) -> Iterator[tuple[Task, Result]]:
+) -> Generator[tuple[Task, Result], None, None]:
     """Apply ``function`` to each task in ``workers`` processes; results in the tasks' order.
 
     With one worker the tasks run in this process. Processes are spawned, not forked: ROOT and
     TensorFlow hold threads that a fork would break. At most a few tasks a worker are under way,
-    so that results waiting for their turn do not fill the memory.
+    so that results waiting for their turn do not fill the memory. Closing the generator ends the
+    workers: use ``contextlib.closing``.
 
     Raises:
         WorkerError: a worker died (killed, or out of memory).

@@ -31,6 +31,12 @@ def whole(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+def remove_partials(directory: Path) -> None:
+    """Drop what processes that were killed have left half-written in a directory."""
+    for partial in directory.glob(".*.partial"):
+        partial.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole."""
     with whole(path) as partial:

@@ -26,6 +26,13 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_leftovers_of_killed_processes_are_dropped(tmp_path: Path) -> None:
+    (tmp_path / ".x.root.123.partial").touch()
+    (tmp_path / "x.root").touch()
+    files.remove_partials(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.root"]
+
+
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("")
