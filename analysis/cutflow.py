@@ -188,11 +188,13 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
         booked[sample.name] = {
             name: book_flow(df, region, networks) for name, region in monojet.REGIONS.items()
         }
-        # Every event must have its scores, those that no region selects too.
-        handles += [
-            helpers.book_yields(df, f"score_{number}", "weight", [])
-            for number in range(len(networks))
-        ]
+        handles.append(helpers.book_yields(df, "met", "weight", []))
+        if config.imaging.select is None:
+            # Every event must have its scores, those that no region selects too.
+            handles += [
+                helpers.book_yields(df, f"score_{number}", "weight", [])
+                for number in range(len(networks))
+            ]
     try:
         root.RDF.RunGraphs(handles)
     except Exception as error:

@@ -210,6 +210,8 @@ def to_make(stage: Stage, run: Run, force: bool) -> list[Target]:
 def execute(stages: Sequence[Stage], run: Run, force: Sequence[str] = ()) -> None:
     """Make what is not current, stage by stage; ``force`` names stages made again regardless."""
     for stage in stages:
+        stage.targets(run)  # what cannot be carried out is refused before anything is run
+    for stage in stages:
         targets = to_make(stage, run, stage.name in force)
         if not targets:
             log.info("%s: up to date", stage.name)

@@ -10,6 +10,8 @@ from typing import Any
 from analysis.config import Sample
 from analysis.inputs.paths import expand
 from analysis.pipeline import Run, Stage, Target
+from common.errors import ConfigError
+from selections import monojet
 
 _SELECTION = ("selections/*.py", "analysis/samples.py")
 
@@ -163,8 +165,21 @@ def evaluation_targets(run: Run) -> list[Target]:
 
 
 def cutflow_targets(run: Run) -> list[Target]:
-    """One cut-flow of all samples, with and without each network."""
+    """One cut-flow of all samples, with and without each network.
+
+    Raises:
+        ConfigError: events of a region have no images, and so no scores.
+    """
     config = run.config
+    select = config.imaging.select
+    if select is not None:
+        selected = set(monojet.REGIONS[select].cuts)
+        for region in monojet.REGIONS.values():
+            if not selected <= set(region.cuts):
+                raise ConfigError(
+                    f"'select: {select}' leaves out events of region {region.name}, whose scores "
+                    "the cut-flow needs: choose a wider region, or only earlier stages"
+                )
     return [
         Target(
             "cutflow",

@@ -14,7 +14,7 @@ from analysis.cutflow import Flow, Yield, by_process, tables
 from analysis.pipeline import Run
 from analysis.stages import cutflow_targets
 from common import files
-from common.errors import NormalisationError, ScoreError
+from common.errors import ConfigError, NormalisationError, ScoreError
 from tests.conftest import WriteEvents
 
 RunOf = Callable[..., Run]
@@ -101,6 +101,24 @@ def test_a_missing_score_is_an_error(run: Run) -> None:
     write_scores(run, "Znunu", list(range(2, 11)), [1.0] * 9)
     with pytest.raises(ScoreError, match="9 scores for 10 events"):
         make(run)
+
+
+def selecting(run: Run, region: str) -> Run:
+    imaging = run.config.imaging.model_copy(update={"select": region})
+    return dataclasses.replace(run, config=run.config.model_copy(update={"imaging": imaging}))
+
+
+def test_events_without_images_need_no_scores(run: Run) -> None:
+    write_scores(run, "Znunu", list(range(2, 11)), [1.0] * 9)
+    flow = Flow.from_json(
+        make(selecting(run, "SR_no_veto"))["samples"]["Znunu"]["regions"]["SR_no_veto"]
+    )
+    assert flow.networks[NETWORKS[0]]["IM1"].raw == 9
+
+
+def test_a_selection_that_a_region_needs_more_than_is_refused(run: Run) -> None:
+    with pytest.raises(ConfigError, match="'select: SR' leaves out events of region SR_no_veto"):
+        cutflow_targets(selecting(run, "SR"))
 
 
 def test_a_double_score_is_an_error(run: Run) -> None:
