@@ -73,27 +73,21 @@ def configuration(options: argparse.Namespace) -> Config:
     if options.seed is not None:
         overrides["seed"] = options.seed
     config = load(options.config, **overrides)
-    changes: dict[str, object] = {}
     if options.input:
-        changes["samples"] = _input_samples(options.input, options.process or [], config)
+        samples = _input_samples(options.input, options.process or [], config)
+        overrides["samples"] = [sample.model_dump() for sample in samples]
     elif options.process:
         raise ConfigError("--process names the process of --input: give that too")
     elif options.events is not None:
         if options.events < 1:
             raise ConfigError(f"--events {options.events}: at least 1")
-        changes["samples"] = [
-            s.model_copy(update={"events": min(s.events, options.events)}) if s.events else s
-            for s in config.samples
+        overrides["samples"] = [
+            sample.model_dump() | {"events": sample.events and min(sample.events, options.events)}
+            for sample in config.samples
         ]
     if options.select:
-        changes["imaging"] = config.imaging.model_dump() | {"select": options.select}
-    if not changes:
-        return config
-    data = config.model_dump() | {
-        key: [s.model_dump() for s in value] if isinstance(value, list) else value
-        for key, value in changes.items()
-    }
-    return load(options.config, **(overrides | {key: data[key] for key in changes}))
+        overrides["imaging"] = config.imaging.model_dump() | {"select": options.select}
+    return load(options.config, **overrides) if overrides else config
 
 
 def _input_samples(files: Sequence[str], processes: Sequence[str], config: Config) -> list[Sample]:

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.imaging import sample_files, sample_info
 from analysis.inputs import native
+from analysis.inputs.sources import sample_files, sample_info
 from analysis.pipeline import Done, Run, Target
 from analysis.regions import define, require
 from analysis.samples import normalisation

@@ -31,10 +31,11 @@ from analysis.image_file import (
     ImageWriter,
     Losses,
 )
-from analysis.inputs import native, paths
+from analysis.inputs import native
+from analysis.inputs.sources import sample_files, sample_info
 from analysis.pipeline import Done, Run, Target, versions
 from analysis.regions import define, define_region_bits, require
-from analysis.samples import SampleInfo, combine, configured
+from analysis.samples import SampleInfo
 from common.errors import InputError
 from common.progress import progress
 from common.tables import Table
@@ -87,20 +88,6 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
             done(target)
     table = losses_table(run)
     table.write_beside(run.table(table.name))
-
-
-def sample_files(run: Run, name: str) -> list[native.File]:
-    """The checked files of a sample."""
-    sample = run.config.sample(name)
-    found = [str(run.sample(name))] if sample.generated else paths.expand(sample.files)
-    return [native.inspect(path) for path in found]
-
-
-def sample_info(run: Run, name: str, inputs: Sequence[native.File]) -> SampleInfo:
-    """What the files and the configuration say of a sample."""
-    sample = run.config.sample(name)
-    stored = [f.info or SampleInfo(name, sample.process, n_events=f.n_events) for f in inputs]
-    return configured(combine(stored), sample)
 
 
 def _tasks(run: Run, name: str, inputs: Sequence[native.File]) -> Iterator[Task]:

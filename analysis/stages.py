@@ -13,7 +13,14 @@ from analysis.pipeline import Run, Stage, Target
 from common.errors import ConfigError
 from selections import monojet
 
-_SELECTION = ("selections/*.py", "analysis/samples.py")
+# What every stage that reads events and selects them is made by.
+_SELECTION = (
+    "selections/*.py",
+    "analysis/columns.py",
+    "analysis/inputs/*.py",
+    "analysis/regions.py",
+    "analysis/samples.py",
+)
 
 
 def _dump(model: Any, *fields: str) -> Any:
@@ -57,6 +64,7 @@ def sample_target(run: Run, sample: Sample) -> Target:
             "analysis/generate.py",
             "analysis/processes.py",
             "analysis/columns.py",
+            "analysis/samples.py",
             "cpp_helpers/batch.hxx",
             "cpp_helpers/jets.hxx",
             "cpp_helpers/leptons.hxx",
@@ -96,7 +104,6 @@ def image_target(run: Run, sample: Sample) -> Target:
             *_SELECTION,
             "analysis/imaging.py",
             "analysis/image_file.py",
-            "analysis/inputs/*.py",
             "cpp_helpers/*.hxx",
         ),
     )
@@ -193,7 +200,7 @@ def cutflow_targets(run: Run) -> list[Target]:
             external=tuple(
                 path for s in config.samples if not s.generated for path in expand(s.files)
             ),
-            code=(*_SELECTION, "analysis/cutflow.py", "cpp_helpers/*.hxx"),
+            code=(*_SELECTION, "analysis/cutflow.py", "common/score_file.py", "cpp_helpers/*.hxx"),
         )
     ]
 
