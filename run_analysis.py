@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
         help="process of --input (once for all, or once for each)",
     )
     add("--workers", type=int, metavar="N", help="worker processes; default: the cores at hand")
+    add("--threads", type=int, default=1, metavar="N", help="threads a worker (imaging); default 1")
     add("--events", type=int, metavar="N", help="at most so many events a generated sample")
     add("--seed", type=int, metavar="N", help="replaces that of the configuration")
     add("--select", metavar="REGION", help="keep only images of events in this region")
@@ -175,7 +176,9 @@ def _run(options: argparse.Namespace) -> int:
     workers = options.workers if options.workers is not None else len(os.sched_getaffinity(0))
     if workers < 1:
         raise ConfigError(f"--workers {workers}: at least 1")
-    run = Run(config, options.output or Path("runs") / config.name, workers)
+    if options.threads < 1:
+        raise ConfigError(f"--threads {options.threads}: at least 1")
+    run = Run(config, options.output or Path("runs") / config.name, workers, options.threads)
     stages = pipeline.with_needs(options.stage or NAMES, STAGES)
     force = (options.stage or NAMES) if options.force else ()
     if options.list:

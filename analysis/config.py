@@ -95,7 +95,7 @@ class Imaging(_Model):
 
     particle_threshold: float = Field(1.0, ge=0, description="pT of imaged particles")
     jet_threshold: float = Field(20.0, ge=0, description="pT of imaged jets")
-    block_size: int = Field(2500, gt=0, description="events a task")
+    block_size: int = Field(20000, gt=0, description="events a task and thread")
     select: str | None = Field(None, description="keep only events of this region")
 
     @field_validator("select")

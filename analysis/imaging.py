@@ -1,7 +1,8 @@
 """Images of selected events: RDataFrame, the compiled image action, HDF5.
 
 The events of a sample are cut into ranges; each is one event loop in one worker, and the parent
-appends the blocks in the order of the file, so that the output does not depend on the workers.
+appends the blocks in the order of the files, so that the output depends neither on the workers nor
+on their threads.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -33,15 +34,16 @@ from analysis.image_file import (
 )
 from analysis.inputs import native
 from analysis.inputs.sources import sample_files, sample_info
+from analysis.parcels import Parcel
 from analysis.pipeline import Done, Run, Target, versions
-from analysis.regions import define, define_region_bits, require
+from analysis.regions import define_summary, require_region
 from analysis.samples import SampleInfo
+from common import files
 from common.errors import InputError
 from common.progress import progress
 from common.tables import Table
-from cpp_helpers import declare
+from cpp_helpers import declare, load_root
 from selections import monojet
-from selections.cuts import Cut, Definition
 
 log = logging.getLogger("monojet")
 
@@ -61,28 +63,33 @@ QUANTITIES = {
 
 @dataclass(frozen=True)
 class Task:
-    """Entries [begin, end) of the files of one sample."""
+    """Entries [begin, end) of a file."""
 
-    sample: str
-    files: tuple[str, ...]
+    file: str
     begin: int
     end: int
     config: Config
+    threads: int = 1
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     """Make the image files of the targets."""
     inputs = {t.name: sample_files(run, t.name) for t in targets}
-    tasks = [task for t in targets for task in _tasks(run, t.name, inputs[t.name])]
-    events = sum(task.end - task.begin for task in tasks)
-    results = workers.map_ordered(make_images, tasks, run.workers)
-    with progress("imaging", events) as bar, closing(results):
+    declare()  # compiles the helpers, if need be, before the workers start
+    tasks = {t.name: [task for f in inputs[t.name] for task in _tasks(run, f)] for t in targets}
+    all_tasks = [task for t in targets for task in tasks[t.name]]
+    results = _images_of(all_tasks, run.workers)
+    with (
+        progress("imaging", sum(task.end - task.begin for task in all_tasks)) as bar,
+        closing(results),
+    ):
         for target in targets:
             info = sample_info(run, target.name, inputs[target.name])
+            files.remove_partials(target.output.parent, target.output.name)
             with ImageWriter(target.output, _attributes(run, info)) as writer:
-                for _ in _tasks(run, target.name, inputs[target.name]):
-                    task, block = next(results)
-                    writer.append(block)
+                for _ in tasks[target.name]:
+                    task, images = next(results)
+                    writer.append(images)
                     bar.advance(task.end - task.begin)
             _warn(target.name, writer.losses)
             done(target)
@@ -90,121 +97,152 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     table.write_beside(run.table(table.name))
 
 
-def _tasks(run: Run, name: str, inputs: Sequence[native.File]) -> Iterator[Task]:
-    total = sum(file.n_events for file in inputs)
-    step = run.config.imaging.block_size
-    for begin in range(0, total, step):
-        files = tuple(file.path for file in inputs)
-        yield Task(name, files, begin, min(begin + step, total), run.config)
+def _images_of(
+    tasks: Sequence[Task], n_workers: int
+) -> Generator[tuple[Task, ImageColumns], None, None]:
+    """The images of each task, in the order of the tasks."""
+    if n_workers == 1:
+        yield from ((task, make_images(task)) for task in tasks)
+        return
+    with closing(workers.map_ordered(_ship_images, tasks, n_workers)) as shipped:
+        yield from ((task, _receive(images)) for task, images in shipped)
+
+
+def _tasks(run: Run, file: native.File) -> Iterator[Task]:
+    size = run.config.imaging.block_size * run.threads
+    for begin, end in ranges(file.cluster_ends, size):
+        yield Task(file.path, begin, end, run.config, run.threads)
+
+
+def ranges(cluster_ends: Sequence[int], size: int) -> Iterator[tuple[int, int]]:
+    """Ranges of about ``size`` entries that end where a cluster does: one read from two sides is
+    read twice. Only a cluster of more than ``size`` entries is cut."""
+    begin = 0
+    for end, following in zip(cluster_ends, (*cluster_ends[1:], None), strict=True):
+        while end - begin > size:
+            yield begin, begin + size
+            begin += size
+        if begin < end and (following is None or following - begin > size):
+            yield begin, end
+            begin = end
 
 
 def define_columns(df: Any, select: str | None) -> Any:
-    """The data frame with all that an image and its event quantities need."""
-    df = define(df, monojet.DEFINITIONS)
-    df = define_region_bits(df, monojet.REGIONS.values())
-    values = ", ".join(f"float({column})" for column in QUANTITIES.values())
-    df = define(df, [Definition("event_quantities", f"ROOT::RVecF{{{values}}}")])
-    if select is not None:
-        df = require(df, Cut(select, monojet.REGIONS[select].expression, select))
-    return df
+    """The data frame with the event summary, and only the events that are to be kept."""
+    df = define_summary(df, monojet.DEFINITIONS, monojet.REGIONS.values(), QUANTITIES.values())
+    return df if select is None else require_region(df, monojet.REGIONS, select)
 
 
 @functools.cache
-def _helpers() -> Any:
-    return declare()
+def _block(threads: int) -> Any:
+    """The block of this process, whose memory is used again for each task."""
+    if threads > 1:
+        load_root().EnableImplicitMT(threads)
+    return declare().ImageBlock()
 
 
 def make_images(task: Task) -> ImageColumns:
-    """One event loop over a range of entries: its images as flat arrays.
+    """One event loop over a range of entries: its images as flat arrays, which hold until the
+    next call.
 
     Raises:
         InputError: the file cannot be read to its end.
     """
-    helpers = _helpers()
-    imaging = task.config.imaging
-    df = native.open_range(task.files, task.begin, task.end)
-    df = define_columns(df, imaging.select)
-    result = helpers.book_images(
-        df,
-        imaging.particle_threshold,
-        imaging.jet_threshold,
-        task.config.seed,
-        task.config.training.folds,
-    )
+    block = _block(task.threads)
+    helpers, config = declare(), task.config
+    options = helpers.ImageOptions()
+    options.min_particle_pt = config.imaging.particle_threshold
+    options.min_jet_pt = config.imaging.jet_threshold
+    options.seed = config.seed
+    options.folds = config.training.folds
+    df = native.open_range([task.file], task.begin, task.end)
+    df = define_columns(df, config.imaging.select)
     try:
-        block = result.GetValue()
+        helpers.make_images(df, options, block)
     except Exception as error:  # whatever cppyy makes of a C++ exception
         cause = str(error).strip().splitlines()[-1]
-        raise InputError(f"{', '.join(task.files)}: the event loop failed: {cause}") from error
+        raise InputError(f"{task.file}: the event loop failed: {cause}") from error
     return _columns(block)
 
 
+@dataclass(frozen=True)
+class _Shipped:
+    """Images on their way from a worker to the parent."""
+
+    arrays: Parcel
+    losses: Losses
+
+
+def _ship_images(task: Task) -> _Shipped:
+    images = make_images(task)
+    channels = {f"{_CHANNEL}{k}": channel for k, channel in enumerate(images.channels)}
+    arrays = {_OFFSETS: images.offsets, **images.columns, **channels}
+    return _Shipped(Parcel.pack(arrays), images.losses)
+
+
+def _receive(shipped: _Shipped) -> ImageColumns:
+    arrays = shipped.arrays.unpack()
+    offsets = arrays.pop(_OFFSETS)
+    channels = [arrays.pop(f"{_CHANNEL}{k}") for k in range(len(CHANNELS))]
+    return ImageColumns(offsets, arrays, channels, shipped.losses)
+
+
+_OFFSETS, _CHANNEL = "offsets", "channel "
+
+
 def _array(vector: Any, dtype: Any) -> npt.NDArray[Any]:
-    """A copy of a std::vector as an array."""
+    """A std::vector seen as an array."""
     if vector.size() == 0:
         return np.empty(0, dtype)
-    return np.array(np.frombuffer(vector.data(), dtype=dtype, count=vector.size()))
+    return np.frombuffer(vector.data(), dtype=dtype, count=vector.size())
 
 
 def _columns(block: Any) -> ImageColumns:
+    columns = {
+        "events/run_number": _array(block.run_number, np.uint32),
+        "events/event_number": _array(block.event_number, np.uint64),
+        "events/weight": _array(block.weight, np.float64),
+        "events/fold": _array(block.fold, np.uint8),
+    }
+    for name, quantity in zip(QUANTITIES, block.quantities, strict=True):
+        columns[f"events/{name}"] = _array(quantity, np.float32)
     regions = _array(block.regions, np.uint64)
-    quantities = _array(block.quantities, np.float32).reshape(-1, len(QUANTITIES))
-    events: dict[str, npt.NDArray[Any]] = {
-        "run_number": _array(block.run_number, np.uint32),
-        "event_number": _array(block.event_number, np.uint64),
-        "weight": _array(block.weight, np.float64),
-        "fold": _array(block.fold, np.uint8),
-    }
-    events |= {name: quantities[:, i] for i, name in enumerate(QUANTITIES)}
     for i, name in enumerate(monojet.REGIONS):
-        events[f"pass_{name}"] = (regions >> np.uint64(i)) & np.uint64(1) != 0
-    row, column = _array(block.row, np.uint8), _array(block.column, np.uint8)
-    values = _array(block.values, np.float32).reshape(-1, len(CHANNELS))
-    offsets = _array(block.offsets, np.uint64)
-    compressed = {
-        name: (
-            _array(getattr(block, f"{name}_row"), np.uint8),
-            _array(getattr(block, f"{name}_column"), np.uint8),
-        )
-        for name in COMPRESSIONS
-    }
+        columns[f"events/pass_{name}"] = (regions >> np.uint64(i)) & np.uint64(1) != 0
+    for name, addresses in zip(("none", *COMPRESSIONS), block.addresses, strict=True):
+        folder = "cells" if name == "none" else f"compression/{name}"
+        columns[f"{folder}/row"] = _array(addresses.row, np.uint8)
+        columns[f"{folder}/column"] = _array(addresses.column, np.uint8)
+    for lines, n_bytes in (("rows", 13), ("columns", 16)):
+        kept = _array(getattr(block, f"kept_{lines}"), np.uint8)
+        columns[f"compression/stochastic/kept_{lines}"] = kept.reshape(-1, n_bytes)
+    channels = [_array(channel, np.float32) for channel in block.values]
     losses = Losses(
         particles=int(block.n_particles),
         particles_below_threshold=int(block.n_below_threshold),
         particles_outside_grid=int(block.n_outside),
         objects_not_finite=int(block.n_not_finite),
         jets_outside_grid=int(block.n_jets_outside),
-        pt_particles=float(block.pt_particles),
-        pt_below_threshold=float(block.pt_below_threshold),
-        pt_outside_grid=float(block.pt_outside),
-        cells=len(row),
-        pt_cells=float(values[:, 0].sum(dtype=np.float64)),
+        pt_particles_kev=int(block.pt_particles_keV),
+        pt_below_threshold_kev=int(block.pt_below_threshold_keV),
+        pt_outside_grid_kev=int(block.pt_outside_keV),
+        cells=len(channels[0]),
+        pt_cells_kev=int(block.pt_cells_keV),
     )
-    event = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets).astype(np.int64))
-    for name, (rows, columns) in compressed.items():
-        for crop in CROPS:
-            lost = (rows >= crop) | (columns >= crop)
+    for name, by_crop in zip(COMPRESSIONS, block.crop_losses, strict=True):
+        for crop, lost in zip(CROPS, by_crop, strict=True):
             key = f"{name}_{crop}"
-            losses.cells_lost[key] = int(lost.sum())
-            losses.pt_lost[key] = float(values[lost, 0].sum(dtype=np.float64))
-            losses.events_cropped[key] = len(np.unique(event[lost]))
-    return ImageColumns(
-        events=events,
-        offsets=offsets,
-        row=row,
-        column=column,
-        values=values,
-        compressed=compressed,
-        kept_rows=_array(block.kept_rows, np.uint8).reshape(-1, 13),
-        kept_columns=_array(block.kept_columns, np.uint8).reshape(-1, 16),
-        losses=losses,
-    )
+            losses.cells_lost[key] = int(lost.cells)
+            losses.pt_lost_kev[key] = int(lost.pt_keV)
+            losses.events_cropped[key] = int(lost.events)
+    return ImageColumns(_array(block.offsets, np.uint64), columns, channels, losses)
 
 
 def _attributes(run: Run, info: SampleInfo) -> dict[str, Any]:
     imaging = run.config.imaging
     return {
-        "config": run.config.model_dump_json(),
+        # without what only says how the work was cut: it does not change the images
+        "config": run.config.model_dump_json(exclude={"imaging": {"block_size"}}),
         "sample_info": info.to_json(),
         "sample": info.name,
         "process": info.process,
@@ -250,11 +288,11 @@ def losses_table(run: Run) -> Table:
                 sample.name,
                 f"{n_events}",
                 f"{lost['cells'] / max(n_events, 1):.1f}",
-                _percent(lost["pt_below_threshold"], lost["pt_particles"]),
-                _percent(lost["pt_outside_grid"], lost["pt_particles"]),
+                _percent(lost["pt_below_threshold_kev"], lost["pt_particles_kev"]),
+                _percent(lost["pt_outside_grid_kev"], lost["pt_particles_kev"]),
                 *(
                     f"{lost[f'cells_lost/{name}_{crop}']:.0f} "
-                    f"({_percent(lost[f'pt_lost/{name}_{crop}'], lost['pt_cells'])})"
+                    f"({_percent(lost[f'pt_lost_kev/{name}_{crop}'], lost['pt_cells_kev'])})"
                     for crop in CROPS
                     for name in COMPRESSIONS
                 ),

@@ -34,11 +34,13 @@ ROOT_DIRECTORY = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Run:
-    """Where a run writes, with what configuration and how many worker processes."""
+    """Where a run writes, with what configuration, how many worker processes and how many threads
+    in each."""
 
     config: Config
     output: Path
     workers: int = 1
+    threads: int = 1
 
     def sample(self, name: str) -> Path:
         """Generated events of a sample."""

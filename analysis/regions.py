@@ -1,4 +1,4 @@
-"""Selections applied to an RDataFrame: definitions, filters, region flags.
+"""Selections applied to an RDataFrame: definitions, filters, the summary of an event.
 
 A data frame here is ROOT's common node type, ``RNode``: ``native.open_range`` gives one, and each
 step on it is compiled once a process.
@@ -26,7 +26,29 @@ def require(df: Any, cut: Cut) -> Any:
     return declare().require(df, cut.expression, cut.name)
 
 
-def define_region_bits(df: Any, regions: Iterable[Region]) -> Any:
-    """Column ``region_bits``: bit i says whether the event passes the i-th region."""
-    terms = [f"((unsigned long long)({r.expression}) << {i})" for i, r in enumerate(regions)]
-    return define(df, [Definition("region_bits", " | ".join(terms) or "0ull")])
+def define_summary(
+    df: Any,
+    definitions: Iterable[Definition],
+    regions: Iterable[Region],
+    quantities: Iterable[str],
+) -> Any:
+    """Column ``event_summary``, a ``monojet::EventSummary``: bit i of its ``regions`` says whether
+    the event passes the i-th region.
+
+    The definitions become local variables of one expression: to compile a column each takes ten
+    times as long.
+    """
+    lines = [f"const auto {d.name} = {d.expression};" for d in definitions]
+    bits = [f"((unsigned long long)({r.expression}) << {i})" for i, r in enumerate(regions)]
+    floats = ", ".join(f"float({quantity})" for quantity in quantities)
+    lines.append(
+        "return monojet::EventSummary{(unsigned int)run_number, (unsigned long long)event_number,"
+        f" double(weight), {' | '.join(bits) or '0ull'}, {{{floats}}}}};"
+    )
+    return define(df, [Definition("event_summary", "\n".join(lines))])
+
+
+def require_region(df: Any, regions: Iterable[str], name: str) -> Any:
+    """The events that pass one of the regions given to `define_summary`."""
+    bit = list(regions).index(name)
+    return require(df, Cut(name, f"bool(event_summary.regions >> {bit} & 1)", name))

@@ -104,7 +104,7 @@ def image_target(run: Run, sample: Sample) -> Target:
             *_SELECTION,
             "analysis/imaging.py",
             "analysis/image_file.py",
-            "cpp_helpers/*.hxx",
+            "cpp_helpers/*.?xx",
         ),
     )
 

@@ -31,9 +31,9 @@ def whole(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def remove_partials(directory: Path) -> None:
+def remove_partials(directory: Path, name: str = "*") -> None:
     """Drop what processes that were killed have left half-written in a directory."""
-    for partial in directory.glob(".*.partial"):
+    for partial in directory.glob(f".{name}.*.partial"):
         partial.unlink(missing_ok=True)
 
 

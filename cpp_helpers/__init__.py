@@ -1,6 +1,7 @@
-"""Header-only C++ helpers, declared to cling once a process.
+"""C++ helpers, declared to cling once a process.
 
-The headers use one namespace, ``monojet``, and are pure functions of columns. ``jets.hxx`` needs
+The headers use one namespace, ``monojet``, and are pure functions of columns; what works on data
+frames (``graph.hxx``) comes from a compiled library where one can be made. ``jets.hxx`` needs
 FastJet, whose wheel carries headers and library (an LCG view has both on its own paths).
 """
 
@@ -12,8 +13,9 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
-HEADERS = ("nodes.hxx", "images.hxx", "yields.hxx", "leptons.hxx", "scores.hxx", "batch.hxx")
-DIRECTORY = Path(__file__).parent
+from cpp_helpers.library import DIRECTORY, SOURCE, compiled
+
+HEADERS = ("leptons.hxx", "scores.hxx", "batch.hxx")
 
 
 @functools.cache
@@ -42,7 +44,12 @@ def declare() -> Any:
     """Declare the helpers that need nothing but ROOT; returns the ``monojet`` namespace."""
     root = load_root()
     root.gInterpreter.AddIncludePath(str(DIRECTORY))
-    _declare(*HEADERS)
+    library = compiled(root)
+    if library is None:
+        _declare(*HEADERS, SOURCE.name)
+    else:
+        _load(str(library))
+        _declare(*HEADERS, "graph.hxx")
     return root.monojet
 
 
@@ -58,11 +65,15 @@ def declare_jets() -> Any:
         if (package / "include").is_dir():
             root.gInterpreter.AddIncludePath(str(package / "include"))
             library = str(package / "lib64" / "libfastjet.so")
-    if root.gSystem.Load(library) < 0:
-        raise RuntimeError(f"cannot load {library}")
+    _load(library)
     _declare("jets.hxx")
     root.gInterpreter.ProcessLine("fastjet::ClusterSequence::set_fastjet_banner_stream(nullptr);")
     return root.monojet
+
+
+def _load(library: str) -> None:
+    if load_root().gSystem.Load(library) < 0:
+        raise RuntimeError(f"cannot load {library}")
 
 
 def _declare(*headers: str) -> None:

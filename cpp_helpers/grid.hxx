@@ -32,30 +32,34 @@ enum Index { pt_all, n_part, charge, pt_mu, pt_e, emf, pt_jet, jet_width };
 /// a value belongs to the cell whose lower edge it is not below. (The product is exact for every
 /// float; to add 2.5 first would round, and 3.15 is not a double.)
 inline int eta_row(double eta) {
-  const double row = std::floor(eta * cells_per_unit) + eta_origin;
-  return row >= 0. && row < n_rows ? static_cast<int>(row) : -1;
+  const double cell = eta * cells_per_unit;
+  return cell >= -eta_origin && cell < n_rows - eta_origin
+             ? static_cast<int>(std::floor(cell)) + eta_origin
+             : -1;
 }
 
 /// Column of an azimuth, or -1 for NaN and infinities. |phi| up to 3.15 is taken as it stands
 /// (so that phi = +pi and phi = -pi, the same direction, keep their two columns 125 and 0);
 /// anything further out is first brought back by whole turns.
 inline int phi_column(double phi) {
-  if (!(std::abs(phi) <= phi_origin / cells_per_unit))
+  if (!(std::abs(phi) <= phi_origin / cells_per_unit)) {
     phi = std::remainder(phi, 2. * M_PI);
-  const double column = std::floor(phi * cells_per_unit) + phi_origin;
+    if (std::isnan(phi))
+      return -1;
+  }
   // phi = +3.15 itself is the upper edge of the last column.
-  return column >= 0. ? std::min(static_cast<int>(column), n_columns - 1) : -1;
+  return std::min(static_cast<int>(std::floor(phi * cells_per_unit)) + phi_origin, n_columns - 1);
 }
 
 /// Centre of a row in eta, or of a column in phi.
 inline double row_centre(int row) { return (row - eta_origin + 0.5) / cells_per_unit; }
 inline double column_centre(int column) { return (column - phi_origin + 0.5) / cells_per_unit; }
 
-/// One non-empty cell of an image.
-struct Cell {
-  std::uint8_t row;
-  std::uint8_t column;
-  std::array<float, n_channels> values;
+/// Where the cells of an image are written: rows, columns, and each channel.
+struct CellColumns {
+  std::uint8_t *row;
+  std::uint8_t *column;
+  std::array<float *, n_channels> values;
 };
 
 /// Fills one sparse image at a time; reused from event to event, one per thread.
@@ -69,17 +73,16 @@ public:
     Sums *cell = touch(eta, phi);
     if (!cell)
       return false;
-    cell->values[channel::pt_all] += pt;
-    cell->values[channel::n_part] += 1.;
-    cell->values[channel::charge] += q;
-    cell->energy += energy;
     const int id = std::abs(pdg_id);
-    if (id == pdg::muon)
-      cell->values[channel::pt_mu] += pt;
-    if (id == pdg::electron)
-      cell->values[channel::pt_e] += pt;
-    if (id == pdg::electron || id == pdg::photon || id == pdg::pi0)
-      cell->electromagnetic_energy += energy;
+    const bool is_electron = id == pdg::electron;
+    const bool is_electromagnetic = is_electron | (id == pdg::photon) | (id == pdg::pi0);
+    cell->pt_all += pt;
+    cell->n_part += 1.;
+    cell->charge += q;
+    cell->pt_mu += id == pdg::muon ? pt : 0.;
+    cell->pt_e += is_electron ? pt : 0.;
+    cell->energy += energy;
+    cell->electromagnetic_energy += is_electromagnetic ? energy : 0.;
     return true;
   }
 
@@ -89,44 +92,53 @@ public:
     Sums *cell = touch(eta, phi);
     if (!cell)
       return false;
-    cell->values[channel::pt_jet] += pt;
+    cell->pt_jet += pt;
     if (pt > cell->hardest_jet) {
       cell->hardest_jet = pt;
-      cell->values[channel::jet_width] = width;
+      cell->jet_width = width;
     }
     return true;
   }
 
-  /// Appends the non-empty cells to `cells`, in rows and then columns, and clears the image.
-  void read_out(std::vector<Cell> &cells) {
+  /// Cells that were touched: the most that `read_out` writes.
+  std::size_t n_touched() const { return sums_.size(); }
+
+  /// Writes the non-empty cells, in rows and then columns, clears the image and returns how many
+  /// they are.
+  std::size_t read_out(const CellColumns &out) {
+    std::size_t n = 0;
     for (std::size_t word = 0; word < occupied_.size(); ++word) {
       for (std::uint64_t bits = occupied_[word]; bits; bits &= bits - 1) {
         const int address = static_cast<int>(64 * word) + __builtin_ctzll(bits);
         const Sums &sums = sums_[slot_[address]];
-        Cell cell{static_cast<std::uint8_t>(address / n_columns),
-                  static_cast<std::uint8_t>(address % n_columns),
-                  {}};
-        bool empty = true;
+        out.row[n] = static_cast<std::uint8_t>(address / n_columns);
+        out.column[n] = static_cast<std::uint8_t>(address % n_columns);
+        const std::array<double, n_channels> values = sums.channels();
+        bool is_filled = false;
         for (int k = 0; k < n_channels; ++k) {
-          cell.values[k] = static_cast<float>(sums.values[k]);
-          empty = empty && cell.values[k] == 0.f;
+          const auto value = static_cast<float>(values[k]);
+          out.values[k][n] = value;
+          is_filled |= value != 0.f;
         }
-        if (sums.energy > 0.) {
-          cell.values[channel::emf] = static_cast<float>(sums.electromagnetic_energy / sums.energy);
-          empty = empty && cell.values[channel::emf] == 0.f;
-        }
-        if (!empty)
-          cells.push_back(cell);
+        n += is_filled;
       }
       occupied_[word] = 0;
     }
     sums_.clear();
+    return n;
   }
 
 private:
   struct Sums {
-    std::array<double, n_channels> values{};
-    double energy = 0., electromagnetic_energy = 0., hardest_jet = 0.;
+    Sums() {} // named fields and this: a new cell costs a few stores, not a call to memset
+    double pt_all = 0., n_part = 0., charge = 0., pt_mu = 0., pt_e = 0.;
+    double energy = 0., electromagnetic_energy = 0.;
+    double pt_jet = 0., jet_width = 0., hardest_jet = 0.;
+
+    std::array<double, n_channels> channels() const {
+      const double emf = energy > 0. ? electromagnetic_energy / energy : 0.;
+      return {pt_all, n_part, charge, pt_mu, pt_e, emf, pt_jet, jet_width};
+    }
   };
 
   Sums *touch(double eta, double phi) {

@@ -26,9 +26,14 @@ class File:
     """A checked input file."""
 
     path: str
-    n_events: int
+    cluster_ends: tuple[int, ...]
     info: SampleInfo | None
     columns: frozenset[str]
+
+    @property
+    def n_events(self) -> int:
+        """Number of events."""
+        return self.cluster_ends[-1] if self.cluster_ends else 0
 
 
 @contextlib.contextmanager
@@ -72,27 +77,24 @@ def inspect(path: str) -> File:
             info = None
             if INFO in keys:
                 info = SampleInfo.from_json(str(handle.Get(INFO).GetTitle()))
-        types, n_events = _columns(root, path, keys[TREE] == "ROOT::RNTuple")
+        types, cluster_ends = _contents(root, path)
     for column, wanted in CANONICAL.items():
         if column not in types:
             if column not in OPTIONAL:
                 raise InputError(f"{path}: column '{column}' is missing")
         elif not same_type(types[column], wanted):
             raise InputError(f"{path}: column '{column}' is {types[column]}, not {wanted}")
-    if n_events == 0:
+    if not cluster_ends:
         raise InputError(f"{path}: '{TREE}' has no events")
-    return File(path, n_events, info, frozenset(types))
+    return File(path, cluster_ends, info, frozenset(types))
 
 
-def _columns(root: Any, path: str, rntuple: bool) -> tuple[dict[str, str], int]:
+def _contents(root: Any, path: str) -> tuple[dict[str, str], tuple[int, ...]]:
+    """Types of the columns, and the entry after the last of each cluster."""
     try:
-        if rntuple:
-            n_events = int(root.RNTupleReader.Open(TREE, path).GetNEntries())
-        else:
-            with root.TFile.Open(path) as handle:
-                n_events = int(handle.Get(TREE).GetEntries())
+        cluster_ends = tuple(int(end) for end in declare().cluster_ends(TREE, path))
         df = root.RDataFrame(TREE, path)
-        return {str(c): str(df.GetColumnType(c)) for c in df.GetColumnNames()}, n_events
+        return {str(c): str(df.GetColumnType(c)) for c in df.GetColumnNames()}, cluster_ends
     except Exception as error:  # whatever cppyy makes of a C++ exception
         cause = str(error).strip().splitlines()[-1]
         raise InputError(f"{path}: cannot read '{TREE}': {cause}") from error
@@ -100,8 +102,4 @@ def _columns(root: Any, path: str, rntuple: bool) -> tuple[dict[str, str], int]:
 
 def open_range(paths: Sequence[str], begin: int, end: int) -> Any:
     """An RDataFrame over entries [begin, end) of the files, one after another."""
-    root = load_root()
-    spec = root.RDF.Experimental.RDatasetSpec()
-    spec.AddSample(("sample", TREE, list(paths)))
-    spec.WithGlobalRange((begin, end))
-    return declare().as_node(root.RDataFrame(spec))
+    return declare().open_range(TREE, list(paths), begin, end)

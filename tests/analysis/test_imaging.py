@@ -88,11 +88,12 @@ def test_the_stored_losses_add_up(write_events: WriteEvents, run_of: RunOf) -> N
         attrs = file.attrs
         assert attrs["losses/particles"] == 12
         assert attrs["losses/particles_below_threshold"] == 4
-        assert attrs["losses/pt_below_threshold"] == pytest.approx(20)
+        assert attrs["losses/pt_below_threshold_kev"] == 20_000_000
         assert attrs["losses/cells"] == len(file["cells/row"])
         entered = file["cells/values"][:, 0].sum()
-        total = attrs["losses/pt_particles"]
-        assert entered + attrs["losses/pt_below_threshold"] == pytest.approx(total)
+        total = attrs["losses/pt_particles_kev"]
+        lost = attrs["losses/pt_below_threshold_kev"]
+        assert entered * 1e6 + lost == pytest.approx(total)
         assert attrs["losses/cells_lost/cell_60"] == 0
 
 
@@ -119,7 +120,7 @@ def test_a_crop_counts_the_cells_it_loses(write_events: WriteEvents, run_of: Run
         assert file["cells/offsets"][:].tolist() == [0, 70, 140]
         for compression in ("cell", "rowcol", "stochastic"):
             assert file.attrs[f"losses/cells_lost/{compression}_60"] == 20
-            assert file.attrs[f"losses/pt_lost/{compression}_60"] == pytest.approx(40)
+            assert file.attrs[f"losses/pt_lost_kev/{compression}_60"] == 40_000_000
             assert file.attrs[f"losses/events_cropped/{compression}_60"] == 2
 
 
@@ -179,4 +180,4 @@ def test_the_configuration_is_stored(
     run = run_of(Znunu=[write_events()])
     with h5py.File(make(run)) as file:
         assert Config.model_validate_json(file.attrs["config"]) == run.config
-        assert file.attrs["schema"] == 1
+        assert file.attrs["schema"] == 2

@@ -15,6 +15,7 @@ from tests import reference
 from tests.reference import Address, Jet, Particle
 
 _CODE = """
+#include "images.hxx"
 namespace monojet_test {
 
 using namespace monojet;
@@ -25,14 +26,21 @@ struct Flat {
 };
 
 inline Flat read_out(ImageBuilder &builder) {
-  std::vector<Cell> cells;
-  builder.read_out(cells);
-  Flat flat;
-  for (const Cell &cell : cells) {
-    flat.rows.push_back(cell.row);
-    flat.columns.push_back(cell.column);
-    flat.values.insert(flat.values.end(), cell.values.begin(), cell.values.end());
+  const std::size_t most = builder.n_touched();
+  std::vector<std::uint8_t> rows(most), columns(most);
+  std::array<std::vector<float>, n_channels> channels;
+  std::array<float *, n_channels> pointers;
+  for (int k = 0; k < n_channels; ++k) {
+    channels[k].resize(most);
+    pointers[k] = channels[k].data();
   }
+  const std::size_t n = builder.read_out({rows.data(), columns.data(), pointers});
+  Flat flat;
+  flat.rows.assign(rows.begin(), rows.begin() + n);
+  flat.columns.assign(columns.begin(), columns.begin() + n);
+  for (std::size_t i = 0; i < n; ++i)
+    for (const auto &channel : channels)
+      flat.values.push_back(channel[i]);
   return flat;
 }
 
@@ -50,25 +58,26 @@ struct Compressed {
 /// `addresses` are row x 126 + column, in increasing order.
 inline Compressed compress(const std::string &name, const int *addresses, std::size_t n,
                            std::uint64_t hash) {
-  std::vector<Cell> cells;
-  for (std::size_t i = 0; i < n; ++i)
-    cells.push_back({static_cast<std::uint8_t>(addresses[i] / n_columns),
-                     static_cast<std::uint8_t>(addresses[i] % n_columns),
-                     {}});
-  std::vector<Address> out(n);
   Compressed result;
-  if (name == "cell") {
-    compress_cell(cells.data(), n, out.data());
-  } else if (name == "rowcol") {
-    compress_rowcol(cells.data(), n, out.data());
-  } else {
-    const KeptLines kept = compress_stochastic(cells.data(), n, hash, out.data());
-    result.kept_rows.assign(kept.rows.begin(), kept.rows.end());
-    result.kept_columns.assign(kept.columns.begin(), kept.columns.end());
+  std::vector<std::uint8_t> row(n), column(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    row[i] = static_cast<std::uint8_t>(addresses[i] / n_columns);
+    column[i] = static_cast<std::uint8_t>(addresses[i] % n_columns);
   }
-  for (const Address &address : out) {
-    result.rows.push_back(address.row);
-    result.columns.push_back(address.column);
+  result.rows.resize(n);
+  result.columns.resize(n);
+  const Addresses cells{row.data(), column.data()};
+  const NewAddresses out{result.rows.data(), result.columns.data()};
+  if (name == "cell") {
+    compress_cell(cells, n, out);
+  } else if (name == "rowcol") {
+    compress_rowcol(cells, n, filled_lines(cells, n), out);
+  } else {
+    const KeptLines kept = compress_stochastic(cells, n, filled_lines(cells, n), hash, out);
+    for (int i = 0; i < n_rows; ++i)
+      result.kept_rows.push_back(kept.rows.words()[i / 64] >> (i % 64) & 1);
+    for (int i = 0; i < n_columns; ++i)
+      result.kept_columns.push_back(kept.columns.words()[i / 64] >> (i % 64) & 1);
   }
   return result;
 }

@@ -80,14 +80,12 @@ _VECTORS = {
     **dict.fromkeys(("run_number",), np.uint32),
     **dict.fromkeys(("event_number", "regions", "offsets"), np.uint64),
     **dict.fromkeys(("weight",), np.float64),
-    **dict.fromkeys(("quantities", "values"), np.float32),
-    **dict.fromkeys(("fold", "kept_rows", "kept_columns", "row", "column"), np.uint8),
-    **dict.fromkeys(("cell_row", "cell_column", "rowcol_row", "rowcol_column"), np.uint8),
-    **dict.fromkeys(("stochastic_row", "stochastic_column"), np.uint8),
+    **dict.fromkeys(("fold", "kept_rows", "kept_columns"), np.uint8),
 }
+_COMPRESSIONS = ("none", "cell", "rowcol", "stochastic")
 _NUMBERS = (
     *("n_particles", "n_below_threshold", "n_outside", "n_not_finite"),
-    *("pt_particles", "pt_below_threshold", "pt_outside"),
+    *("pt_particles_keV", "pt_below_threshold_keV", "pt_outside_keV"),
 )
 
 
@@ -101,11 +99,12 @@ class Block:
 
     def image(self, i: int) -> Sparse:
         """The image of the i-th event."""
-        return Sparse(self.addresses("", i), self.arrays["values"].reshape(-1, 8)[self._cells(i)])
+        return Sparse(self.addresses("none", i), self.arrays["values"][self._cells(i)])
 
-    def addresses(self, prefix: str, i: int) -> list[Address]:
-        """The addresses of its cells; ``prefix`` names a compression, as in ``cell_``."""
-        lines = (self.arrays[prefix + line][self._cells(i)].tolist() for line in ("row", "column"))
+    def addresses(self, compression: str, i: int) -> list[Address]:
+        """The addresses of its cells after a compression."""
+        cells = self._cells(i)
+        lines = (self.arrays[f"{compression}_{x}"][cells].tolist() for x in ("row", "column"))
         return list(zip(*lines, strict=True))
 
     def kept(self, lines: str, i: int) -> list[int]:
@@ -127,12 +126,24 @@ def _loop(events: tuple[Event, ...], seed: int = 1, folds: int = 3) -> Block:
     df = source = root.RDataFrame(len(events))
     for column, member in _COLUMNS.items():
         df = df.Define(column, f"monojet_test::events()[rdfentry_].{member}")
-    df = df.Define("region_bits", "(unsigned long long)rdfentry_ + 5ull")
-    df = df.Define("event_quantities", "ROOT::RVecF{float(rdfentry_), 0.5f}")
-    booked = helpers.book_images(helpers.as_node(df), MIN_PARTICLE_PT, MIN_JET_PT, seed, folds)
-    block = booked.GetValue()
+    df = df.Define(
+        "event_summary",
+        "monojet::EventSummary{run_number, event_number, weight, rdfentry_ + 5ull,"
+        " {float(rdfentry_), 0.5f}}",
+    )
+    options = helpers.ImageOptions()
+    options.min_particle_pt, options.min_jet_pt = MIN_PARTICLE_PT, MIN_JET_PT
+    options.seed, options.folds = seed, folds
+    block = helpers.ImageBlock()
+    helpers.make_images(root.RDF.AsRNode(df), options, block)
+    arrays = {name: array(getattr(block, name), dtype) for name, dtype in _VECTORS.items()}
+    for name, addresses in zip(_COMPRESSIONS, block.addresses, strict=True):
+        arrays[f"{name}_row"] = array(addresses.row, np.uint8)
+        arrays[f"{name}_column"] = array(addresses.column, np.uint8)
+    arrays["values"] = np.stack([array(channel, np.float32) for channel in block.values], axis=1)
+    arrays["quantities"] = np.stack([array(x, np.float32) for x in block.quantities], axis=1)
     return Block(
-        {name: array(getattr(block, name), dtype) for name, dtype in _VECTORS.items()},
+        arrays,
         {name: float(getattr(block, name)) for name in _NUMBERS},
         source.GetNRuns(),
     )
@@ -207,12 +218,12 @@ def test_one_booked_result_is_one_event_loop(block: Block) -> None:
 
 def test_event_columns_are_those_of_the_events_in_their_order(block: Block) -> None:
     n = len(_events())
-    columns = {name: block.arrays[name].tolist() for name in _VECTORS}
+    columns = {name: array.tolist() for name, array in block.arrays.items()}
     assert columns["run_number"] == [event.run for event in _events()]
     assert columns["event_number"] == [event.number for event in _events()]
     assert columns["weight"] == [event.weight for event in _events()]
     assert columns["regions"] == [i + 5 for i in range(n)]
-    assert columns["quantities"] == [x for i in range(n) for x in (i, 0.5)]
+    assert columns["quantities"] == [[i, 0.5] + [0] * 7 for i in range(n)]
     assert (columns["offsets"][0], len(columns["offsets"])) == (0, n + 1)
 
 
@@ -224,7 +235,7 @@ def test_images_are_those_of_the_builder_event_by_event(block: Block) -> None:
         expected, found = builder.read_out(), block.image(i)
         assert found.cells == expected.cells
         np.testing.assert_array_equal(found.values, expected.values)
-    assert len(block.arrays["row"]) == block.arrays["offsets"][-1]
+    assert len(block.arrays["none_row"]) == block.arrays["offsets"][-1]
 
 
 def test_addresses_are_those_of_the_compressions_event_by_event(block: Block) -> None:
@@ -233,7 +244,7 @@ def test_addresses_are_those_of_the_compressions_event_by_event(block: Block) ->
         hash_of_event = event_hash(1, event.run, event.number)
         for name in ("cell", "rowcol", "stochastic"):
             expected = compress(name, cells, hash_of_event)
-            assert block.addresses(f"{name}_", i) == expected.cells
+            assert block.addresses(name, i) == expected.cells
         assert block.kept("rows", i) == expected.kept_rows.tolist()
         assert block.kept("columns", i) == expected.kept_columns.tolist()
 
@@ -249,20 +260,20 @@ def test_what_is_soft_outside_or_not_finite_is_counted(block: Block) -> None:
         "n_below_threshold": len(soft),
         "n_outside": len(outside),
         "n_not_finite": len(seen) - len(finite) + len(broken_jets),
-        "pt_particles": pytest.approx(math.fsum(p.pt for p in finite)),
-        "pt_below_threshold": pytest.approx(math.fsum(p.pt for p in soft)),
-        "pt_outside": pytest.approx(math.fsum(p.pt for p in outside)),
+        "pt_particles_keV": pytest.approx(math.fsum(p.pt for p in finite) * 1e6),
+        "pt_below_threshold_keV": pytest.approx(math.fsum(p.pt for p in soft) * 1e6),
+        "pt_outside_keV": pytest.approx(math.fsum(p.pt for p in outside) * 1e6),
     }
     assert min(len(soft), len(outside), len(BROKEN), len(broken_jets)) > 0
 
 
 def test_nothing_is_lost_but_what_is_counted(block: Block) -> None:
-    values = block.arrays["values"].reshape(-1, 8).astype(float)
+    values = block.arrays["values"].astype(float)
     entered, numbers = values.sum(axis=0), block.numbers
     lost = numbers["n_below_threshold"] + numbers["n_outside"] + len(BROKEN)
     assert entered[1] + lost == numbers["n_particles"]
-    lost = numbers["pt_below_threshold"] + numbers["pt_outside"]
-    assert entered[0] + lost == pytest.approx(numbers["pt_particles"], rel=1e-6)
+    lost = numbers["pt_below_threshold_keV"] + numbers["pt_outside_keV"]
+    assert entered[0] * 1e6 + lost == pytest.approx(numbers["pt_particles_keV"], rel=1e-6)
 
 
 def test_at_a_threshold_nothing_enters(block: Block) -> None:
@@ -282,8 +293,8 @@ def test_an_event_is_compressed_alike_wherever_it_stands_and_whatever_it_weighs(
     n = len(_events())
     again = _loop(tuple(replace(event, weight=9.0) for event in reversed(_events())))
     for i in range(n):
-        for prefix in ("", "cell_", "rowcol_", "stochastic_"):
-            assert again.addresses(prefix, n - 1 - i) == block.addresses(prefix, i)
+        for name in _COMPRESSIONS:
+            assert again.addresses(name, n - 1 - i) == block.addresses(name, i)
         for lines in ("rows", "columns"):
             assert again.kept(lines, n - 1 - i) == block.kept(lines, i)
 
@@ -291,7 +302,7 @@ def test_an_event_is_compressed_alike_wherever_it_stands_and_whatever_it_weighs(
 def test_another_seed_changes_the_stochastic_compression_and_nothing_else(block: Block) -> None:
     other = _loop(_events(), seed=2)
     changed = {
-        name for name in _VECTORS if not np.array_equal(other.arrays[name], block.arrays[name])
+        name for name in block.arrays if not np.array_equal(other.arrays[name], block.arrays[name])
     }
     assert changed == {"stochastic_row", "stochastic_column", "kept_rows", "kept_columns"}
 

@@ -81,21 +81,19 @@ def write_images(path: Path, rng: Rng, number: int, process: str, part: str | No
         "met_phi": rng.uniform(-np.pi, np.pi, EVENTS).astype(np.float32),
         "pass_SR_no_veto": np.arange(EVENTS) % 3 == 0,
     }
-    block = ImageColumns(
-        events=events,
-        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.uint64),
-        row=row,
-        column=column,
-        values=values,
-        compressed={
-            "cell": (row % 64, column % 64),
-            "rowcol": (row, column),
-            "stochastic": (row % 60, column % 60),
-        },
-        kept_rows=np.zeros((EVENTS, 13), np.uint8),
-        kept_columns=np.zeros((EVENTS, 16), np.uint8),
-        losses=Losses(),
-    )
+    addresses = {
+        "cells": (row, column),
+        "compression/cell": (row % 64, column % 64),
+        "compression/rowcol": (row, column),
+        "compression/stochastic": (row % 60, column % 60),
+    }
+    columns = {f"events/{name}": values for name, values in events.items()}
+    for folder, (rows, columns_) in addresses.items():
+        columns |= {f"{folder}/row": rows, f"{folder}/column": columns_}
+    for lines, n_bytes in (("rows", 13), ("columns", 16)):
+        columns[f"compression/stochastic/kept_{lines}"] = np.zeros((EVENTS, n_bytes), np.uint8)
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.uint64)
+    block = ImageColumns(offsets, columns, list(values.T), Losses())
     attributes = {
         "process": process,
         "slice": part or "",

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from analysis.regions import define, define_region_bits
+from analysis.regions import define, define_summary
 from cpp_helpers import declare, load_root
 from selections import monojet
 from selections.cuts import Definition
@@ -89,14 +89,14 @@ def _values(df: Any, expressions: Mapping[str, str]) -> dict[str, npt.NDArray[An
 
 
 QUANTITIES = (
-    *("region_bits", "n_jets", "n_electrons", "n_muons", "min_delta_phi"),
+    *("n_jets", "n_electrons", "n_muons", "min_delta_phi"),
     *("leading_jet_pt", "leading_jet_eta", "leading_jet_phi"),
 )
 
 
 def _tried(events: Sequence[Event]) -> dict[str, npt.NDArray[Any]]:
     """What becomes of the events: one flag a cut, the region bits and the counts."""
-    df = declare().as_node(load_root().RDataFrame(len(events)))
+    df = _frame(len(events))
     for name in ("met", "met_phi"):
         df = _define(df, f"all_{name}", [[getattr(event, name)] for event in events])
         df = define(df, [Definition(name, f"all_{name}[0]")])
@@ -104,10 +104,22 @@ def _tried(events: Sequence[Event]) -> dict[str, npt.NDArray[Any]]:
         for column in ("pt", "eta", "phi", *(("n_tracks",) if kind == "jet" else ())):
             values = [getattr(getattr(event, kind), column) for event in events]
             df = _define(df, f"{kind}_{column}", values)
-    df = define(df, monojet.DEFINITIONS)
-    df = define_region_bits(df, REGIONS.values())
     flags = {f"passes_{cut.name}": cut.expression for cut in monojet.SR.cuts}
-    return _values(df, {**flags, **{name: name for name in QUANTITIES}})
+    found = _values(define(df, monojet.DEFINITIONS), flags | {x: x for x in QUANTITIES})
+    # The same from the summary, which compiles all definitions in one expression.
+    for name, value in (("run_number", "1"), ("event_number", "rdfentry_"), ("weight", "1.")):
+        df = define(df, [Definition(name, value)])
+    df = define_summary(df, monojet.DEFINITIONS, REGIONS.values(), QUANTITIES)
+    again = {x: f"event_summary.quantities[{i}]" for i, x in enumerate(QUANTITIES)}
+    summary = _values(df, {"region_bits": "event_summary.regions"} | again)
+    for name in QUANTITIES:
+        np.testing.assert_array_equal(summary[name], found[name].astype(np.float32))
+    return found | {"region_bits": summary["region_bits"]}
+
+
+def _frame(n_events: int) -> Any:
+    declare()
+    return load_root().RDF.AsRNode(load_root().RDataFrame(n_events))
 
 
 def _boundary(x: str) -> dict[str, float]:
@@ -276,7 +288,7 @@ def test_every_event_of_the_signal_region_is_in_one_exclusive_and_its_inclusive_
 ) -> None:
     """Also at the edges themselves."""
     values = [249.0, 250.0, 250.5, 299.5, 300.0, 300.5, 450.0, 999.5, 1000.0, 1000.5, 5000.0]
-    df = helpers.as_node(root.RDataFrame(len(values)))
+    df = _frame(len(values))
     df = _define(df, "all_met", [[x] for x in values])
     df = define(df, [Definition("met", "all_met[0]")])
     bins = (*monojet.EXCLUSIVE, *monojet.INCLUSIVE)

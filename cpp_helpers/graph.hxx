@@ -1,0 +1,45 @@
+// Steps of a data frame and the actions on it, on ROOT's common node type `RNode`.
+//
+// Declarations only: what stands behind them, in graph.cxx, instantiates much of RDataFrame and is
+// compiled once into a library (or, where that cannot be, by cling in each process).
+#ifndef MONOJET_GRAPH_HXX
+#define MONOJET_GRAPH_HXX
+
+#include "images.hxx"
+#include "yields.hxx"
+
+#include <ROOT/RDF/InterfaceUtils.hxx>
+#include <ROOT/RDF/RInterface.hxx>
+#include <ROOT/RResultPtr.hxx>
+
+#include <string>
+#include <vector>
+
+namespace monojet {
+
+using ROOT::RDF::RNode;
+
+/// The entry after the last of each cluster of a tree or ntuple; none if it is empty.
+std::vector<unsigned long long> cluster_ends(const std::string &tree, const std::string &file);
+
+/// Entries [begin, end) of a tree or ntuple over several files, one after another.
+RNode open_range(const std::string &tree, const std::vector<std::string> &files, long long begin,
+                 long long end);
+
+RNode define(RNode df, const std::string &name, const std::string &expression);
+RNode define_per_sample(RNode df, const std::string &name, const std::string &expression);
+RNode require(RNode df, const std::string &expression, const std::string &name);
+
+/// Runs the event loop: the images of all events that reach `df`, in the order of the file
+/// whatever the number of threads, in place of what `block` held. `df` has the canonical particle
+/// and jet columns and `event_summary`, a `monojet::EventSummary`.
+void make_images(RNode df, const ImageOptions &options, ImageBlock &block);
+
+/// Books the yields of all events that reach `df`, by `value` (a float) and `weight` (a double).
+ROOT::RDF::RResultPtr<Yields> book_yields(RNode df, const std::string &value,
+                                          const std::string &weight,
+                                          const std::vector<double> &edges);
+
+} // namespace monojet
+
+#endif
