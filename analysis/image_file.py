@@ -17,6 +17,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import numpy.typing as npt
+from h5py import h5f, h5g, h5p, h5s
 
 from common import files
 from common.errors import OutputError
@@ -28,7 +29,7 @@ CHANNELS = ("pt_all", "n_part", "charge", "pt_mu", "pt_e", "emf", "pt_jet", "jet
 UNITS = ("GeV", "1", "e", "GeV", "GeV", "1", "GeV", "1")
 CROPS = (60, 30)
 
-_EVENTS_A_CHUNK = 8192
+_EVENTS_A_ROUND = 8192  # and a chunk
 _CELLS_A_CHUNK = 65536
 _CACHE = 4 << 20  # bytes of unfinished chunks a dataset: all eight channels fit
 _MARGIN = 1_000_000  # bytes for HDF5's own bookkeeping
@@ -65,15 +66,37 @@ class Losses:
                 setattr(self, item.name, mine + theirs)
 
 
+def is_of_events(name: str) -> bool:
+    """Whether a dataset has one entry an event, not one a cell."""
+    return name.startswith("events/") or name.endswith(("/kept_rows", "/kept_columns"))
+
+
 @dataclass(frozen=True)
 class ImageColumns:
     """The images of consecutive events as flat arrays; cells of event i are those between
-    ``offsets[i]`` and ``offsets[i + 1]``. ``columns`` are named as in the file."""
+    ``offsets[i]`` and ``offsets[i + 1]``, counted from ``offsets[0]``. ``columns`` are named as in
+    the file."""
 
     offsets: npt.NDArray[np.uint64]
     columns: Mapping[str, npt.NDArray[Any]]  # datasets of one entry an event, or one a cell
     channels: Sequence[npt.NDArray[np.float32]]  # of the cells' values, each (cells,)
     losses: Losses
+
+    def part(self, begin: int, end: int) -> ImageColumns:
+        """Events [begin, end), seen in the same memory, without losses."""
+        first, last = (int(self.offsets[i] - self.offsets[0]) for i in (begin, end))
+        columns = {
+            name: values[begin:end] if is_of_events(name) else values[first:last]
+            for name, values in self.columns.items()
+        }
+        channels = [values[first:last] for values in self.channels]
+        return ImageColumns(self.offsets[begin : end + 1], columns, channels, Losses())
+
+    def copy(self) -> ImageColumns:
+        """The same in memory of its own."""
+        columns = {name: values.copy() for name, values in self.columns.items()}
+        channels = [values.copy() for values in self.channels]
+        return ImageColumns(self.offsets.copy(), columns, channels, self.losses)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -86,37 +109,73 @@ class ImageColumns:
 
 
 class ImageWriter:
-    """Appends blocks of images to a file that appears whole on leaving the context."""
+    """Appends blocks of images to a file that appears whole on leaving the context.
+
+    Whatever the blocks, the file is written in rounds of the same number of events, so that equal
+    images make files that are equal byte by byte.
+    """
 
     def __init__(self, path: Path, attributes: Mapping[str, Any]) -> None:
         self._whole = files.whole(path)
         self._path = path
         self._attributes = attributes
+        self._waiting: list[ImageColumns] = []  # of the round that is not full yet
+        # Kept open: to close a dataset writes its unfinished chunks, to be read again at once.
+        self._datasets: dict[str, h5py.Dataset] = {}
         self.losses = Losses()
 
     def __enter__(self) -> ImageWriter:
         partial = self._whole.__enter__()
         try:
-            self._file = h5py.File(partial, "w", libver="v110", rdcc_nbytes=_CACHE)
-            self._create()
+            self._file = _create_file(partial)
+            _append(self._dataset("cells/offsets", np.dtype(np.uint64)), [np.zeros(1, np.uint64)])
         except BaseException as error:
             self._whole.__exit__(type(error), error, error.__traceback__)
             raise
         return self
 
-    def _create(self) -> None:
-        # Kept open: to close a dataset writes its unfinished chunks, to be read again at once.
-        self._datasets: dict[str, h5py.Dataset] = {}
-        _append(self._dataset("cells/offsets", np.dtype(np.uint64)), np.zeros(1, np.uint64))
-        # A chunk holds one channel: most are nearly empty, which packs small and fast.
-        self._dataset("cells/values", np.dtype(np.float32), len(CHANNELS))
+    def append(self, block: ImageColumns) -> None:
+        """Append the images of some events.
+
+        Raises:
+            OutputError: the directory is full or cannot be written.
+        """
+        files.require_space(self._path, _MARGIN + block.nbytes)
+        self.losses.add(block.losses)
+        begin = 0
+        while begin < len(block):
+            free = _EVENTS_A_ROUND - sum(map(len, self._waiting))
+            end = min(begin + free, len(block))
+            self._waiting.append(block.part(begin, end))
+            if end - begin == free:
+                self._write_round()
+            begin = end
+        if not self._waiting:
+            self._waiting.append(block.part(0, 0))  # an empty file has its datasets too
+        self._waiting[-1] = self._waiting[-1].copy()  # the block's memory may be used again
+
+    def _write_round(self) -> None:
+        parts, self._waiting = self._waiting, []
+        try:
+            offsets = self._datasets["cells/offsets"]
+            n_cells = offsets[-1]
+            for part in parts:
+                _append(offsets, [part.offsets[1:] - part.offsets[0] + n_cells])
+                n_cells += part.offsets[-1] - part.offsets[0]
+            first = parts[0]
+            # A chunk holds one channel: most are nearly empty, which packs small and fast.
+            values = self._dataset("cells/values", np.dtype(np.float32), len(CHANNELS))
+            _append_channels(values, [part.channels for part in parts])
+            for name, column in first.columns.items():
+                dataset = self._dataset(name, column.dtype, *column.shape[1:])
+                _append(dataset, [part.columns[name] for part in parts])
+        except (OSError, RuntimeError) as error:
+            raise OutputError(f"{self._path}: cannot write: {error}") from error
 
     def _dataset(self, name: str, dtype: np.dtype[Any], *shape: int) -> h5py.Dataset:
         if name not in self._datasets:
-            of_events = name.startswith("events/") or name.endswith(
-                ("offsets", "_rows", "_columns")
-            )
-            chunk = _EVENTS_A_CHUNK if of_events else _CELLS_A_CHUNK
+            of_events = is_of_events(name) or name == "cells/offsets"
+            chunk = _EVENTS_A_ROUND if of_events else _CELLS_A_CHUNK
             # Addresses hardly get smaller, and that costs as much as all else about them.
             codec = {} if dtype == np.uint8 and not of_events else hdf5plugin.LZ4()
             self._datasets[name] = self._file.create_dataset(
@@ -130,23 +189,6 @@ class ImageWriter:
             )
         return self._datasets[name]
 
-    def append(self, block: ImageColumns) -> None:
-        """Append the images of some events.
-
-        Raises:
-            OutputError: the directory is full or cannot be written.
-        """
-        files.require_space(self._path, _MARGIN + block.nbytes)
-        try:
-            offsets = self._datasets["cells/offsets"]
-            _append(offsets, block.offsets[1:] + offsets[-1])
-            _append_channels(self._datasets["cells/values"], block.channels)
-            for name, values in block.columns.items():
-                _append(self._dataset(name, values.dtype, *values.shape[1:]), values)
-        except (OSError, RuntimeError) as error:
-            raise OutputError(f"{self._path}: cannot write: {error}") from error
-        self.losses.add(block.losses)
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -155,6 +197,8 @@ class ImageWriter:
     ) -> None:
         try:
             if error is None:
+                if self._waiting:
+                    self._write_round()
                 losses = dataclasses.asdict(self.losses)
                 for key, value in (*self._attributes.items(), *_flat(losses)):
                     self._file.attrs[key] = value
@@ -168,17 +212,51 @@ class ImageWriter:
         self._whole.__exit__(kind, error, traceback)
 
 
-def _append(dataset: h5py.Dataset, values: npt.NDArray[Any]) -> None:
-    start = len(dataset)
-    dataset.resize(start + len(values), axis=0)
-    dataset[start:] = values
+def _create_file(path: Path) -> h5py.File:
+    """An empty file with its groups, without the times that h5py's own calls write: equal images
+    make equal files."""
+    creation, access, group = (
+        h5p.create(kind) for kind in (h5p.FILE_CREATE, h5p.FILE_ACCESS, h5p.GROUP_CREATE)
+    )
+    creation.set_obj_track_times(False)
+    group.set_obj_track_times(False)
+    access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)
+    access.set_fclose_degree(h5f.CLOSE_STRONG)
+    _, slots, _, preemption = access.get_cache()
+    access.set_cache(0, slots, _CACHE, preemption)
+    file = h5f.create(bytes(path), h5f.ACC_TRUNC, fcpl=creation, fapl=access)
+    compressions = (f"compression/{name}" for name in COMPRESSIONS)
+    for name in ("cells", "events", "compression", *compressions):
+        h5g.create(file, name.encode(), gcpl=group)
+    return h5py.File(file)
 
 
-def _append_channels(dataset: h5py.Dataset, channels: Sequence[npt.NDArray[np.float32]]) -> None:
-    start = len(dataset)
-    dataset.resize(start + len(channels[0]), axis=0)
-    for k, channel in enumerate(channels):
-        dataset[start:, k] = channel
+def _append(dataset: h5py.Dataset, parts: Sequence[npt.NDArray[Any]]) -> None:
+    start, *shape = dataset.shape
+    dataset.id.set_extent((start + sum(map(len, parts)), *shape))
+    for part in parts:
+        _write(dataset, (start, *(0 for _ in shape)), part)
+        start += len(part)
+
+
+def _append_channels(
+    dataset: h5py.Dataset, parts: Sequence[Sequence[npt.NDArray[np.float32]]]
+) -> None:
+    begin = len(dataset)
+    dataset.id.set_extent((begin + sum(len(part[0]) for part in parts), len(CHANNELS)))
+    for k in range(len(CHANNELS)):
+        start = begin
+        for part in parts:
+            _write(dataset, (start, k), part[k][:, np.newaxis])
+            start += len(part[k])
+
+
+def _write(dataset: h5py.Dataset, start: tuple[int, ...], values: npt.NDArray[Any]) -> None:
+    """``dataset[start:...] = values``; h5py's own way there costs more than the writing."""
+    if values.size:
+        place = dataset.id.get_space()
+        place.select_hyperslab(start, values.shape)
+        dataset.id.write(h5s.create_simple(values.shape), place, np.ascontiguousarray(values))
 
 
 def _flat(losses: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -138,7 +138,9 @@ def _block(threads: int) -> Any:
     """The block of this process, whose memory is used again for each task."""
     if threads > 1:
         load_root().EnableImplicitMT(threads)
-    return declare().ImageBlock()
+    helpers = declare()
+    helpers.make_images.__release_gil__ = True  # Python's other threads run during an event loop
+    return helpers.ImageBlock()
 
 
 def make_images(task: Task) -> ImageColumns:

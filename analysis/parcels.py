@@ -46,7 +46,7 @@ class Parcel:
                 file.truncate(size)
                 for (_, _, start), array in zip(places.values(), arrays.values(), strict=True):
                     file.seek(start)
-                    left = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+                    left = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
                     while left:
                         left = left[file.write(left) :]
                 return cls(reduction.DupFd(file.fileno()), size, places)

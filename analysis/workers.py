@@ -6,7 +6,9 @@ import collections
 import concurrent.futures
 import contextlib
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -17,9 +19,18 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def _ignore_interrupt() -> None:
+def _start_worker() -> None:
     # Ctrl-C reaches the whole process group: the parent decides, the workers are then ended.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A parent that is killed can decide nothing: its workers end with it.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def map_ordered(
@@ -42,7 +53,7 @@ def map_ordered(
     pool = concurrent.futures.ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_ignore_interrupt,
+        initializer=_start_worker,
     )
     waiting: collections.deque[tuple[Task, concurrent.futures.Future[Result]]]
     waiting = collections.deque()

@@ -7,6 +7,7 @@
 #include <ROOT/RNTupleReader.hxx>
 #include <TFile.h>
 #include <TTree.h>
+#include <TTreeReader.h>
 
 #include <algorithm>
 #include <memory>
@@ -71,7 +72,11 @@ public:
   std::shared_ptr<Result_t> GetResultPtr() const { return block_; }
   std::string GetActionName() const { return "Images"; }
   void Initialize() { block_->clear(); }
-  void InitTask(TTreeReader *, unsigned int slot) { slots_[slot].in_piece = false; }
+  void InitTask(TTreeReader *reader, unsigned int slot) {
+    slots_[slot].in_piece = false;
+    // Of a tree read by several threads `rdfentry_` does not tell the place in the file.
+    slots_[slot].first_of_tree = reader ? reader->GetEntriesRange().first : -1;
+  }
 
   void Exec(unsigned int number, ULong64_t entry, const EventSummary &event, const RVecF &pt,
             const RVecF &eta, const RVecF &phi, const RVecF &energy, const RVecI &pdg_id,
@@ -81,7 +86,9 @@ public:
     ImageBlock *block = block_.get();
     if (slots_.size() > 1) {
       if (!slot.in_piece) {
-        slot.pieces.push_back({entry, std::make_shared<ImageBlock>()});
+        const Long64_t first =
+            slot.first_of_tree < 0 ? static_cast<Long64_t>(entry) : slot.first_of_tree;
+        slot.pieces.push_back({first, std::make_shared<ImageBlock>()});
         slot.in_piece = true;
       }
       block = slot.pieces.back().block.get();
@@ -104,7 +111,7 @@ public:
 
 private:
   struct Piece {
-    ULong64_t first_entry;
+    Long64_t first_entry;
     std::shared_ptr<ImageBlock> block;
   };
   struct Slot {
@@ -112,6 +119,7 @@ private:
     ImageMaker maker;
     std::vector<Piece> pieces;
     bool in_piece = false;
+    Long64_t first_of_tree = -1;
   };
 
   std::shared_ptr<Result_t> block_; // the caller's

@@ -51,6 +51,19 @@ inline int phi_column(double phi) {
   return std::min(static_cast<int>(std::floor(phi * cells_per_unit)) + phi_origin, n_columns - 1);
 }
 
+/// Number of the cell of a direction, row by row, or -1 outside the grid.
+inline int cell_address(double eta, double phi) {
+  const double row = eta * cells_per_unit, column = phi * cells_per_unit;
+  // Nearly all directions, without a jump.
+  const bool is_plain = (row >= -eta_origin) & (row < n_rows - eta_origin) &
+                        (column >= -phi_origin) & (column < phi_origin);
+  if (is_plain)
+    return (static_cast<int>(std::floor(row)) + eta_origin) * n_columns +
+           static_cast<int>(std::floor(column)) + phi_origin;
+  const int i = eta_row(eta), j = phi_column(phi);
+  return i < 0 || j < 0 ? -1 : i * n_columns + j;
+}
+
 /// Centre of a row in eta, or of a column in phi.
 inline double row_centre(int row) { return (row - eta_origin + 0.5) / cells_per_unit; }
 inline double column_centre(int column) { return (column - phi_origin + 0.5) / cells_per_unit; }
@@ -68,34 +81,44 @@ struct CellColumns {
 /// that were touched are cleared, and memory is only taken while the largest event grows.
 class ImageBuilder {
 public:
-  /// A visible particle. Returns false, and enters nothing, outside the grid.
-  bool add_particle(double pt, double eta, double phi, double energy, int pdg_id, double q) {
-    Sums *cell = touch(eta, phi);
-    if (!cell)
+  /// A visible particle in the cell `address` (`cell_address`). Returns false, and enters nothing,
+  /// outside the grid.
+  bool add_particle(int address, double pt, double energy, int pdg_id, double q) {
+    if (address < 0)
       return false;
     const int id = std::abs(pdg_id);
     const bool is_electron = id == pdg::electron;
     const bool is_electromagnetic = is_electron | (id == pdg::photon) | (id == pdg::pi0);
-    cell->pt_all += pt;
-    cell->n_part += 1.;
-    cell->charge += q;
-    cell->pt_mu += id == pdg::muon ? pt : 0.;
-    cell->pt_e += is_electron ? pt : 0.;
-    cell->energy += energy;
-    cell->electromagnetic_energy += is_electromagnetic ? energy : 0.;
+    const double pt_mu = id == pdg::muon ? pt : 0.;
+    const double pt_e = is_electron ? pt : 0.;
+    const double electromagnetic_energy = is_electromagnetic ? energy : 0.;
+    if (occupy(address)) {
+      sums_.push_back({pt, 1., q, pt_mu, pt_e, energy, electromagnetic_energy, 0., 0., 0.});
+      return true;
+    }
+    Sums &cell = sums_[slot_[address]];
+    cell.pt_all += pt;
+    cell.n_part += 1.;
+    cell.charge += q;
+    cell.pt_mu += pt_mu;
+    cell.pt_e += pt_e;
+    cell.energy += energy;
+    cell.electromagnetic_energy += electromagnetic_energy;
     return true;
   }
 
   /// A jet, entered in the cell of its axis. Two axes in one cell (possible only with jets from
   /// elsewhere) add their transverse momenta; the width is that of the harder one.
-  bool add_jet(double pt, double eta, double phi, double width) {
-    Sums *cell = touch(eta, phi);
-    if (!cell)
+  bool add_jet(int address, double pt, double width) {
+    if (address < 0)
       return false;
-    cell->pt_jet += pt;
-    if (pt > cell->hardest_jet) {
-      cell->hardest_jet = pt;
-      cell->jet_width = width;
+    if (occupy(address))
+      sums_.push_back({});
+    Sums &cell = sums_[slot_[address]];
+    cell.pt_jet += pt;
+    if (pt > cell.hardest_jet) {
+      cell.hardest_jet = pt;
+      cell.jet_width = width;
     }
     return true;
   }
@@ -130,10 +153,8 @@ public:
 
 private:
   struct Sums {
-    Sums() {} // named fields and this: a new cell costs a few stores, not a call to memset
-    double pt_all = 0., n_part = 0., charge = 0., pt_mu = 0., pt_e = 0.;
-    double energy = 0., electromagnetic_energy = 0.;
-    double pt_jet = 0., jet_width = 0., hardest_jet = 0.;
+    double pt_all, n_part, charge, pt_mu, pt_e, energy, electromagnetic_energy;
+    double pt_jet, jet_width, hardest_jet;
 
     std::array<double, n_channels> channels() const {
       const double emf = energy > 0. ? electromagnetic_energy / energy : 0.;
@@ -141,19 +162,15 @@ private:
     }
   };
 
-  Sums *touch(double eta, double phi) {
-    const int row = eta_row(eta), column = phi_column(phi);
-    if (row < 0 || column < 0)
-      return nullptr;
-    const int address = row * n_columns + column;
+  /// Whether the cell is new: its sums are then to be appended.
+  bool occupy(int address) {
     std::uint64_t &word = occupied_[address / 64];
     const std::uint64_t bit = std::uint64_t{1} << (address % 64);
-    if (!(word & bit)) {
-      word |= bit;
-      slot_[address] = static_cast<std::uint16_t>(sums_.size());
-      sums_.emplace_back();
-    }
-    return &sums_[slot_[address]];
+    if (word & bit)
+      return false;
+    word |= bit;
+    slot_[address] = static_cast<std::uint16_t>(sums_.size());
+    return true;
   }
 
   std::array<std::uint64_t, (n_cells + 63) / 64> occupied_{}; // one bit a cell, in row order

@@ -150,18 +150,23 @@ public:
            const ROOT::RVecI &pdg_id, const ROOT::RVecI &charge, const ROOT::RVecF &jet_pt,
            const ROOT::RVecF &jet_eta, const ROOT::RVecF &jet_phi, const ROOT::RVecF &jet_width) {
     choose(block, pt, eta, phi, energy, pdg_id);
+    addresses_.resize(chosen_.size());
+    for (std::size_t j = 0; j < chosen_.size(); ++j)
+      addresses_[j] = cell_address(eta[chosen_[j]], phi[chosen_[j]]);
     double pt_outside = 0.;
-    for (const unsigned int i : chosen_)
-      if (!builder_.add_particle(pt[i], eta[i], phi[i], energy[i], pdg_id[i], charge[i])) {
+    for (std::size_t j = 0; j < chosen_.size(); ++j) {
+      const unsigned int i = chosen_[j];
+      if (!builder_.add_particle(addresses_[j], pt[i], energy[i], pdg_id[i], charge[i])) {
         ++block.n_outside;
         pt_outside += pt[i];
       }
+    }
     block.pt_outside_keV += to_keV(pt_outside);
     for (std::size_t i = 0; i < jet_pt.size(); ++i) {
       if (!std::isfinite(jet_pt[i] + jet_eta[i] + jet_phi[i] + jet_width[i]))
         ++block.n_not_finite;
       else if (jet_pt[i] > options_.min_jet_pt &&
-               !builder_.add_jet(jet_pt[i], jet_eta[i], jet_phi[i], jet_width[i]))
+               !builder_.add_jet(cell_address(jet_eta[i], jet_phi[i]), jet_pt[i], jet_width[i]))
         ++block.n_jets_outside;
     }
     append_cells(block, event_hash(options_.seed, event.run_number, event.event_number));
@@ -292,6 +297,7 @@ private:
   ImageOptions options_;
   ImageBuilder builder_;
   std::vector<unsigned int> chosen_; // particles of the event that enter
+  std::vector<int> addresses_;       // their cells
 };
 
 } // namespace monojet

@@ -26,7 +26,7 @@ log = logging.getLogger("monojet")
 
 DIRECTORY = Path(__file__).parent
 SOURCE = DIRECTORY / "graph.cxx"
-_OPTIONS = ("-O3", "-shared", "-fPIC", "-ffp-contract=off")
+_OPTIONS: tuple[str, ...] = ("-O3", "-shared", "-fPIC", "-ffp-contract=off")
 if platform.machine() == "x86_64":
     _OPTIONS += (
         "-march=x86-64-v2",

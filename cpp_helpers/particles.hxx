@@ -2,7 +2,6 @@
 #ifndef MONOJET_PARTICLES_HXX
 #define MONOJET_PARTICLES_HXX
 
-#include <cstdint>
 #include <cstdlib>
 
 namespace monojet {
@@ -15,12 +14,11 @@ inline constexpr int electron = 11, muon = 13, photon = 22, pi0 = 111;
 /// gravitons, dark matter (PDG codes 51-60), heavy neutrinos and the weakly interacting
 /// supersymmetric particles.
 inline bool is_visible(int pdg_id) {
-  constexpr std::uint64_t bit = 1;
-  constexpr std::uint64_t invisible = // neutrinos, graviton, dark matter
-      bit << 12 | bit << 14 | bit << 16 | bit << 18 | bit << 39 | ((bit << 10) - 1) << 51;
-  const auto id = static_cast<unsigned int>(std::abs(pdg_id));
-  if (id < 1000000) // no jump depends on the kind of a common particle
-    return !((invisible >> (id & 63)) & (id < 64));
+  const int id = std::abs(pdg_id);
+  const bool is_neutrino = (id == 12) | (id == 14) | (id == 16) | (id == 18);
+  const bool is_dark = (id == 39) | ((id >= 51) & (id <= 60));
+  if (id < 1000000)
+    return !(is_neutrino | is_dark);
   switch (id) {
   case 1000012: // sneutrinos
   case 1000014:

@@ -48,7 +48,7 @@ inline Flat read_out(ImageBuilder &builder) {
 inline void fill_every_cell(ImageBuilder &builder) {
   for (int column = n_columns; column-- > 0;)
     for (int row = 0; row < n_rows; ++row)
-      builder.add_particle(1., row_centre(row), column_centre(column), 1., 211, 1.);
+      builder.add_particle(row * n_columns + column, 1., 1., 211, 1.);
 }
 
 struct Compressed {
@@ -117,11 +117,12 @@ class Builder:
 
     def add(self, objects: Sequence[Particle | Jet]) -> list[bool]:
         """Enter particles and jets; which of them were accepted."""
+        addresses = [declare().cell_address(x.eta, x.phi) for x in objects]
         return [
-            self._builder.add_particle(x.pt, x.eta, x.phi, x.energy, x.pdg_id, x.charge)
+            self._builder.add_particle(address, x.pt, x.energy, x.pdg_id, x.charge)
             if isinstance(x, Particle)
-            else self._builder.add_jet(x.pt, x.eta, x.phi, x.width)
-            for x in objects
+            else self._builder.add_jet(address, x.pt, x.width)
+            for address, x in zip(addresses, objects, strict=True)
         ]
 
     def fill_every_cell(self) -> None:
