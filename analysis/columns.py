@@ -38,7 +38,10 @@ OPTIONAL = frozenset({"boson_pt", "jet_mass", "electron_charge", "muon_charge"})
 
 _SYNONYMS = {
     "unsigned int": {"unsigned int", "UInt_t", "std::uint32_t"},
-    "unsigned long long": {"unsigned long long", "ULong64_t", "std::uint64_t", "unsigned long"},
+    "unsigned long long": {
+        *("unsigned long long", "ULong64_t", "std::uint64_t"),
+        *("unsigned long", "ULong_t"),  # as wide on every machine that ROOT's wheel runs on
+    },
     "double": {"double", "Double_t"},
     "float": {"float", "Float_t"},
     RVEC_FLOAT: {RVEC_FLOAT, "ROOT::VecOps::RVec<Float_t>", "ROOT::RVec<float>"},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -149,6 +151,60 @@ def test_imaging_alone_on_a_users_file(tmp_path: Path, write_events: WriteEvents
     assert "imaging: up to date" in again.stderr
     files.touch()
     assert "images/Znunu.h5: its recipe" in call(*arguments, "--dry-run").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file_format", ["rntuple", "ttree"])
+def test_images_do_not_depend_on_workers_and_threads(
+    tmp_path: Path, write_events: WriteEvents, file_format: str
+) -> None:
+    """Of several clusters, so that the threads have something to share."""
+    path = write_events(
+        n_events=60_000,
+        file_format=file_format,
+        particle_pt="ROOT::RVecF{300.f, 40.f, 5.f + rdfentry_ % 1000}",
+    )
+    arguments = ("--stage", "imaging", "--input", path, "--process", "Znunu", "-q", "--output")
+    found = set()
+    for workers, threads in ((1, 1), (2, 1), (1, 3), (2, 2)):
+        output = tmp_path / f"{workers}{threads}"
+        done = call(*arguments, output, "--workers", workers, "--threads", threads)
+        assert done.returncode == 0, done.stderr
+        found.add((output / "images" / "Znunu.h5").read_bytes())
+    assert len(found) == 1
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_no_file_looks_whole_and_the_next_run_finishes(
+    tmp_path: Path, write_events: WriteEvents
+) -> None:
+    path = write_events(n_events=100_000)
+    arguments = ["--stage", "imaging", "--input", path, "--process", "Znunu", "--workers", 2]
+    reference = tmp_path / "reference"
+    start = time.monotonic()
+    assert call(*arguments, "--output", reference).returncode == 0
+    duration = time.monotonic() - start
+    rng = random.Random(1)
+    killed = 0
+    for _ in range(8):
+        command = [*PROGRAM, *map(str, [*arguments, "--output", tmp_path / "run"])]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        try:
+            process.wait(rng.uniform(0.2, 0.9) * duration)
+            shutil.rmtree(tmp_path / "run")  # it was faster
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+            assert not list(tmp_path.glob("run/images/*.h5"))
+            assert not list(tmp_path.glob("run/images/*.manifest.json"))
+    assert killed >= 3
+    done = call(*arguments, "--output", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    made = tmp_path / "run" / "images"
+    assert {p.name for p in made.iterdir()} == {"Znunu.h5", "Znunu.manifest.json"}
+    expected = reference / "images" / "Znunu.h5"
+    assert (made / "Znunu.h5").read_bytes() == expected.read_bytes()
 
 
 @pytest.mark.slow

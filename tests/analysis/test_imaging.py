@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 from collections.abc import Callable
@@ -10,10 +11,13 @@ import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analysis import imaging
 from analysis.config import Config
 from analysis.image_file import ImageWriter
+from analysis.inputs import native
 from analysis.pipeline import Run
 from analysis.stages import imaging_targets
 from common.errors import InputError
@@ -32,18 +36,6 @@ def make(run: Run) -> Path:
     targets = imaging_targets(run)
     imaging.run(run, targets, lambda target: None)
     return targets[0].output
-
-
-def contents(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda name, item: (
-                found.update({name: item[:].tolist()}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
-        found["losses"] = {k: file.attrs[k] for k in file.attrs if k.startswith("losses/")}
-    return found
 
 
 def test_an_image_holds_the_particles_and_jets_of_its_event(
@@ -75,11 +67,38 @@ def test_an_image_holds_the_particles_and_jets_of_its_event(
 def test_the_file_does_not_depend_on_blocks_or_workers(
     write_events: WriteEvents, run_of: RunOf, tmp_path: Path
 ) -> None:
-    path = write_events(n_events=53)
-    run = run_of(Znunu=[path])
-    reference = contents(make(run))
+    run = run_of(Znunu=[write_events(f"{n}.root", n_events=n) for n in (53, 1, 20)])
+    reference = make(run).read_bytes()
     for workers, block_size in ((1, 7), (2, 10), (2, 53)):
-        assert contents(make(with_imaging(run, workers, block_size=block_size))) == reference
+        assert make(with_imaging(run, workers, block_size=block_size)).read_bytes() == reference
+
+
+@given(
+    sizes=st.lists(st.integers(1, 50), min_size=1, max_size=20),
+    size=st.integers(1, 60),
+)
+def test_ranges_cover_the_file_and_end_with_a_cluster(sizes: list[int], size: int) -> None:
+    ends = list(itertools.accumulate(sizes))
+    ranges = list(imaging.ranges(ends, size))
+    assert [begin for begin, _ in ranges] == [0, *(end for _, end in ranges[:-1])]
+    assert ranges[-1][1] == ends[-1]
+    assert all(0 < end - begin <= size for begin, end in ranges)
+    starts = dict(zip(ends, [0, *ends[:-1]], strict=True))
+    for begin, end in ranges:
+        inside = next((start, last) for last, start in starts.items() if start < end <= last)
+        assert end in starts or inside[1] - max(inside[0], begin) > size
+
+
+@pytest.mark.parametrize("file_format", ["rntuple", "ttree"])
+def test_clusters_are_found_and_keys_may_be_of_any_whole_type(
+    root: Any, write_events: WriteEvents, run_of: RunOf, tmp_path: Path, file_format: str
+) -> None:
+    path = write_events(
+        n_events=30, file_format=file_format, event_number="(unsigned long)rdfentry_ + 1ul"
+    )
+    assert native.inspect(str(path)).cluster_ends == (30,)
+    with h5py.File(make(run_of(Znunu=[path]))) as file:
+        assert file["events/event_number"][:].tolist() == list(range(1, 31))
 
 
 def test_the_stored_losses_add_up(write_events: WriteEvents, run_of: RunOf) -> None:
