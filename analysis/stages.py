@@ -131,7 +131,12 @@ def training_targets(run: Run) -> list[Target]:
                 "seed": config.seed,
             },
             made_from=made_from,
-            code=("training/dataset.py", "training/models.py", "training/fit.py"),
+            code=(
+                "training/dataset.py",
+                "training/pools.py",
+                "training/models.py",
+                "training/fit.py",
+            ),
         )
         for network in config.training.networks
     ]

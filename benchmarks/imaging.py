@@ -17,7 +17,7 @@ Without ``--input`` real events are generated first (several minutes) and repeat
 from __future__ import annotations
 
 import argparse
-import os
+import functools
 import resource
 import statistics
 import subprocess
@@ -119,13 +119,15 @@ def against_bare_read(paths: dict[str, Path], folder: Path, rounds: int) -> None
     for name, path in paths.items():
         output = folder / "images.h5"
         n_events = native.inspect(str(path)).n_events
-        bare_read(path)
-        make_images(path, output, config)
+        read = functools.partial(bare_read, path)
+        make = functools.partial(make_images, path, output, config)
+        read()
+        make()
         bare, images = [], []
         for _ in range(rounds):
-            bare.append(seconds(lambda path=path: bare_read(path)))
+            bare.append(seconds(read))
             output.unlink()
-            images.append(seconds(lambda path=path: make_images(path, output, config)))
+            images.append(seconds(make))
         ratio = statistics.median(i / b for i, b in zip(images, bare, strict=True))
         print(
             f"{name}: imaging / bare read = {ratio:.2f} (target {targets[name]}); "
@@ -142,17 +144,16 @@ def against_columnar(paths: dict[str, Path], folder: Path, rounds: int) -> None:
     targets = {"RNTuple": 5, "TTree": 2}
     for name, path in paths.items():
         output, other = folder / "images.h5", folder / "columnar.h5"
-        make_images(path, output, config)  # warm
-
-        def by_columns(path: Path = path, other: Path = other) -> None:
-            columnar.make_images(path, other, seed=config.seed, folds=config.training.folds)
-
+        make = functools.partial(make_images, path, output, config)
+        by_columns = functools.partial(
+            columnar.make_images, path, other, seed=config.seed, folds=config.training.folds
+        )
+        make()
         ratios = []
         for _ in range(rounds):
             output.unlink()
             other.unlink(missing_ok=True)
-            ours = seconds(lambda path=path, output=output: make_images(path, output, config))
-            theirs = seconds(by_columns)
+            ours, theirs = seconds(make), seconds(by_columns)
             ratios.append(theirs / ours)
         print(
             f"{name}: {statistics.median(ratios):.1f} times as fast as columnar Python "
@@ -162,7 +163,8 @@ def against_columnar(paths: dict[str, Path], folder: Path, rounds: int) -> None:
 
 
 def run_stage(inputs: list[Path], folder: Path, *options: str) -> tuple[float, float]:
-    """Wall seconds of an imaging run in a process of its own, and its peak memory in MB."""
+    """Wall seconds of an imaging run in processes of its own, and the largest peak memory (MB) of
+    any of them."""
     arguments = ["--stage", "imaging", "--output", str(folder / "run"), "--process", "Znunu", "-q"]
     files = [part for path in inputs for part in ("--input", str(path))]
     command = [sys.executable, "run_analysis.py", *arguments, "--force", *files, *options]
@@ -170,10 +172,30 @@ def run_stage(inputs: list[Path], folder: Path, *options: str) -> tuple[float, f
     process = subprocess.Popen(
         command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    peaks = [0.0]
+    while process.poll() is None:
+        peaks += [peak_memory(pid) for pid in (process.pid, *children(process.pid))]
+        time.sleep(0.05)
+    if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed")
-    return time.perf_counter() - start, usage.ru_maxrss / 1000
+    return time.perf_counter() - start, max(peaks)
+
+
+def peak_memory(pid: int) -> float:
+    """Peak resident memory of a process so far, in MB; 0 if it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((float(x.split()[1]) / 1000 for x in lines if x.startswith("VmHWM")), 0.0)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    try:
+        return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def slope(path: Path, folder: Path, *options: str) -> float:

@@ -1,7 +1,8 @@
 """Start-up: of the command line, and of the imaging stage (imports, helpers, JIT).
 
 ``python -m benchmarks.startup``. Each number is the median of five fresh processes. Start-up of
-imaging is the time to the end of a first block of ten events.
+imaging is the time to the end of a first block of ten events: the imports, and the declaration and
+just-in-time compilation of everything.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ start = time.perf_counter()
 from pathlib import Path
 from analysis import imaging
 from analysis.config import load
+from cpp_helpers import declare, load_root
+load_root().TFile
 config = load(Path("analysis/configs/tiny.yaml"))
-imaging.make_images(imaging.Task("Znunu_high", (sys.argv[1],), 0, 10, config))
+imports = time.perf_counter()
+declare()
+imaging.make_images(imaging.Task(sys.argv[1], 0, 10, config))
 first = time.perf_counter()
-imaging.make_images(imaging.Task("Znunu_high", (sys.argv[1],), 0, 10, config))
-print(first - start, time.perf_counter() - first)
+imaging.make_images(imaging.Task(sys.argv[1], 0, 10, config))
+print(imports - start, first - imports, time.perf_counter() - first)
 """
 
 
@@ -53,8 +58,11 @@ def main() -> None:
                 text=True,
             )
             found.append([float(x) for x in done.stdout.split()])
-    first, further = (statistics.median(column) for column in zip(*found, strict=True))
-    print(f"imaging, first block: {first:.2f} s (target 4); each further one: {further:.3f} s")
+    imports, first, further = (statistics.median(x) for x in zip(*found, strict=True))
+    print(f"imaging, imports: {imports:.2f} s")
+    print(f"imaging, declaring and compiling everything: {first:.2f} s (target 3)")
+    print(f"imaging, the whole start-up: {imports + first:.2f} s (target 4)")
+    print(f"imaging, each further block: {further:.3f} s (target 0.1)")
 
 
 if __name__ == "__main__":

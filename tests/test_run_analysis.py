@@ -186,7 +186,7 @@ def test_killed_at_any_moment_no_file_looks_whole_and_the_next_run_finishes(
     duration = time.monotonic() - start
     rng = random.Random(1)
     killed = 0
-    for _ in range(8):
+    for _ in range(6):
         command = [*PROGRAM, *map(str, [*arguments, "--output", tmp_path / "run"])]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         try:

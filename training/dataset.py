@@ -1,15 +1,21 @@
 """Sparse image files as network input: dense batches, or lists of cells.
 
-A dense image has the eight channels of the file and two coordinate channels, the pseudorapidity
-and azimuth of the cell's centre, which are not standardised (Praderio 2018, section 4.2). Where a
-compression keeps an empty cell inside a kept row and column, the cell carries its coordinates.
+`ImageFiles` reads ranges of events, so that memory does not grow with their number; `dense` and
+`cell_lists` turn them into batches. A dense image has the eight channels of the file and two
+coordinate channels, the pseudorapidity and azimuth of the cell's centre, which are not standardised
+(Praderio 2018, section 4.2). Where a compression keeps an empty cell inside a kept row and column,
+the cell carries its coordinates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import math
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import h5py
@@ -19,13 +25,24 @@ import numpy.typing as npt
 
 from common.errors import InputError
 
-SCHEMA = 1
-N_CHANNELS = 8
-CHARGE = 2  # the channel whose sign matters
+SCHEMA = 2
+CHANNELS = ("pt_all", "n_part", "charge", "pt_mu", "pt_e", "emf", "pt_jet", "jet_width")
+N_CHANNELS = len(CHANNELS)
+COMPRESSIONS = ("cell", "rowcol", "stochastic", "none")
 GRID = (100, 126)
 SIGNAL_CLASS = 0  # of the two outputs of a network, as in the thesis: (signal, background)
 
+# How a file was filled: what must be the same in all files that are read together.
+SETTINGS = ("particle_threshold_GeV", "jet_threshold_GeV", "select", "folds")
+
+RANGE_CELLS = 1 << 19  # of ranges read one after another: 20 MB, and many chunks of the file
+
 Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int64]
+
+
+# --- Images in memory -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -38,7 +55,7 @@ class Images:
     """
 
     compression: str
-    offsets: npt.NDArray[np.int64]
+    offsets: Indices
     row: npt.NDArray[np.uint8]
     column: npt.NDArray[np.uint8]
     new_row: npt.NDArray[np.uint8]
@@ -54,160 +71,332 @@ class Images:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def cells_of(
-        self, events: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def cells_of(self, events: Indices) -> tuple[Indices, Indices]:
         """Indices of all cells of the given events, and for each its place in ``events``."""
         counts = self.offsets[events + 1] - self.offsets[events]
         place = np.repeat(np.arange(len(events)), counts)
         first = np.cumsum(counts) - counts
-        cells = np.arange(counts.sum()) - first[place] + self.offsets[events][place]
+        cells = np.arange(len(place)) + (self.offsets[events] - first)[place]
         return cells, place
 
+    def take(self, events: Indices) -> Images:
+        """The images of the given events alone, in their order."""
+        cells, place = self.cells_of(events)
+        counts = np.bincount(place, minlength=len(events))
+        new: dict[str, Any] = {"offsets": np.concatenate([[0], np.cumsum(counts)])}
+        for names, chosen in ((_OF_CELLS, cells), (_OF_EVENTS, events)):
+            for name in names:
+                values = getattr(self, name)
+                new[name] = None if values is None else np.take(values, chosen, axis=0)
+        return Images(self.compression, **new)
 
-def read_images(paths: Sequence[Path], labels: Sequence[int], compression: str) -> Images:
-    """The images of some files, one after another, each with its label (1 signal, 0 background).
+
+_OF_CELLS = ("row", "column", "new_row", "new_column", "values")
+_OF_EVENTS = ("run_number", "event_number", "fold", "label", "kept_rows", "kept_columns")
+
+
+# --- Image files ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Range:
+    """Events [begin, end) of a file; ``first`` is the number of the first among all files."""
+
+    file: int
+    begin: int
+    end: int
+    first: int
+
+    def of(self, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The part of a column over all files' events that is this range's."""
+        return column[self.first : self.first + self.end - self.begin]
+
+
+class ImageFiles:
+    """The events of some image files, numbered through in their order, each file with a label.
+
+    Labels are 1 (signal) and 0 (background). Only ``fold``, a byte an event, is kept in memory;
+    images are read in ranges, from any thread. ``settings`` are those of `SETTINGS` that the files
+    must have been filled with.
 
     Raises:
-        InputError: a file is missing, damaged or of another schema version.
+        InputError: a file is missing, damaged, of another schema version, or not filled as
+            ``settings`` or the other files.
     """
-    parts = [_read(path, label, compression) for path, label in zip(paths, labels, strict=True)]
-    if len(parts) == 1:
-        return parts[0]
-    starts = np.cumsum([0, *(part.offsets[-1] for part in parts)])
-    offsets = [np.zeros(1, np.int64)]
-    offsets += [part.offsets[1:] + start for part, start in zip(parts, starts, strict=False)]
 
-    def join(name: str) -> Any:
-        arrays = [getattr(part, name) for part in parts]
-        return None if arrays[0] is None else np.concatenate(arrays)
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        labels: Sequence[int],
+        compression: str,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.paths, self.labels, self.compression = tuple(paths), tuple(labels), compression
+        self.settings: dict[str, Any] = {}
+        self._files: list[h5py.File] = []
+        folds = []
+        try:
+            for path, _ in zip(paths, labels, strict=True):
+                with _damage_named(path):
+                    self._files.append(file := h5py.File(path))
+                    _check(path, file)
+                    found = {name: _plain(file, name) for name in SETTINGS}
+                    folds.append(file["events/fold"][:])
+                _require_same(path, found, settings or {}, "this run")
+                _require_same(path, found, self.settings, paths[0])
+                self.settings = found
+        except BaseException:
+            self.close()
+            raise
+        self.fold: npt.NDArray[np.uint8] = np.concatenate(folds)
+        self.sizes = tuple(len(fold) for fold in folds)
+        self.n_cells = sum(len(file["cells/row"]) for file in self._files)
 
-    names = (
-        *("row", "column", "new_row", "new_column", "values", "run_number", "event_number"),
-        *("fold", "label", "kept_rows", "kept_columns"),
-    )
-    return Images(compression, np.concatenate(offsets), **{name: join(name) for name in names})
+    def __len__(self) -> int:
+        return len(self.fold)
 
+    def __enter__(self) -> ImageFiles:
+        return self
 
-def _read(path: Path, label: int, compression: str) -> Images:
-    try:
-        with h5py.File(path) as file:
-            version = file.attrs.get("schema")
-            if version != SCHEMA:
-                raise InputError(
-                    f"{path}: image file of schema version {version}, this program reads "
-                    f"{SCHEMA}: make it again with --stage imaging"
-                )
-            row, column = file["cells/row"][:], file["cells/column"][:]
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files:
+            file.close()
+
+    def events_with(self, cells: int) -> int:
+        """About how many events have so many cells together; at least 1."""
+        return max(1, cells * len(self) // max(1, self.n_cells))
+
+    def ranges(self, n_events: int | None = None) -> list[Range]:
+        """All events in ranges of ``n_events`` (default: what has `RANGE_CELLS`), in order."""
+        step = n_events or self.events_with(RANGE_CELLS)
+        starts = np.cumsum([0, *self.sizes]).tolist()
+        return [
+            Range(file, begin, min(begin + step, size), starts[file] + begin)
+            for file, size in enumerate(self.sizes)
+            for begin in range(0, size, step)
+        ]
+
+    def read(self, events: Range) -> Images:
+        """The images of a range.
+
+        Raises:
+            InputError: the file is damaged there.
+        """
+        file, begin, end = self._files[events.file], events.begin, events.end
+        with _damage_named(self.paths[events.file]):
+            offsets = file["cells/offsets"][begin : end + 1].astype(np.int64)
+            cells = slice(int(offsets[0]), int(offsets[-1]))
+            row, column = file["cells/row"][cells], file["cells/column"][cells]
             new_row, new_column = row, column
             kept: dict[str, Any] = {}
-            if compression != "none":
-                folder = file[f"compression/{compression}"]
-                new_row, new_column = folder["row"][:], folder["column"][:]
-                if compression == "stochastic":
-                    kept = {
-                        name: np.unpackbits(folder[name][:], axis=1, count=n, bitorder="little")
-                        for name, n in zip(("kept_rows", "kept_columns"), GRID, strict=True)
-                    }
-            events = file["events"]
-            offsets = file["cells/offsets"][:].astype(np.int64)
+            if self.compression != "none":
+                folder = file[f"compression/{self.compression}"]
+                new_row, new_column = folder["row"][cells], folder["column"][cells]
+                if self.compression == "stochastic":
+                    for name, n in zip(("kept_rows", "kept_columns"), GRID, strict=True):
+                        bits = folder[name][begin:end]
+                        kept[name] = np.unpackbits(bits, axis=1, count=n, bitorder="little")
             return Images(
-                compression,
-                offsets,
+                self.compression,
+                offsets - offsets[0],
                 row,
                 column,
                 new_row,
                 new_column,
-                file["cells/values"][:],
-                events["run_number"][:],
-                events["event_number"][:],
-                events["fold"][:],
-                np.full(len(offsets) - 1, label, np.int8),
+                _values(file["cells/values"], cells),
+                file["events/run_number"][begin:end],
+                file["events/event_number"][begin:end],
+                events.of(self.fold),
+                np.full(end - begin, self.labels[events.file], np.int8),
                 **kept,
             )
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path}: not a whole image file: {error}") from error
+
+    def gather(self, wanted: Sequence[tuple[Range, Indices]]) -> Images:
+        """Some events of each range, by their places in it, one range after another.
+
+        Raises:
+            InputError: a file is damaged there.
+        """
+        counts = []
+        for events, mine in wanted:
+            with _damage_named(self.paths[events.file]):
+                offsets = self._files[events.file]["cells/offsets"][events.begin : events.end + 1]
+            counts.append(np.diff(offsets.astype(np.int64))[mine])
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
+        # Filled part by part: to join the parts in the end would take twice the memory.
+        whole: dict[str, Any] = dict.fromkeys((*_OF_CELLS, *_OF_EVENTS))
+        first = 0
+        for events, mine in wanted:
+            part, last = self.read(events).take(mine), first + len(mine)
+            for names, start, end, n in (
+                (_OF_CELLS, offsets[first], offsets[last], offsets[-1]),
+                (_OF_EVENTS, first, last, len(offsets) - 1),
+            ):
+                for name in names:
+                    values = getattr(part, name)
+                    if values is not None:
+                        if whole[name] is None:
+                            whole[name] = _from_system((int(n), *values.shape[1:]), values.dtype)
+                        whole[name][start:end] = values
+            first = last
+        return Images(self.compression, offsets, **whole)
+
+    def columns(
+        self, events: Range, names: Sequence[str] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Quantities of ``/events`` of a range (default: all).
+
+        Raises:
+            InputError: the file is damaged there.
+        """
+        with _damage_named(self.paths[events.file]):
+            folder = self._files[events.file]["events"]
+            return {name: folder[name][events.begin : events.end] for name in names or folder}
+
+    def identity(self) -> dict[str, npt.NDArray[Any]]:
+        """``run_number``, ``event_number`` and ``fold`` of all events: 13 bytes an event."""
+        found: dict[str, list[npt.NDArray[Any]]] = {"run_number": [], "event_number": []}
+        for path, file in zip(self.paths, self._files, strict=True):
+            with _damage_named(path):
+                for name, parts in found.items():
+                    parts.append(file[f"events/{name}"][:])
+        return {name: np.concatenate(parts) for name, parts in found.items()} | {"fold": self.fold}
+
+    def in_validation(self, fraction: float) -> Mask:
+        """Which of all events watch the training: see `in_validation`."""
+        chosen = np.zeros(len(self), bool)
+        for events in self.ranges():
+            key = self.columns(events, ("run_number", "event_number"))
+            events.of(chosen)[:] = in_validation(key["run_number"], key["event_number"], fraction)
+        return chosen
 
 
-def channel_means(images: Images, events: npt.NDArray[np.int64]) -> Floats:
-    """Mean of the non-zero entries of each channel over some (training) events, shape (8,).
+@contextlib.contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """What h5py says of a file as one line with its name and the remedy."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such image file: make it with --stage imaging") from error
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        cause = " ".join(str(error).split()).strip("'\"")
+        if "filter returned failure" in cause:
+            cause = "a checksum does not hold"
+        raise InputError(
+            f"{path}: not a whole image file ({cause}): make it again with --stage imaging --force"
+        ) from error
+
+
+def _plain(file: h5py.File, name: str) -> Any:
+    """An attribute as a number, a string or a list."""
+    return np.asarray(file.attrs[name]).tolist()
+
+
+def _check(path: Path, file: h5py.File) -> None:
+    """Refuse a file that this program does not understand, or whose parts do not fit."""
+    version = file.attrs.get("schema")
+    if version != SCHEMA:
+        raise InputError(
+            f"{path}: image file of schema version {version}, this program reads {SCHEMA}: make "
+            "it again with --stage imaging"
+        )
+    layout = {"grid_shape": list(GRID), "channels": list(CHANNELS)}
+    _require_same(path, {name: _plain(file, name) for name in layout}, layout, "this program")
+    n_events, n_cells = len(file["cells/offsets"]) - 1, len(file["cells/row"])
+    if (
+        int(file["cells/offsets"][n_events]) != n_cells
+        or file["cells/values"].shape != (n_cells, N_CHANNELS)
+        or len(file["events/fold"]) != n_events
+    ):
+        raise ValueError("its columns do not have one length")
+
+
+def _require_same(
+    path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], whose: object
+) -> None:
+    for name, value in wanted.items():
+        if found[name] != value:
+            raise InputError(
+                f"{path}: images made with {name} = {found[name]!r}, {whose} has {value!r}: make "
+                "them with one configuration, by --stage imaging"
+            )
+
+
+def _values(values: h5py.Dataset, cells: slice) -> Floats:
+    """The channels of some cells, shape (cells, 8)."""
+    # One by one: a chunk holds one channel, and HDF5 takes twice the time to interleave them.
+    found = np.empty((cells.stop - cells.start, N_CHANNELS), np.float32)
+    for channel in range(N_CHANNELS):
+        found[:, channel] = values[cells, channel]
+    return found
+
+
+def _from_system(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """An empty array whose memory the system has back as soon as it is dropped.
+
+    malloc keeps holes where large arrays of various sizes were, more and more of them.
+    """
+    n = math.prod(shape)
+    memory = mmap.mmap(-1, max(1, n * dtype.itemsize), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return np.frombuffer(memory, dtype, n).reshape(shape)
+
+
+# --- Which events, and their scale ----------------------------------------------------------------
+
+
+def in_validation(
+    run_number: npt.NDArray[np.uint32], event_number: npt.NDArray[np.uint64], fraction: float
+) -> Mask:
+    """Which events watch the training: chosen by a hash of their identity."""
+    with np.errstate(over="ignore"):
+        key = event_number ^ (run_number.astype(np.uint64) << np.uint64(32))
+        key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        key ^= key >> np.uint64(31)
+    uniform: npt.NDArray[np.float64] = (key >> np.uint64(11)) * 2.0**-53
+    return uniform < fraction
+
+
+def channel_means(files: ImageFiles, chosen: Mask) -> Floats:
+    """Mean of the non-zero entries of each channel over the chosen (training) events, shape (8,).
 
     For the charge the mean of |x|: that of x is near 0 and would blow the channel up.
 
     Raises:
-        InputError: a value is not finite, or no cell has transverse momentum.
+        InputError: a value is not finite, or a channel has no entry that is not 0.
     """
-    cells, _ = images.cells_of(events)
-    values = np.abs(images.values[cells])
-    filled = (values != 0).sum(axis=0)
-    # Muons and electrons can be absent from a small training set: their channels stay as they are.
-    sums = values.sum(axis=0, dtype=np.float64)
-    if not np.isfinite(sums).all():
-        raise InputError("an image holds a value that is not a number: make the images again")
-    if filled[0] == 0:
-        raise InputError("the training events have no cell with transverse momentum")
-    return np.where(filled > 0, sums / np.maximum(filled, 1), 1.0).astype(np.float32)
+    sums, filled = np.zeros(N_CHANNELS), np.zeros(N_CHANNELS, np.int64)
+    for events in files.ranges():
+        (mine,) = np.nonzero(events.of(chosen))
+        if len(mine) == 0:
+            continue
+        values = np.abs(files.read(events).take(mine).values)
+        sums += values.sum(axis=0, dtype=np.float64)
+        filled += np.count_nonzero(values, axis=0)
+        if not np.isfinite(sums).all():
+            raise InputError(
+                f"{files.paths[events.file]}: an image holds a value that is not a number: make "
+                "it again with --stage imaging --force"
+            )
+    empty = [f"'{name}'" for name, entries in zip(CHANNELS, filled, strict=True) if not entries]
+    if empty:
+        raise InputError(
+            f"{', '.join(map(str, files.paths))}: no training event has an entry in channel "
+            f"{', '.join(empty)}, which has no scale then: take more events, or check their columns"
+        )
+    return (sums / filled).astype(np.float32)
 
 
-def dense(
-    images: Images,
-    events: npt.NDArray[np.int64],
-    means: Floats,
-    size: int,
-    coordinates: bool = True,
-) -> Floats:
-    """Standardised dense images, shape (events, rows, columns, 10), or 8 without coordinates.
-
-    Rows and columns are cropped or padded to ``size``; the uncompressed image keeps 100 x 126.
-    """
-    n_rows, n_columns = GRID if images.compression == "none" else (size, size)
-    cells, place = images.cells_of(events)
-    row, column = images.new_row[cells], images.new_column[cells]
-    kept = (row < n_rows) & (column < n_columns)
-    cells, place, row, column = cells[kept], place[kept], row[kept], column[kept]
-    shape = (len(events), n_rows, n_columns, N_CHANNELS + 2 * coordinates)
-    batch = np.zeros(shape, np.float32)
-    batch[place, row, column, :N_CHANNELS] = images.values[cells] / means
-    if not coordinates:
-        return batch
-    if images.compression == "cell":
-        batch[place, row, column, N_CHANNELS] = eta_of_row(images.row[cells])
-        batch[place, row, column, N_CHANNELS + 1] = phi_of_column(images.column[cells])
-    else:
-        rows, columns = _kept_lines(images, events)
-        eta, has_row = _centres(rows, n_rows, eta_of_row)
-        phi, has_column = _centres(columns, n_columns, phi_of_column)
-        inside = has_row[:, :, None] & has_column[:, None, :]
-        batch[..., N_CHANNELS] = np.where(inside, eta[:, :, None], 0)
-        batch[..., N_CHANNELS + 1] = np.where(inside, phi[:, None, :], 0)
-    return batch
-
-
-def _kept_lines(
-    images: Images, events: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which rows (events, 100) and columns (events, 126) of the grid a compression keeps."""
-    if images.kept_rows is not None and images.kept_columns is not None:
-        return images.kept_rows[events].astype(bool), images.kept_columns[events].astype(bool)
-    all_kept = images.compression == "none"
-    rows = np.full((len(events), GRID[0]), all_kept)
-    columns = np.full((len(events), GRID[1]), all_kept)
-    cells, place = images.cells_of(events)
-    rows[place, images.row[cells]] = True
-    columns[place, images.column[cells]] = True
-    return rows, columns
-
-
-def _centres(kept: npt.NDArray[np.bool_], size: int, centre: Any) -> tuple[Floats, Any]:
-    """Coordinates (events, size) of the kept lines in their new order, and where there is one."""
-    event, line = np.nonzero(kept)
-    new = (np.cumsum(kept, axis=1) - 1)[event, line]
-    inside = new < size
-    coordinates = np.zeros((len(kept), size), np.float32)
-    present = np.zeros((len(kept), size), bool)
-    coordinates[event[inside], new[inside]] = centre(line[inside])
-    present[event[inside], new[inside]] = True
-    return coordinates, present
+# --- Batches --------------------------------------------------------------------------------------
 
 
 def eta_of_row(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -220,12 +409,74 @@ def phi_of_column(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return -3.15 + (column.astype(np.float64) + 0.5) / 20
 
 
+# What batches look up: coordinates by line, and functions of a difference of columns, from -125.
+ETA = eta_of_row(np.arange(GRID[0])).astype(np.float32)
+PHI = phi_of_column(np.arange(GRID[1])).astype(np.float32)
+_DELTA_PHI = np.arange(1 - GRID[1], GRID[1]) / 20
+_COS_SIN = np.stack([np.cos(_DELTA_PHI), np.sin(_DELTA_PHI)], axis=1).astype(np.float32)
+
+
+def dense(
+    images: Images, events: Indices, means: Floats, size: int, coordinates: bool = True
+) -> Floats:
+    """Standardised dense images, shape (events, rows, columns, 10), or 8 without coordinates.
+
+    Rows and columns are cropped or padded to ``size``; the uncompressed image keeps 100 x 126.
+    """
+    n_rows, n_columns = GRID if images.compression == "none" else (size, size)
+    cells, place = images.cells_of(events)
+    row, column = images.new_row[cells], images.new_column[cells]
+    if images.compression != "none":
+        (inside,) = np.nonzero((row < n_rows) & (column < n_columns))
+        cells, place, row, column = cells[inside], place[inside], row[inside], column[inside]
+    n_channels = N_CHANNELS + 2 * coordinates
+    filled = np.zeros((len(cells), n_channels), np.float32)
+    filled[:, :N_CHANNELS] = np.take(images.values, cells, axis=0) / means
+    batch = np.zeros((len(events), n_rows, n_columns, n_channels), np.float32)
+    if coordinates and images.compression == "cell":
+        filled[:, N_CHANNELS] = ETA[images.row[cells]]
+        filled[:, N_CHANNELS + 1] = PHI[images.column[cells]]
+    elif coordinates:
+        rows, columns = _kept_lines(images, events)
+        eta, has_row = _centres(rows, n_rows, ETA)
+        phi, has_column = _centres(columns, n_columns, PHI)
+        np.multiply(eta[:, :, None], has_column[:, None, :], out=batch[..., N_CHANNELS])
+        np.multiply(phi[:, None, :], has_row[:, :, None], out=batch[..., N_CHANNELS + 1])
+        filled[:, N_CHANNELS] = eta[place, row]
+        filled[:, N_CHANNELS + 1] = phi[place, column]
+    batch.reshape(-1, n_channels)[(place * n_rows + row) * n_columns + column] = filled
+    return batch
+
+
+def _kept_lines(images: Images, events: Indices) -> tuple[Mask, Mask]:
+    """Which rows (events, 100) and columns (events, 126) of the grid a compression keeps."""
+    if images.kept_rows is not None and images.kept_columns is not None:
+        return images.kept_rows[events].astype(bool), images.kept_columns[events].astype(bool)
+    all_kept = images.compression == "none"
+    rows = np.full((len(events), GRID[0]), all_kept)
+    columns = np.full((len(events), GRID[1]), all_kept)
+    cells, place = images.cells_of(events)
+    rows[place, images.row[cells]] = True
+    columns[place, images.column[cells]] = True
+    return rows, columns
+
+
+def _centres(kept: Mask, size: int, centre: Floats) -> tuple[Floats, Mask]:
+    """Coordinates (events, size) of the kept lines in their new order, and where there is one."""
+    event, line = np.nonzero(kept)
+    new = (np.cumsum(kept, axis=1) - 1)[event, line]
+    inside = new < size
+    coordinates = np.zeros((len(kept), size), np.float32)
+    present = np.zeros((len(kept), size), bool)
+    coordinates[event[inside], new[inside]] = centre[line[inside]]
+    present[event[inside], new[inside]] = True
+    return coordinates, present
+
+
 N_FEATURES = N_CHANNELS + 3
 
 
-def cell_lists(
-    images: Images, events: npt.NDArray[np.int64], means: Floats, max_cells: int
-) -> Floats:
+def cell_lists(images: Images, events: Indices, means: Floats, max_cells: int) -> Floats:
     """Lists of non-empty cells for set networks, shape (events, max_cells, 12).
 
     Features: a mask (1 for a cell, 0 for padding), the pseudorapidity, cosine and sine of the
@@ -233,31 +484,24 @@ def cell_lists(
     logarithmic scale, sign(x) ln(1 + |x|). Of more than ``max_cells`` the hardest are kept.
     """
     cells, place = images.cells_of(events)
-    order = np.lexsort((-images.values[cells, 0], place))
-    cells = cells[order]  # `place` is sorted already: events stay together, hardest cell first
+    # One key puts the hardest cell of each event first: the bits of a float >= 0 rise with it.
+    softness = ~images.values[cells, 0].view(np.uint32)
+    cells = cells[np.argsort(place << 32 | softness, kind="stable")]
     counts = np.bincount(place, minlength=len(events))
     first = np.cumsum(counts) - counts
     rank = np.arange(len(cells)) - first[place]
-    phi = phi_of_column(images.column[cells])
-    relative = phi - phi[first[place]] if len(cells) else phi
+    hardest = cells[first[place]]
+    if len(counts) and counts.max() > max_cells:
+        (kept,) = np.nonzero(rank < max_cells)
+        cells, place, rank, hardest = cells[kept], place[kept], rank[kept], hardest[kept]
+    scaled = np.take(images.values, cells, axis=0) / means
+    features = np.empty((len(cells), 1 + N_FEATURES), np.float32)
+    features[:, 0] = 1
+    features[:, 1] = ETA[images.row[cells]]
+    delta = images.column[cells].astype(np.int64) - images.column[hardest]
+    features[:, 2:4] = np.take(_COS_SIN, delta + (GRID[1] - 1), axis=0)
+    # numpy has a fast log of float32, but no fast log1p
+    np.copysign(np.log(1 + np.abs(scaled)), scaled, out=features[:, 4:])
     batch = np.zeros((len(events), max_cells, 1 + N_FEATURES), np.float32)
-    kept = rank < max_cells
-    cells, place, rank, relative = cells[kept], place[kept], rank[kept], relative[kept]
-    scaled = images.values[cells] / means
-    batch[place, rank, 0] = 1
-    batch[place, rank, 1] = eta_of_row(images.row[cells])
-    batch[place, rank, 2] = np.cos(relative)
-    batch[place, rank, 3] = np.sin(relative)
-    batch[place, rank, 4:] = np.sign(scaled) * np.log1p(np.abs(scaled))
+    batch.reshape(-1, 1 + N_FEATURES)[place * max_cells + rank] = features
     return batch
-
-
-def in_validation(images: Images, fraction: float) -> npt.NDArray[np.bool_]:
-    """Which events watch the training: chosen by a hash of their identity."""
-    with np.errstate(over="ignore"):
-        key = images.event_number ^ (images.run_number.astype(np.uint64) << np.uint64(32))
-        key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        key ^= key >> np.uint64(31)
-    uniform: npt.NDArray[np.float64] = (key >> np.uint64(11)) * 2.0**-53
-    return uniform < fraction

@@ -11,13 +11,13 @@ import numpy as np
 
 from common.errors import ConfigError, InputError
 from common.progress import Progress
-from training.dataset import SIGNAL_CLASS, Floats, Images
+from training.dataset import SIGNAL_CLASS, Floats, ImageFiles
 from training.fit import network_input
 
 if TYPE_CHECKING:
     from analysis.config import NetworkTraining
 
-BATCH = 512
+BATCH = 256
 OTHER = 1 - SIGNAL_CLASS
 
 
@@ -38,22 +38,26 @@ class Scorer:
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{folder}: not a trained network: {error}") from error
 
-    def __call__(self, images: Images, bar: Progress) -> Floats:
+    def __call__(self, files: ImageFiles, bar: Progress) -> Floats:
         """Probability of signal for each event.
 
         Raises:
             ConfigError: a score is not a number.
+            InputError: a file is damaged.
         """
-        scores = np.full(len(images), np.nan, np.float32)
-        for fold, (model, means) in enumerate(zip(self.models, self.means, strict=True)):
-            events = np.flatnonzero(images.fold == fold)
-            for start in range(0, len(events), BATCH):
-                batch = events[start : start + BATCH]
-                full = np.resize(batch, BATCH)  # one shape: the model is compiled once
-                logits = model.predict_on_batch(network_input(images, full, means, self.spec))
-                signal = np.exp(-np.logaddexp(0, logits[:, OTHER] - logits[:, SIGNAL_CLASS]))
-                scores[batch] = signal[: len(batch)]
-                bar.advance(len(batch))
-        if not np.isfinite(scores).all():
-            raise ConfigError(f"{self.spec.name}: a score is not a number: train it again")
+        scores = np.full(len(files), np.nan, np.float32)
+        for events in files.ranges():
+            images = files.read(events)
+            mine = events.of(scores)
+            for fold, (model, means) in enumerate(zip(self.models, self.means, strict=True)):
+                of_fold = np.flatnonzero(images.fold == fold)
+                for start in range(0, len(of_fold), BATCH):
+                    batch = of_fold[start : start + BATCH]
+                    full = np.resize(batch, BATCH)  # one shape: the model is compiled once
+                    logits = model.predict_on_batch(network_input(images, full, means, self.spec))
+                    signal = np.exp(-np.logaddexp(0, logits[:, OTHER] - logits[:, SIGNAL_CLASS]))
+                    mine[batch] = signal[: len(batch)]
+                    bar.advance(len(batch))
+            if not np.isfinite(mine).all():
+                raise ConfigError(f"{self.spec.name}: a score is not a number: train it again")
         return scores
