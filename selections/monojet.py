@@ -25,7 +25,7 @@ DEFINITIONS = (
     ),
     Definition("good_jet", "after_overlap.jet && jet_pt > 30"),
     Definition("n_jets", "int(Sum(good_jet))"),
-    Definition("leading_jet", "n_jets > 0 ? int(ArgMax(jet_pt * good_jet)) : -1"),
+    Definition("leading_jet", "n_jets > 0 ? int(ArgMax(Where(good_jet, jet_pt, 0.f))) : -1"),
     Definition("leading_jet_pt", "leading_jet >= 0 ? jet_pt[leading_jet] : -1.f"),
     Definition("leading_jet_eta", "leading_jet >= 0 ? jet_eta[leading_jet] : 0.f"),
     Definition("leading_jet_phi", "leading_jet >= 0 ? jet_phi[leading_jet] : 0.f"),

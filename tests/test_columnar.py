@@ -59,8 +59,8 @@ def make_twins(flat: Flat, counts: npt.NDArray[Any]) -> None:
 
 def break_some(flat: Flat, counts: npt.NDArray[Any], names: tuple[str, ...]) -> None:
     """In an event each quantity of an object is not finite once."""
-    event = int(np.flatnonzero(counts > len(names))[0])
-    for i, name in enumerate(names, start=counts[:event].sum() + 1):
+    event = int(np.flatnonzero(counts >= len(names))[0])
+    for i, name in enumerate(names, start=counts[:event].sum()):
         flat[name][i] = (np.nan, np.inf)[i % 2]
 
 

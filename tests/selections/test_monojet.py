@@ -68,8 +68,7 @@ def _define(df: Any, name: str, values: Sequence[Sequence[float]]) -> Any:
     """A column of vectors, one an event: of int for integers, else of float."""
     kind = "int" if name.endswith("n_tracks") else "float"
     flat = [x for event in values for x in event]
-    # a float in hexadecimal is exact
-    numbers = [str(x) if kind == "int" else f"{float(np.float32(x)).hex()}f" for x in flat]
+    numbers = [str(x) if kind == "int" else _literal(float(np.float32(x))) for x in flat]
     offsets = np.cumsum([0, *map(len, values)]).tolist()
     expression = (
         f"static const {kind} all[] = {{{', '.join([*numbers, '0'])}}};"
@@ -77,6 +76,11 @@ def _define(df: Any, name: str, values: Sequence[Sequence[float]]) -> Any:
         f" return ROOT::RVec<{kind}>(all + offsets[rdfentry_], all + offsets[rdfentry_ + 1]);"
     )
     return define(df, [Definition(name, expression)])
+
+
+def _literal(x: float) -> str:
+    """A float of C++; in hexadecimal it is exact."""
+    return f"{x.hex()}f" if math.isfinite(x) else {"nan": "NAN", "inf": "INFINITY"}[str(x)]
 
 
 def _values(df: Any, expressions: Mapping[str, str]) -> dict[str, npt.NDArray[Any]]:
@@ -154,6 +158,8 @@ EVENTS: dict[str, tuple[Event, set[str]]] = {
     "leading jet beyond 2.4": (Event(jet=jets((300, ETA_24["above"], 0))), {"leading_jet"}),
     "leading jet beyond -2.4": (Event(jet=jets((300, -ETA_24["above"], 0))), {"leading_jet"}),
     "a harder jet beyond 2.8 does not lead": (Event(jet=jets((900, 2.9, 0), HARD)), set()),
+    "a jet of no number does not lead": (Event(jet=jets((math.nan, 0, 0), HARD)), set()),
+    "nor one of infinite pT beyond 2.8": (Event(jet=jets((math.inf, 3, 0), HARD)), set()),
     # the number of jets
     "four jets": (Event(jet=jets(HARD, SOFT, SOFT, SOFT)), set()),
     "five jets": (Event(jet=jets(HARD, SOFT, SOFT, SOFT, SOFT)), {"n_jets"}),
