@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import sys
@@ -14,11 +15,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import __version__, pipeline
+from analysis.batch.driver import carry_out, gather
+from analysis.batch.engines import Engines, check_cluster
+from analysis.batch.plan import Plan, product_of
+from analysis.batch.shards import Shard, read_plan, run_shard
+from analysis.batch.submit import SYSTEMS, resubmit, status, submit
 from analysis.config import DEFAULT, Config, Sample, load
 from analysis.pipeline import Run
 from analysis.stages import STAGES
 from common.errors import ConfigError, MonojetError, did_you_mean
-from common.files import require_writable
+from common.files import locked, require_writable
 
 log = logging.getLogger("monojet")
 
@@ -50,8 +56,44 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="process of --input (once for all, or once for each)",
     )
+    add(
+        "--cluster",
+        default="local",
+        metavar="NAME",
+        help="where tasks are carried out: local (default), dask://host:port, htcondor, slurm",
+    )
     add("--workers", type=int, metavar="N", help="worker processes; default: the cores at hand")
     add("--threads", type=int, default=1, metavar="N", help="threads a worker (imaging); default 1")
+    add("--shard", metavar="I/N", help="make only the parts of shard I of N (0 <= I < N)")
+    add("--plan", type=Path, metavar="FILE", help="tasks of --shard, as --submit has written them")
+    add(
+        "--submit",
+        choices=SYSTEMS,
+        help="write a folder of jobs for this batch system and, without --dry-run, submit it",
+    )
+    add("--jobs", type=int, metavar="N", help="jobs of --submit; default: one a task, at most 500")
+    add("--status", action="store_true", help="which parts are there, and what failed")
+    add("--resubmit-failed", action="store_true", help="submit the jobs again that lack parts")
+    add("--gather", action="store_true", help="only join the parts: refuse if one is missing")
+    add(
+        "--parts",
+        action="append",
+        type=Path,
+        metavar="DIR",
+        help="where --gather and --status look for parts, to any depth; default: below --output "
+        "(repeatable)",
+    )
+    add(
+        "--merge",
+        choices=("copy", "link"),
+        default="copy",
+        help="join the parts of images by copying (default), or by reference to them",
+    )
+    add(
+        "--skip-bad-files",
+        action="store_true",
+        help="leave out files that cannot be read, and record which",
+    )
     add("--events", type=int, metavar="N", help="at most so many events a generated sample")
     add("--seed", type=int, metavar="N", help="replaces that of the configuration")
     add("--select", metavar="REGION", help="keep only images of events in this region")
@@ -168,6 +210,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
+def only_stage(names: Sequence[str] | None) -> pipeline.Stage:
+    """The one stage that is to be carried out in parts.
+
+    Raises:
+        ConfigError: not one stage is named, or it does not work in parts.
+    """
+    in_parts = [stage.name for stage in STAGES if stage.in_parts]
+    if names is None or len(names) != 1:
+        raise ConfigError(f"name one --stage to work on in parts: {', '.join(in_parts)}")
+    stage = next(stage for stage in STAGES if stage.name == names[0])
+    product_of(stage)
+    return stage
+
+
+def _jobs(options: argparse.Namespace, run: Run) -> str:
+    """Submit a stage as jobs, or look at them; returns what to tell the user."""
+    stage = only_stage(options.stage)
+    if options.submit:
+        require_writable(run.output)
+        return submit(stage, run, options.submit, options.jobs, options.dry_run)
+    folders = options.parts or [run.parts(stage.name)]
+    if options.resubmit_failed:
+        return resubmit(stage, run, folders, options.dry_run)
+    return status(stage, run, folders)
+
+
 def _run(options: argparse.Namespace) -> int:
     for name in options.stage or ():
         if name not in NAMES:
@@ -178,17 +246,46 @@ def _run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--workers {workers}: at least 1")
     if options.threads < 1:
         raise ConfigError(f"--threads {options.threads}: at least 1")
-    run = Run(config, options.output or Path("runs") / config.name, workers, options.threads)
+    if options.jobs is not None and (options.jobs < 1 or not options.submit):
+        raise ConfigError(f"--jobs {options.jobs}: at least 1, with --submit")
+    check_cluster(options.cluster)
+    run = Run(
+        config,
+        options.output or Path("runs") / config.name,
+        workers,
+        options.threads,
+        options.cluster,
+        options.merge,
+        options.skip_bad_files,
+    )
     stages = pipeline.with_needs(options.stage or NAMES, STAGES)
     force = (options.stage or NAMES) if options.force else ()
     if options.list:
         print(list_stages(run))
         return 0
+    if options.submit or options.status or options.resubmit_failed:
+        print(_jobs(options, run))
+        return 0
     if options.dry_run:
         print(dry_run(stages, run, force))
         return 0
     require_writable(run.output)
-    pipeline.execute(stages, run, force)
+    if options.shard:
+        stage = only_stage(options.stage)
+        shard = Shard.parse(options.shard)
+        if options.plan:
+            tasks = read_plan(options.plan)
+        else:
+            tasks = [task for target in stage.targets(run) for task in Plan(stage, run, target)]
+        run_shard(stage, run, shard.of(tasks))
+        return 0
+    if options.gather:
+        stage = only_stage(options.stage)
+        with locked(run.output):
+            gather(stage, run, options.parts or [run.parts(stage.name)])
+        return 0
+    with locked(run.output), Engines(run) as engines:
+        pipeline.execute(stages, run, force, functools.partial(carry_out, engines))
     if not options.quiet:
         for stage in stages:
             if options.stage is None or stage.name in options.stage:

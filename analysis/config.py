@@ -153,6 +153,30 @@ class Evaluation(_Model):
     bootstrap: int = Field(200, ge=2, description="replicas for the errors")
 
 
+class Batch(_Model):
+    """How work is cut into tasks, and what a batch system is asked for. Changes no result."""
+
+    task_size: int = Field(100_000, gt=0, description="events a task, cut where a cluster ends")
+    open_files: int = Field(
+        200, ge=0, description="with more files a sample, each is a task and none is opened to plan"
+    )
+    retries: int = Field(2, ge=0, description="further attempts at a task that fails")
+    memory: str = Field("3 GB", description="a worker")
+    disk: str = Field("5 GB", description="a worker (HTCondor)")
+    walltime: str = Field("02:00:00", description="of a worker (Slurm)")
+    job_flavour: str | None = Field(None, description="HTCondor at CERN: espresso to nextweek")
+    output_destination: str | None = Field(
+        None, description="URL, root://..., to which HTCondor sends the parts of --submit"
+    )
+    queue: str | None = Field(None, description="partition (Slurm)")
+    account: str | None = Field(None, description="account (Slurm)")
+    interface: str | None = Field(None, description="network interface that workers can reach")
+    scratch: str | None = Field(None, description="directory on the workers, for Dask")
+    directives: tuple[str, ...] = Field(
+        (), description="further lines of the job: '--qos=long' (Slurm), 'name = value' (HTCondor)"
+    )
+
+
 class Config(_Model):
     """A whole run."""
 
@@ -164,6 +188,7 @@ class Config(_Model):
     imaging: Imaging = Imaging()
     training: Training
     evaluation: Evaluation = Evaluation()
+    batch: Batch = Batch()
 
     @model_validator(mode="after")
     def _consistent_samples(self) -> Config:

@@ -1,83 +1,79 @@
-"""The weighted cut-flow of every sample, with and without each network, in one event loop.
+"""The weighted cut-flow of every sample, with and without each network.
 
-Counts, sums of weights and of squared weights are booked after each cut; they are additive, so
-that samples (and parts of samples) merge exactly.
+A task is one event loop over a range of a file: counts, sums of weights and of squared weights are
+booked after each cut. They are additive, and exact until all are added.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import functools
 import itertools
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from analysis.config import Sample
+from analysis.image_file import skipped_files
 from analysis.inputs import native
-from analysis.inputs.sources import sample_files, sample_info
-from analysis.pipeline import Done, Run, Target
+from analysis.inputs.sources import info_of, input_of, input_ranges, task_input
+from analysis.pipeline import Run, Target
 from analysis.regions import define, require
-from analysis.samples import normalisation
+from analysis.samples import (
+    SampleInfo,
+    Source,
+    add_source,
+    combine,
+    configured,
+    normalisation,
+)
+from analysis.yields import ExactYield, Yield, read_out
 from common import files
-from common.errors import ScoreError
+from common.errors import BatchError, InputError, ScoreError
 from common.score_file import read_scores
 from common.tables import Table, with_error
+from common.tasks import Parts, Provenance, Range, Task
 from cpp_helpers import declare, load_root
 from selections import monojet
 from selections.cuts import Cut, Definition, MetBin, Region
 
 log = logging.getLogger("monojet")
 
+SUFFIX = ".json"
 BINS: tuple[MetBin, ...] = (*monojet.INCLUSIVE, *monojet.EXCLUSIVE)
 
 
-@dataclass(frozen=True)
-class Yield:
-    """Events: raw count, sum of weights, sum of squared weights."""
-
-    raw: int = 0
-    sumw: float = 0.0
-    sumw2: float = 0.0
-
-    def __add__(self, other: Yield) -> Yield:
-        return Yield(self.raw + other.raw, self.sumw + other.sumw, self.sumw2 + other.sumw2)
-
-    def scaled(self, factor: float) -> Yield:
-        """The same events with all weights times ``factor``."""
-        return Yield(self.raw, self.sumw * factor, self.sumw2 * factor**2)
-
-    @property
-    def error(self) -> float:
-        """Statistical error of the sum of weights."""
-        return float(self.sumw2**0.5)
+Y = TypeVar("Y", Yield, ExactYield)
+Z = TypeVar("Z", Yield, ExactYield)
 
 
 @dataclass(frozen=True)
-class Flow:
+class Flow(Generic[Y]):
     """What is left after each cut of a region, and in each signal region of the passing events.
 
     ``networks`` holds the same bins for events that also pass a network, under its name.
     """
 
-    steps: dict[str, Yield]
-    bins: dict[str, Yield]
-    networks: dict[str, dict[str, Yield]] = field(default_factory=dict)
+    steps: dict[str, Y]
+    bins: dict[str, Y]
+    networks: dict[str, dict[str, Y]] = field(default_factory=dict)
 
-    def scaled(self, factor: float) -> Flow:
-        """The same flow with all weights times ``factor``."""
-        return self._map(lambda y: y.scaled(factor))
-
-    def _map(self, change: Any) -> Flow:
+    def map(self, change: Callable[[Y], Z]) -> Flow[Z]:
+        """The same flow with each yield changed."""
         return Flow(
             {k: change(y) for k, y in self.steps.items()},
             {k: change(y) for k, y in self.bins.items()},
             {n: {k: change(y) for k, y in b.items()} for n, b in self.networks.items()},
         )
 
-    def __add__(self, other: Flow) -> Flow:
-        def add(a: Mapping[str, Yield], b: Mapping[str, Yield]) -> dict[str, Yield]:
+    def __add__(self, other: Flow[Y]) -> Flow[Y]:
+        def add(a: Mapping[str, Y], b: Mapping[str, Y]) -> dict[str, Y]:
             return {k: a[k] + b[k] for k in a}
 
         return Flow(
@@ -86,12 +82,20 @@ class Flow:
             {n: add(b, other.networks[n]) for n, b in self.networks.items()},
         )
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Flow:
-        """From the plain data of the cut-flow file."""
+    def to_json(self, dump: Callable[[Y], Any]) -> dict[str, Any]:
+        """As plain data; ``dump`` makes that of a yield."""
+        return {
+            "steps": {k: dump(y) for k, y in self.steps.items()},
+            "bins": {k: dump(y) for k, y in self.bins.items()},
+            "networks": {n: {k: dump(y) for k, y in b.items()} for n, b in self.networks.items()},
+        }
 
-        def yields(part: Mapping[str, Any]) -> dict[str, Yield]:
-            return {k: Yield(**y) for k, y in part.items()}
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], load: Callable[[Any], Y]) -> Flow[Y]:
+        """From plain data; ``load`` makes a yield of it."""
+
+        def yields(part: Mapping[str, Any]) -> dict[str, Y]:
+            return {k: load(y) for k, y in part.items()}
 
         return cls(
             yields(data["steps"]),
@@ -100,24 +104,30 @@ class Flow:
         )
 
 
+def read_flow(data: Mapping[str, Any]) -> Flow[Yield]:
+    """A flow of the cut-flow file."""
+    return Flow.from_json(data, lambda y: Yield(**y))
+
+
+def scaled(flow: Flow[Yield], factor: float) -> Flow[Yield]:
+    """The same flow with all weights times ``factor``."""
+    return flow.map(lambda y: y.scaled(factor))
+
+
 class _Booked:
     """The yields of a node by signal region, booked and not yet run."""
 
     def __init__(self, df: Any) -> None:
         self.result = declare().book_yields(df, "met", "weight", monojet.MET_EDGES)
 
-    def _bins(self) -> list[Yield]:
-        found = self.result.GetValue()
-        return [
-            Yield(int(raw), float(sumw), float(sumw2))
-            for raw, sumw, sumw2 in zip(found.raw, found.sumw, found.sumw2, strict=True)
-        ]
+    def _bins(self) -> list[ExactYield]:
+        return read_out(self.result.GetValue())
 
-    def total(self) -> Yield:
+    def total(self) -> ExactYield:
         """All events of the node."""
-        return sum(self._bins(), Yield())
+        return sum(self._bins(), ExactYield())
 
-    def regions(self) -> dict[str, Yield]:
+    def regions(self) -> dict[str, ExactYield]:
         """``all``, and each signal region."""
         exclusive = self._bins()[1:]  # without the events below the first edge
         inclusive = list(itertools.accumulate(reversed(exclusive)))[::-1]
@@ -127,8 +137,10 @@ class _Booked:
         return found
 
 
-def book_flow(df: Any, region: Region, networks: Mapping[str, float]) -> Any:
-    """Book a region's flow on ``df``; the result's ``get`` runs the loop and gives a `Flow`.
+def book_flow(
+    df: Any, region: Region, networks: Mapping[str, float]
+) -> Callable[[], Flow[ExactYield]]:
+    """Book a region's flow on ``df``; the function returned runs the loop and gives it.
 
     ``networks`` maps the name of each network to the least score that passes; its column is
     ``score_<index>``.
@@ -143,7 +155,7 @@ def book_flow(df: Any, region: Region, networks: Mapping[str, float]) -> Any:
         for index, (name, threshold) in enumerate(networks.items())
     }
 
-    def get() -> Flow:
+    def get() -> Flow[ExactYield]:
         return Flow(
             {name: step.total() for name, step in steps.items()},
             selected.regions(),
@@ -158,88 +170,180 @@ def score_cut(index: int, network: str, threshold: float) -> Cut:
     return Cut(network, f"score_{index} >= {threshold!r}f", f"{network} $\\geq {threshold:g}$")
 
 
-def run(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Make the cut-flow of all samples and its tables."""
-    config = run.config
-    networks = {
-        name: float(result["best_threshold"])
-        for name, result in json.loads(run.table("evaluation").read_text()).items()
-    }
-    helpers, root = declare(), load_root()
-    infos, booked, handles = {}, {}, []
-    for index, sample in enumerate(config.samples):
-        inputs = sample_files(run, sample.name)
-        infos[sample.name] = info = sample_info(run, sample.name, inputs)
-        normalisation(info, config)  # an unknown one stops the stage before the event loop
-        columns = read_scores(run.scores(sample.name), list(networks))
-        n_events = sum(f.n_events for f in inputs)
-        if len(columns["run_number"]) != n_events and config.imaging.select is None:
-            raise ScoreError(
-                f"{run.scores(sample.name)}: {len(columns['run_number'])} scores for {n_events} "
-                "events: run --stage scoring again"
-            )
-        df = native.open_range([f.path for f in inputs], 0, n_events)
-        df = helpers.define_per_sample(df, "sample_index", f"{index}")
-        for number, network in enumerate(networks):
-            _fill(helpers.score_table(index, number), columns, network, sample.name)
-            lookup = f"monojet::score(sample_index, {number}, run_number, event_number)"
-            df = define(df, [Definition(f"score_{number}", lookup)])
-        df = define(df, monojet.DEFINITIONS)
-        booked[sample.name] = {
-            name: book_flow(df, region, networks) for name, region in monojet.REGIONS.items()
-        }
-        handles.append(helpers.book_yields(df, "met", "weight", []))
-        if config.imaging.select is None:
-            # Every event must have its scores, those that no region selects too.
-            handles += [
-                helpers.book_yields(df, f"score_{number}", "weight", [])
-                for number in range(len(networks))
-            ]
+def ranges(run: Run, target: Target) -> Iterator[Range]:
+    """The events of all samples, cut into tasks; without the files that have no images.
+
+    Raises:
+        NormalisationError: the cross-section or the sum of weights of a sample is not known.
+    """
+    for sample in run.config.samples:
+        left_out = {skipped.file for skipped in skipped_files(run.images(sample.name))}
+        checked = False
+        for found in input_ranges(run, sample.name):
+            if found.file in left_out:
+                continue
+            if not checked:  # one file tells, before any event loop
+                checked = True
+                with contextlib.suppress(InputError):  # which its own task will say
+                    info = info_of(run, sample.name, input_of(run, sample.name, found.file))
+                    normalisation(configured(info, sample), run.config)
+            yield found
+
+
+def make_part(run: Run, task: Task, path: Path) -> int:
+    """The flows of a task's events in one event loop."""
+    sample = task.range.sample
+    file = task_input(run, task)
+    begin, end = task.range.begin, file.n_events if task.range.end is None else task.range.end
+    networks = _thresholds(run)
+    scores = str(run.scores(sample))
+    _load_scores(scores, _changed(scores), tuple(networks))
+
+    helpers = declare()
+    df = native.open_range([file.path], begin, end)
+    for number in range(len(networks)):
+        lookup = f"monojet::score({number}, run_number, event_number)"
+        df = define(df, [Definition(f"score_{number}", lookup)])
+    df = define(df, monojet.DEFINITIONS)
+    booked = {name: book_flow(df, region, networks) for name, region in monojet.REGIONS.items()}
+    handles = [helpers.book_yields(df, "met", "weight", [])]
+    if run.config.imaging.select is None:
+        # Every event must have its scores, those that no region selects too.
+        handles += [
+            helpers.book_yields(df, f"score_{number}", "weight", [])
+            for number in range(len(networks))
+        ]
+    root = load_root()
+    root.RDF.RunGraphs.__release_gil__ = True  # Python's other threads run during the event loop
     try:
         root.RDF.RunGraphs(handles)
     except Exception as error:
         cause = str(error).strip().splitlines()[-1]
-        raise ScoreError(f"the event loop of the cut-flow failed: {cause}") from error
-    flows = {
-        sample: {region: get() for region, get in regions.items()}
-        for sample, regions in booked.items()
-    }
-    (target,) = targets
-    data = {
-        "luminosity": config.luminosity,
-        "networks": networks,
-        "samples": {
-            name: {
-                "process": infos[name].process,
-                "slice": infos[name].slice,
-                "cross_section": infos[name].cross_section,
-                "cross_section_error": infos[name].cross_section_error,
-                "normalisation": normalisation(infos[name], config),
-                "regions": {region: asdict(flow) for region, flow in flows[name].items()},
-            }
-            for name in flows
-        },
-    }
-    for table in tables(data):
-        table.write_beside(target.output.with_name(f"{table.name}.json"))
-    files.write_json(target.output, data)
-    done(target)
-
-
-def _fill(table: Any, columns: Mapping[str, Any], network: str, sample: str) -> None:
-    """Hand the scores of a network to the C++ table that events look theirs up in."""
-    keys = columns["run_number"], columns["event_number"]
+        raise ScoreError(f"{file.path}: the event loop of the cut-flow failed: {cause}") from error
     try:
-        table.fill(*keys, np.ascontiguousarray(columns[network]), len(keys[0]))
-    except Exception as error:
-        raise ScoreError(f"{sample}: {str(error).strip().splitlines()[-1]}") from error
+        flows = {name: get() for name, get in booked.items()}
+    except InputError as error:
+        raise InputError(f"{file.path}: {error}") from error
+    info = info_of(run, sample, file)
+    part = {
+        "recipe": task.recipe,
+        "source": dataclasses.asdict(Source.of(task, end, info)),
+        "info": info.to_json(),
+        "regions": {name: flow.to_json(ExactYield.to_json) for name, flow in flows.items()},
+    }
+    files.write_json(path, part)
+    return end - begin
 
 
-def by_process(data: Mapping[str, Any], region: str) -> dict[str, Flow]:
+def provenance(path: Path) -> Provenance:
+    """What a part says of itself."""
+    part = _read_part(path)
+    source = part["source"]
+    return Provenance(
+        part["recipe"], *(source[name] for name in ("identity", "file", "begin", "end"))
+    )
+
+
+def _read_part(path: Path) -> dict[str, Any]:
+    try:
+        part: dict[str, Any] = json.loads(path.read_text())
+        part["source"]["identity"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BatchError(f"{path}: a damaged part: remove it and run again ({error})") from error
+    return part
+
+
+def join(run: Run, target: Target, parts: Parts) -> None:
+    """The cut-flow of all samples and its tables, of the parts."""
+    config = run.config
+    flows: dict[str, dict[str, Flow[ExactYield]]] = {}
+    sources: dict[str, list[Source]] = {}
+    firsts: dict[str, SampleInfo] = {}
+    for part in parts:
+        data, name = _read_part(part.path), part.task.range.sample
+        add_source(sources.setdefault(name, []), Source(**data["source"]))
+        firsts.setdefault(name, SampleInfo.from_json(data["info"]))
+        read = {
+            region: Flow.from_json(flow, ExactYield.from_json)
+            for region, flow in data["regions"].items()
+        }
+        flows[name] = {r: flows[name][r] + read[r] for r in read} if name in flows else read
+    result = {
+        "luminosity": config.luminosity,
+        "networks": _thresholds(run),
+        "samples": {
+            sample.name: _sample_result(
+                run, sample, sources[sample.name], firsts[sample.name], flows[sample.name]
+            )
+            for sample in config.samples
+            if sample.name in flows
+        },
+        "skipped_files": [
+            dataclasses.asdict(skipped)
+            for skipped in (
+                *(s for sample in config.samples for s in skipped_files(run.images(sample.name))),
+                *parts.skipped,
+            )
+        ],
+    }
+    for table in tables(result):
+        table.write_beside(target.output.with_name(f"{table.name}.json"))
+    files.write_json(target.output, result)
+
+
+def _sample_result(
+    run: Run,
+    sample: Sample,
+    sources: Sequence[Source],
+    first: SampleInfo,
+    flows: Mapping[str, Flow[ExactYield]],
+) -> dict[str, Any]:
+    info = configured(combine([source.info(first) for source in sources]), sample)
+    try:
+        rounded = {region: flow.map(ExactYield.rounded) for region, flow in flows.items()}
+    except InputError as error:
+        raise InputError(f"{sample.name}: {error}") from error
+    return {
+        "process": info.process,
+        "slice": info.slice,
+        "cross_section": info.cross_section,
+        "cross_section_error": info.cross_section_error,
+        "normalisation": normalisation(info, run.config),
+        "regions": {region: flow.to_json(asdict) for region, flow in rounded.items()},
+    }
+
+
+def _thresholds(run: Run) -> dict[str, float]:
+    """The least score that passes, by network."""
+    evaluation = json.loads(run.table("evaluation").read_text())
+    return {name: float(result["best_threshold"]) for name, result in evaluation.items()}
+
+
+def _changed(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@functools.lru_cache(maxsize=1)
+def _load_scores(path: str, changed: int, networks: tuple[str, ...]) -> None:
+    """Hand a sample's scores to the C++ tables that events look theirs up in, until the next."""
+    columns = read_scores(Path(path), networks)
+    keys = columns["run_number"], columns["event_number"]
+    for number, network in enumerate(networks):
+        scores = np.ascontiguousarray(columns[network])
+        try:
+            declare().score_table(number).fill(*keys, scores, len(scores))
+        except Exception as error:
+            raise ScoreError(f"{path}: {str(error).strip().splitlines()[-1]}") from error
+
+
+def by_process(data: Mapping[str, Any], region: str) -> dict[str, Flow[Yield]]:
     """Flows of a region, normalised to the luminosity, the slices of a process added."""
-    flows: dict[str, Flow] = {}
+    flows: dict[str, Flow[Yield]] = {}
     for sample in data["samples"].values():
-        flow = Flow.from_json(sample["regions"][region]).scaled(sample["normalisation"])
+        flow = scaled(read_flow(sample["regions"][region]), sample["normalisation"])
         process = sample["process"]
         flows[process] = flows[process] + flow if process in flows else flow
     return flows

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from analysis import workers
 from analysis.cutflow import by_process
 from analysis.pipeline import Done, Run, Target
 from analysis.sensitivity import REFERENCE
@@ -29,9 +29,13 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     (target,) = targets
     captions = {name: caption for name, _, caption in figures(run)}
     made = []
-    results = workers.map_ordered(draw, [(run, name) for name in captions], run.workers)
-    with progress("draw", len(captions), "figures") as bar, closing(results):
-        for (_, name), written in results:
+    context = multiprocessing.get_context("spawn")  # ROOT and TensorFlow hold threads
+    with (
+        progress("draw", len(captions), "figures") as bar,
+        ProcessPoolExecutor(min(run.workers, len(captions)), context) as pool,
+    ):
+        drawn = pool.map(draw, [(run, name) for name in captions])
+        for name, written in zip(captions, drawn, strict=True):
             made.append({"name": name, "files": written, "caption": captions[name]})
             bar.advance(1)
     files.write_json(target.output, made)

@@ -7,12 +7,11 @@ resumes with the blocks it lacks.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import logging
-import os
-import shutil
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analysis import workers
 from analysis.columns import CANONICAL
+from analysis.config import Config
 from analysis.inputs.native import INFO, TREE, quiet
-from analysis.pipeline import Done, Run, Target, versions
+from analysis.pipeline import Run, Target, versions
 from analysis.processes import PROCESSES, Process
 from analysis.samples import SampleInfo, combine
 from common import files
-from common.errors import ConfigError, OutputError
-from common.progress import progress
+from common.errors import BatchError, ConfigError, InputError, OutputError
+from common.tasks import Parts, Provenance, Range, Task
 from cpp_helpers import declare_jets, load_root
 
 log = logging.getLogger("monojet")
@@ -38,6 +37,10 @@ ETA_MAX = 4.9
 JET_MIN_PT = 20.0  # GeV
 LEPTON_MIN_PT = 5.0  # GeV
 MILLIBARN = 1e9  # pb
+
+
+SUFFIX = ".root"
+_ORIGIN = "origin"
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,28 @@ class Block:
     seed: int
     particle_threshold: float
     file_format: str
-    path: Path
+
+    @classmethod
+    def of(cls, config: Config, task: Task) -> Block:
+        """The block of a task."""
+        sample = config.sample(task.range.sample)
+        assert sample.slice is not None
+        assert task.range.end is not None
+        limits = config.generation.slices[sample.slice]
+        begin = task.range.begin
+        return cls(
+            sample=sample.name,
+            process=sample.process,
+            slice=sample.slice,
+            pt_low=limits.low,
+            pt_high=limits.high,
+            index=begin // config.generation.block_size,
+            first_event=begin,
+            n_events=task.range.end - begin,
+            seed=config.seed,
+            particle_threshold=config.generation.particle_threshold,
+            file_format=config.generation.file_format,
+        )
 
     @property
     def run_number(self) -> int:
@@ -69,60 +93,38 @@ class Block:
         return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest()) % 899_999_999 + 1
 
 
-def run(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Generate the samples of the targets."""
-    plan = {target.name: _blocks(run, target) for target in targets}
-    missing = [b for blocks in plan.values() for b in blocks if not b.path.exists()]
-    left = {name: sum(not b.path.exists() for b in blocks) for name, blocks in plan.items()}
-    by_name = {target.name: target for target in targets}
+def ranges(run: Run, target: Target) -> Iterator[Range]:
+    """The events of a sample in blocks."""
+    n_events, size = run.config.sample(target.name).events, run.config.generation.block_size
+    assert n_events is not None
+    for first in range(0, n_events, size):
+        yield Range(target.name, target.name, first, min(first + size, n_events))
 
-    def finish(name: str) -> None:
-        _merge(plan[name], by_name[name].output)
-        done(by_name[name])
 
-    for name, count in left.items():
-        if count == 0:
-            finish(name)
-    results = workers.map_ordered(write_block, missing, run.workers)
+def make_part(run: Run, task: Task, path: Path) -> int:
+    """Generate a block."""
+    block = Block.of(run.config, task)
+    begin, end = block.first_event, block.first_event + block.n_events
+    origin = Provenance(task.recipe, task.identity, task.range.file, begin, end)
+    write_block(block, path, json.dumps(dataclasses.asdict(origin)))
+    return block.n_events
+
+
+def provenance(path: Path) -> Provenance:
+    """What a block says of itself.
+
+    Raises:
+        BatchError: it is not a block, or damaged.
+    """
     try:
-        with progress("generate", sum(b.n_events for b in missing)) as bar, closing(results):
-            for block, _ in results:
-                bar.advance(block.n_events)
-                left[block.sample] -= 1
-                if left[block.sample] == 0:
-                    finish(block.sample)
-    finally:
-        for folder in {block.path.parent for block in missing}:
-            files.remove_partials(folder)
+        return Provenance(**json.loads(_read(path, _ORIGIN)))
+    except (InputError, ValueError, TypeError) as error:
+        raise BatchError(f"{path}: a damaged part: remove it and run again ({error})") from error
 
 
-def _blocks(run: Run, target: Target) -> list[Block]:
-    config = run.config
-    sample = config.sample(target.name)
-    assert sample.events is not None
-    assert sample.slice is not None
-    limits = config.generation.slices[sample.slice]
-    size = config.generation.block_size
-    folder = target.output.parent / f".{target.name}.{target.fingerprint[:12]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    files.remove_partials(folder)
-    return [
-        Block(
-            sample=sample.name,
-            process=sample.process,
-            slice=sample.slice,
-            pt_low=limits.low,
-            pt_high=limits.high,
-            index=index,
-            first_event=first,
-            n_events=min(size, sample.events - first),
-            seed=config.seed,
-            particle_threshold=config.generation.particle_threshold,
-            file_format=config.generation.file_format,
-            path=folder / f"block{index:05d}.root",
-        )
-        for index, first in enumerate(range(0, sample.events, size))
-    ]
+def join(run: Run, target: Target, parts: Parts) -> None:
+    """The sample, of its blocks."""
+    _merge([part.path for part in parts], target.output)
 
 
 def start_pythia(process: Process, pt_low: float, pt_high: float | None, seed: int) -> Any:
@@ -219,8 +221,8 @@ class _Charges(dict[int, int]):
         return charge
 
 
-def write_block(block: Block) -> None:
-    """Generate a block and write it whole, its `SampleInfo` within."""
+def write_block(block: Block, path: Path, origin: str = "") -> None:
+    """Generate a block and write it whole, its `SampleInfo` within, and where it belongs."""
     process = PROCESSES[block.process]
     generator = start_pythia(process, block.pt_low, block.pt_high, block.pythia_seed)
     charges = _Charges(generator)
@@ -253,10 +255,11 @@ def write_block(block: Block) -> None:
         versions=versions(),
     )
     size = sum(getattr(particles, name).nbytes for name in vars(particles))
-    files.require_space(block.path, size)
-    with files.whole(block.path) as partial:
+    files.require_space(path, size)
+    with files.whole(path) as partial:
         _snapshot(block, particles, partial)
-        _write_info(partial, info)
+        _write(partial, INFO, info.to_json())
+        _write(partial, _ORIGIN, origin)
 
 
 def _snapshot(block: Block, particles: Particles, path: Path) -> None:
@@ -314,24 +317,33 @@ def _snapshot(block: Block, particles: Particles, path: Path) -> None:
     try:
         df.Snapshot(TREE, str(path), list(CANONICAL), options)
     except Exception as error:
-        raise OutputError(f"{block.path}: cannot write: {str(error).splitlines()[-1]}") from error
+        raise OutputError(f"{path}: cannot write: {str(error).splitlines()[-1]}") from error
 
 
-def _write_info(path: Path, info: SampleInfo) -> None:
+def _write(path: Path, name: str, text: str) -> None:
     root = load_root()
     with root.TFile.Open(str(path), "UPDATE") as handle:
-        handle.WriteObject(root.TNamed(INFO, info.to_json()), INFO)
+        handle.WriteObject(root.TNamed(name, text), name)
 
 
-def _read_info(path: Path) -> SampleInfo:
-    with load_root().TFile.Open(str(path)) as handle:
-        return SampleInfo.from_json(str(handle.Get(INFO).GetTitle()))
+def _read(path: Path, name: str) -> str:
+    """A text stored with a block.
+
+    Raises:
+        InputError: there is none, or the file is damaged.
+    """
+    with quiet():
+        try:
+            with load_root().TFile.Open(str(path)) as handle:
+                return str(handle.Get(name).GetTitle())
+        except (OSError, AttributeError, ReferenceError) as error:
+            raise InputError(f"{path}: not a whole block of events") from error
 
 
-def _merge(blocks: Sequence[Block], output: Path) -> None:
-    """Join the blocks, in their order, to the sample; then drop them."""
+def _merge(blocks: Sequence[Path], output: Path) -> None:
+    """Join the blocks, in their order, to the sample."""
     root = load_root()
-    info = combine([_read_info(block.path) for block in blocks])
+    info = combine([SampleInfo.from_json(_read(path, INFO)) for path in blocks])
     with files.whole(output) as partial:
         merger = root.TFileMerger(False)
         merger.SetPrintLevel(0)
@@ -339,15 +351,13 @@ def _merge(blocks: Sequence[Block], output: Path) -> None:
         ok = merger.OutputFile(str(partial), "RECREATE", int(algorithm) * 100 + 5)
         merger.AddObjectNames(TREE)
         for block in blocks:
-            ok = ok and merger.AddFile(str(block.path), False)
+            ok = ok and merger.AddFile(str(block), False)
         kept = root.TFileMerger.kAll | root.TFileMerger.kRegular | root.TFileMerger.kOnlyListed
         with quiet():  # ROOT calls the merging of RNTuples experimental; the tests compare events
             ok = ok and merger.PartialMerge(kept)
         if not ok:
             raise OutputError(f"{output}: cannot join its blocks (is the disk full?)")
-        _write_info(partial, info)
-        os.utime(partial)
-    shutil.rmtree(blocks[0].path.parent, ignore_errors=True)
+        _write(partial, INFO, info.to_json())
     log.info(
         "%s: %d events, sigma = (%.4g ± %.1g) pb",
         info.name,

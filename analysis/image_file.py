@@ -7,7 +7,8 @@ with memory that does not grow with the number of events; the file gets its name
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,21 +18,29 @@ import h5py
 import hdf5plugin
 import numpy as np
 import numpy.typing as npt
-from h5py import h5f, h5g, h5p, h5s
+from h5py import h5s
 
+from analysis.samples import Source
 from common import files
 from common.errors import OutputError
+from common.hdf5 import create_file
+from common.tasks import Skipped
 
-SCHEMA = 2
+SCHEMA = 3
 N_ROWS, N_COLUMNS = 100, 126
 COMPRESSIONS = ("cell", "rowcol", "stochastic")  # beside "none", the address itself
 CHANNELS = ("pt_all", "n_part", "charge", "pt_mu", "pt_e", "emf", "pt_jet", "jet_width")
 UNITS = ("GeV", "1", "e", "GeV", "GeV", "1", "GeV", "1")
 CROPS = (60, 30)
 
+SOURCES = "files"
+SKIPPED = "skipped_files"
+
+GROUPS = ("cells", "events", "compression", *(f"compression/{name}" for name in COMPRESSIONS))
+NO_COLUMNS = (SOURCES, "cells/offsets", "cells/values")
+_LOSSES = "losses/"
 _EVENTS_A_ROUND = 8192  # and a chunk
 _CELLS_A_CHUNK = 65536
-_CACHE = 4 << 20  # bytes of unfinished chunks a dataset: all eight channels fit
 _MARGIN = 1_000_000  # bytes for HDF5's own bookkeeping
 
 
@@ -64,6 +73,20 @@ class Losses:
                     mine[key] = mine.get(key, 0) + value
             else:
                 setattr(self, item.name, mine + theirs)
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> Losses:
+        """As stored in a file."""
+        losses = cls()
+        for key, value in attributes.items():
+            if not key.startswith(_LOSSES):
+                continue
+            name, _, item = key.removeprefix(_LOSSES).partition("/")
+            if item:
+                getattr(losses, name)[item] = int(value)
+            else:
+                setattr(losses, name, int(value))
+        return losses
 
 
 def is_of_events(name: str) -> bool:
@@ -109,16 +132,18 @@ class ImageColumns:
 
 
 class ImageWriter:
-    """Appends blocks of images to a file that appears whole on leaving the context.
+    """Appends blocks of images to a file that appears whole on leaving the context, with the
+    ``attributes`` and ``sources`` it has been given by then.
 
     Whatever the blocks, the file is written in rounds of the same number of events, so that equal
     images make files that are equal byte by byte.
     """
 
-    def __init__(self, path: Path, attributes: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path) -> None:
         self._whole = files.whole(path)
         self._path = path
-        self._attributes = attributes
+        self.attributes: dict[str, Any] = {}
+        self.sources: list[Source] = []
         self._waiting: list[ImageColumns] = []  # of the round that is not full yet
         # Kept open: to close a dataset writes its unfinished chunks, to be read again at once.
         self._datasets: dict[str, h5py.Dataset] = {}
@@ -127,7 +152,7 @@ class ImageWriter:
     def __enter__(self) -> ImageWriter:
         partial = self._whole.__enter__()
         try:
-            self._file = _create_file(partial)
+            self._file = create_file(partial, GROUPS)
             _append(self._dataset("cells/offsets", np.dtype(np.uint64)), [np.zeros(1, np.uint64)])
         except BaseException as error:
             self._whole.__exit__(type(error), error, error.__traceback__)
@@ -154,6 +179,11 @@ class ImageWriter:
             self._waiting.append(block.part(0, 0))  # an empty file has its datasets too
         self._waiting[-1] = self._waiting[-1].copy()  # the block's memory may be used again
 
+    def append_file(self, file: h5py.File) -> None:
+        """Append the images of another file, and its losses."""
+        for block in read_blocks(file):
+            self.append(block)
+
     def _write_round(self) -> None:
         parts, self._waiting = self._waiting, []
         try:
@@ -166,7 +196,8 @@ class ImageWriter:
             # A chunk holds one channel: most are nearly empty, which packs small and fast.
             values = self._dataset("cells/values", np.dtype(np.float32), len(CHANNELS))
             _append_channels(values, [part.channels for part in parts])
-            for name, column in first.columns.items():
+            for name in sorted(first.columns):  # one order, whoever made the block
+                column = first.columns[name]
                 dataset = self._dataset(name, column.dtype, *column.shape[1:])
                 _append(dataset, [part.columns[name] for part in parts])
         except (OSError, RuntimeError) as error:
@@ -199,10 +230,7 @@ class ImageWriter:
             if error is None:
                 if self._waiting:
                     self._write_round()
-                losses = dataclasses.asdict(self.losses)
-                for key, value in (*self._attributes.items(), *_flat(losses)):
-                    self._file.attrs[key] = value
-                self._file.attrs["schema"] = SCHEMA
+                finish(self._file, self.attributes, self.sources, self.losses)
             self._datasets.clear()
             self._file.close()
         except (OSError, RuntimeError) as failure:
@@ -210,25 +238,6 @@ class ImageWriter:
             self._whole.__exit__(type(wrapped), wrapped, wrapped.__traceback__)
             raise wrapped from failure
         self._whole.__exit__(kind, error, traceback)
-
-
-def _create_file(path: Path) -> h5py.File:
-    """An empty file with its groups, without the times that h5py's own calls write: equal images
-    make equal files."""
-    creation, access, group = (
-        h5p.create(kind) for kind in (h5p.FILE_CREATE, h5p.FILE_ACCESS, h5p.GROUP_CREATE)
-    )
-    creation.set_obj_track_times(False)
-    group.set_obj_track_times(False)
-    access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)
-    access.set_fclose_degree(h5f.CLOSE_STRONG)
-    _, slots, _, preemption = access.get_cache()
-    access.set_cache(0, slots, _CACHE, preemption)
-    file = h5f.create(bytes(path), h5f.ACC_TRUNC, fcpl=creation, fapl=access)
-    compressions = (f"compression/{name}" for name in COMPRESSIONS)
-    for name in ("cells", "events", "compression", *compressions):
-        h5g.create(file, name.encode(), gcpl=group)
-    return h5py.File(file)
 
 
 def _append(dataset: h5py.Dataset, parts: Sequence[npt.NDArray[Any]]) -> None:
@@ -264,7 +273,90 @@ def _flat(losses: Mapping[str, Any]) -> list[tuple[str, Any]]:
     flat: list[tuple[str, Any]] = []
     for key, value in losses.items():
         if isinstance(value, dict):
-            flat += [(f"losses/{key}/{name}", number) for name, number in value.items()]
+            flat += [(f"{_LOSSES}{key}/{name}", number) for name, number in sorted(value.items())]
         else:
-            flat.append((f"losses/{key}", value))
+            flat.append((f"{_LOSSES}{key}", value))
     return flat
+
+
+def finish(
+    file: h5py.File, attributes: Mapping[str, Any], sources: Sequence[Source], losses: Losses
+) -> None:
+    """Add what is known at the end: the input files, the attributes and the losses."""
+    file.create_dataset(SOURCES, data=_table(sources), fletcher32=True, chunks=True)
+    for key, value in (*attributes.items(), *_flat(dataclasses.asdict(losses))):
+        file.attrs[key] = value
+    file.attrs["schema"] = SCHEMA
+
+
+_WHOLE_NUMBERS = ("begin", "end", "n_events")
+_WEIGHTS = (
+    "cross_section",
+    "cross_section_error",
+    "sum_of_weights",
+    "sum_of_weights_squared",
+)
+_NUMBERS = (*_WHOLE_NUMBERS, *_WEIGHTS)
+
+
+def _table(sources: Sequence[Source]) -> npt.NDArray[Any]:
+    """A row a file; what is not known is NaN."""
+    text = {name: [getattr(s, name).encode() for s in sources] for name in ("file", "identity")}
+    columns = [(name, f"S{max(map(len, rows), default=1)}") for name, rows in text.items()]
+    columns += [(name, "<u8" if name in _WHOLE_NUMBERS else "<f8") for name in _NUMBERS]
+    table = np.zeros(len(sources), columns)
+    for name, rows in text.items():
+        table[name] = rows
+    for name in _NUMBERS:
+        values = [getattr(s, name) for s in sources]
+        table[name] = [np.nan if value is None else value for value in values]
+    return table
+
+
+def read_sources(file: h5py.File) -> list[Source]:
+    """The input files of an image file."""
+    return [
+        Source(
+            row["file"].decode(),
+            row["identity"].decode(),
+            *(int(row[name]) for name in _WHOLE_NUMBERS),
+            *(None if np.isnan(row[name]) else float(row[name]) for name in _WEIGHTS),
+        )
+        for row in file[SOURCES][:]
+    ]
+
+
+def skipped_files(path: Path) -> list[Skipped]:
+    """The input files that were left out of an image file, if there is one."""
+    if not path.exists():
+        return []
+    with h5py.File(path) as file:
+        return [Skipped(**one) for one in json.loads(file.attrs[SKIPPED])]
+
+
+def read_blocks(file: h5py.File) -> Iterator[ImageColumns]:
+    """The images of a file in blocks of memory of their own; the losses come with the first."""
+    columns = [name for name in datasets_of(file) if name not in NO_COLUMNS]
+    offsets = file["cells/offsets"]
+    losses = Losses.from_attributes(file.attrs)
+    values = file["cells/values"]
+    for begin in range(0, max(len(offsets) - 1, 1), _EVENTS_A_ROUND):
+        of_block = offsets[begin : begin + _EVENTS_A_ROUND + 1]
+        end, first, last = begin + len(of_block) - 1, int(of_block[0]), int(of_block[-1])
+        yield ImageColumns(
+            of_block,
+            {
+                name: file[name][begin:end] if is_of_events(name) else file[name][first:last]
+                for name in columns
+            },
+            [values[first:last, k] for k in range(len(CHANNELS))],
+            losses,
+        )
+        losses = Losses()
+
+
+def datasets_of(file: h5py.File) -> list[str]:
+    """The names of all datasets."""
+    found: list[str] = []
+    file.visititems(lambda name, x: found.append(name) if isinstance(x, h5py.Dataset) else None)
+    return found

@@ -1,25 +1,26 @@
 """Images of selected events: RDataFrame, the compiled image action, HDF5.
 
-The events of a sample are cut into ranges; each is one event loop in one worker, and the parent
-appends the blocks in the order of the files, so that the output depends neither on the workers nor
-on their threads.
+A task is a range of a file: it is worked through in blocks, one event loop each, and makes a part,
+which is an image file. Parts are joined in the order of the files, so that the output depends
+neither on the cut nor on workers and their threads.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import json
 import logging
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
-from analysis import workers
 from analysis.config import Config
 from analysis.image_file import (
     CHANNELS,
@@ -27,21 +28,24 @@ from analysis.image_file import (
     CROPS,
     N_COLUMNS,
     N_ROWS,
+    SKIPPED,
     UNITS,
     ImageColumns,
     ImageWriter,
     Losses,
+    read_sources,
 )
+from analysis.image_links import ImageLinker
 from analysis.inputs import native
-from analysis.inputs.sources import sample_files, sample_info
-from analysis.parcels import Parcel
-from analysis.pipeline import Done, Run, Target, versions
+from analysis.inputs.sources import info_of, input_ranges, task_input
+from analysis.inputs.sources import ranges as cut
+from analysis.pipeline import Run, Target, versions
 from analysis.regions import define_summary, require_region
-from analysis.samples import SampleInfo
+from analysis.samples import SampleInfo, Source, add_source, combine, configured
 from common import files
-from common.errors import InputError
-from common.progress import progress
+from common.errors import BatchError, InputError
 from common.tables import Table
+from common.tasks import Parts, Provenance, Range, Skipped, Task
 from cpp_helpers import declare, load_root
 from selections import monojet
 
@@ -61,70 +65,87 @@ QUANTITIES = {
 }
 
 
-@dataclass(frozen=True)
-class Task:
-    """Entries [begin, end) of a file."""
-
-    file: str
-    begin: int
-    end: int
-    config: Config
-    threads: int = 1
+SUFFIX = ".h5"
 
 
-def run(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Make the image files of the targets."""
-    inputs = {t.name: sample_files(run, t.name) for t in targets}
-    declare()  # compiles the helpers, if need be, before the workers start
-    tasks = {t.name: [task for f in inputs[t.name] for task in _tasks(run, f)] for t in targets}
-    all_tasks = [task for t in targets for task in tasks[t.name]]
-    results = _images_of(all_tasks, run.workers)
-    with (
-        progress("imaging", sum(task.end - task.begin for task in all_tasks)) as bar,
-        closing(results),
-    ):
-        for target in targets:
-            info = sample_info(run, target.name, inputs[target.name])
-            files.remove_partials(target.output.parent, target.output.name)
-            with ImageWriter(target.output, _attributes(run, info)) as writer:
-                for _ in tasks[target.name]:
-                    task, images = next(results)
-                    writer.append(images)
-                    bar.advance(task.end - task.begin)
-            _warn(target.name, writer.losses)
-            done(target)
+def ranges(run: Run, target: Target) -> Iterable[Range]:
+    """The events of the target's sample, cut into tasks."""
+    return input_ranges(run, target.name)
+
+
+def make_part(run: Run, task: Task, path: Path) -> int:
+    """The images of a task, one event loop a block."""
+    file = task_input(run, task)
+    info = info_of(run, task.range.sample, file)
+    end = file.n_events if task.range.end is None else task.range.end
+    block_size = run.config.imaging.block_size * run.threads
+    with ImageWriter(path) as writer:
+        for block in cut(file.cluster_ends, block_size, task.range.begin, end):
+            writer.append(make_images(file.path, *block, run.config, run.threads))
+        writer.sources = [Source.of(task, end, info)]
+        writer.attributes = _attributes(run, task.recipe, task.range.sample, combine([info]))
+    return end - task.range.begin
+
+
+def provenance(path: Path) -> Provenance:
+    """What a part says of itself.
+
+    Raises:
+        BatchError: it is not an image file, or damaged.
+    """
+    with _opened(path) as file:
+        (source,) = read_sources(file)
+        recipe = str(file.attrs["recipe"])
+    return Provenance(recipe, source.identity, source.file, source.begin, source.end)
+
+
+def join(run: Run, target: Target, parts: Parts) -> None:
+    """The image file of a sample, of its parts."""
+    target.output.parent.mkdir(parents=True, exist_ok=True)
+    files.remove_partials(target.output.parent, target.output.name)
+    if parts.single and run.merge == "copy":
+        for part in parts:
+            os.replace(part.path, target.output)
+    else:
+        writer = ImageWriter(target.output) if run.merge == "copy" else ImageLinker(target.output)
+        with writer:
+            first: SampleInfo | None = None
+            for part in parts:
+                with _opened(part.path) as file:
+                    writer.append_file(file)
+                    for source in read_sources(file):
+                        add_source(writer.sources, source)
+                    first = first or SampleInfo.from_json(file.attrs["sample_info"])
+            info = _combined(run, target, writer.sources, first)
+            writer.attributes = _attributes(run, target.recipe, target.name, info, parts.skipped)
+    with h5py.File(target.output) as file:
+        _warn(target.name, Losses.from_attributes(file.attrs))
     table = losses_table(run)
     table.write_beside(run.table(table.name))
 
 
-def _images_of(
-    tasks: Sequence[Task], n_workers: int
-) -> Generator[tuple[Task, ImageColumns], None, None]:
-    """The images of each task, in the order of the tasks."""
-    if n_workers == 1:
-        yield from ((task, make_images(task)) for task in tasks)
-        return
-    with closing(workers.map_ordered(_ship_images, tasks, n_workers)) as shipped:
-        yield from ((task, _receive(images)) for task, images in shipped)
+def _combined(
+    run: Run, target: Target, sources: Sequence[Source], first: SampleInfo | None
+) -> SampleInfo:
+    """What is known of a sample from its files.
+
+    Raises:
+        BatchError: there is no file, as all were left out.
+    """
+    if first is None:
+        raise BatchError(f"sample '{target.name}': none of its files could be read")
+    return combine([source.info(first) for source in sources])
 
 
-def _tasks(run: Run, file: native.File) -> Iterator[Task]:
-    size = run.config.imaging.block_size * run.threads
-    for begin, end in ranges(file.cluster_ends, size):
-        yield Task(file.path, begin, end, run.config, run.threads)
-
-
-def ranges(cluster_ends: Sequence[int], size: int) -> Iterator[tuple[int, int]]:
-    """Ranges of about ``size`` entries that end where a cluster does: one read from two sides is
-    read twice. Only a cluster of more than ``size`` entries is cut."""
-    begin = 0
-    for end, following in zip(cluster_ends, (*cluster_ends[1:], None), strict=True):
-        while end - begin > size:
-            yield begin, begin + size
-            begin += size
-        if begin < end and (following is None or following - begin > size):
-            yield begin, end
-            begin = end
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    try:
+        with h5py.File(path) as file:
+            yield file
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise BatchError(
+            f"{path}: a damaged part: remove it and run again ({str(error).splitlines()[0]})"
+        ) from error
 
 
 def define_columns(df: Any, select: str | None) -> Any:
@@ -143,53 +164,28 @@ def _block(threads: int) -> Any:
     return helpers.ImageBlock()
 
 
-def make_images(task: Task) -> ImageColumns:
-    """One event loop over a range of entries: its images as flat arrays, which hold until the
-    next call.
+def make_images(path: str, begin: int, end: int, config: Config, threads: int = 1) -> ImageColumns:
+    """One event loop over entries [begin, end) of a file: its images as flat arrays, which hold
+    until the next call.
 
     Raises:
         InputError: the file cannot be read to its end.
     """
-    block = _block(task.threads)
-    helpers, config = declare(), task.config
+    block = _block(threads)
+    helpers = declare()
     options = helpers.ImageOptions()
     options.min_particle_pt = config.imaging.particle_threshold
     options.min_jet_pt = config.imaging.jet_threshold
     options.seed = config.seed
     options.folds = config.training.folds
-    df = native.open_range([task.file], task.begin, task.end)
+    df = native.open_range([path], begin, end)
     df = define_columns(df, config.imaging.select)
     try:
         helpers.make_images(df, options, block)
     except Exception as error:  # whatever cppyy makes of a C++ exception
         cause = str(error).strip().splitlines()[-1]
-        raise InputError(f"{task.file}: the event loop failed: {cause}") from error
+        raise InputError(f"{path}: the event loop failed: {cause}") from error
     return _columns(block)
-
-
-@dataclass(frozen=True)
-class _Shipped:
-    """Images on their way from a worker to the parent."""
-
-    arrays: Parcel
-    losses: Losses
-
-
-def _ship_images(task: Task) -> _Shipped:
-    images = make_images(task)
-    channels = {f"{_CHANNEL}{k}": channel for k, channel in enumerate(images.channels)}
-    arrays = {_OFFSETS: images.offsets, **images.columns, **channels}
-    return _Shipped(Parcel.pack(arrays), images.losses)
-
-
-def _receive(shipped: _Shipped) -> ImageColumns:
-    arrays = shipped.arrays.unpack()
-    offsets = arrays.pop(_OFFSETS)
-    channels = [arrays.pop(f"{_CHANNEL}{k}") for k in range(len(CHANNELS))]
-    return ImageColumns(offsets, arrays, channels, shipped.losses)
-
-
-_OFFSETS, _CHANNEL = "offsets", "channel "
 
 
 def _array(vector: Any, dtype: Any) -> npt.NDArray[Any]:
@@ -240,11 +236,15 @@ def _columns(block: Any) -> ImageColumns:
     return ImageColumns(_array(block.offsets, np.uint64), columns, channels, losses)
 
 
-def _attributes(run: Run, info: SampleInfo) -> dict[str, Any]:
+def _attributes(
+    run: Run, recipe: str, sample: str, info: SampleInfo, skipped: Sequence[Skipped] = ()
+) -> dict[str, Any]:
     imaging = run.config.imaging
+    info = configured(info, run.config.sample(sample))
     return {
         # without what only says how the work was cut: it does not change the images
-        "config": run.config.model_dump_json(exclude={"imaging": {"block_size"}}),
+        "config": run.config.model_dump_json(exclude={"imaging": {"block_size"}, "batch": True}),
+        "recipe": recipe,
         "sample_info": info.to_json(),
         "sample": info.name,
         "process": info.process,
@@ -259,6 +259,7 @@ def _attributes(run: Run, info: SampleInfo) -> dict[str, Any]:
         "units": list(UNITS),
         "folds": run.config.training.folds,
         "versions": json.dumps(versions()),
+        SKIPPED: json.dumps([dataclasses.asdict(s) for s in skipped]),
     }
 
 

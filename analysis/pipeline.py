@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from analysis import __version__
 from analysis.config import Config
@@ -34,13 +34,17 @@ ROOT_DIRECTORY = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Run:
-    """Where a run writes, with what configuration, how many worker processes and how many threads
-    in each."""
+    """Where a run writes, with what configuration, and how the work is done: on which cluster, by
+    how many worker processes with how many threads each, how parts are merged, and whether files
+    that cannot be read are left out."""
 
     config: Config
     output: Path
     workers: int = 1
     threads: int = 1
+    cluster: str = "local"
+    merge: Literal["copy", "link"] = "copy"
+    skip_bad_files: bool = False
 
     def sample(self, name: str) -> Path:
         """Generated events of a sample."""
@@ -61,6 +65,10 @@ class Run:
     def table(self, name: str) -> Path:
         """A table as JSON; Markdown and LaTeX lie beside it."""
         return self.output / "tables" / f"{name}.json"
+
+    def parts(self, stage: str) -> Path:
+        """Folder of a stage's parts."""
+        return self.output / "parts" / stage
 
     @property
     def plots(self) -> Path:
@@ -87,17 +95,34 @@ class Target:
         return self.output.with_name(self.output.name.split(".")[0] + ".manifest.json")
 
     @functools.cached_property
+    def recipe(self) -> str:
+        """Hash of the settings and the code."""
+        return _hash([self.stage, self.name, self.settings, hash_of_code(self.code)])
+
+    @functools.cached_property
     def fingerprint(self) -> str:
-        """Hash of the recipe: settings, code, and the recipes and files it is made from."""
-        recipe = [
-            self.stage,
-            self.name,
-            self.settings,
-            hash_of_code(self.code),
-            [target.fingerprint for target in self.made_from],
-            [_identity_of_file(path) for path in self.external],
-        ]
-        return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+        """Hash of the recipe, and of the recipes and files it is made from."""
+        return _hash(
+            [
+                self.recipe,
+                [target.fingerprint for target in self.made_from],
+                [_identity_of_file(path) for path in self.external],
+            ]
+        )
+
+    def identity_of(self, file: str) -> str:
+        """Hash of the version of one of the target's inputs, a name in one of its ranges."""
+        return _hash(
+            [self._versions_made_from, _identity_of_file(file) if file in self._external else file]
+        )
+
+    @functools.cached_property
+    def _versions_made_from(self) -> str:
+        return _hash([target.fingerprint for target in self.made_from])
+
+    @functools.cached_property
+    def _external(self) -> frozenset[str]:
+        return frozenset(self.external)
 
     @property
     def outputs(self) -> tuple[Path, ...]:
@@ -141,10 +166,13 @@ Done = Callable[[Target], None]
 
 @dataclass(frozen=True)
 class Stage:
-    """A step of the study, made by ``function(run, targets, done)`` of ``module``.
+    """A step of the study.
 
-    The module is imported only when the stage runs. ``done(target)`` is called as each is finished.
-    ``tables`` names those that are shown to the user at the end.
+    It is made as a whole by ``function(run, targets, done)`` of ``module``, where ``done(target)``
+    is called as each is finished; or, without a function, in parts: then the module is a
+    `common.tasks.Product`. It is imported only when the stage runs. ``uses_all_cores`` says that on
+    this machine one process does as well as several. ``tables`` names those that are shown to the
+    user at the end.
     """
 
     name: str
@@ -152,10 +180,16 @@ class Stage:
     reads: str
     writes: str
     module: str
-    function: str
+    function: str | None
     needs: tuple[str, ...]
     tables: tuple[str, ...]
     targets: Callable[[Run], list[Target]]
+    uses_all_cores: bool = False
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether the stage works in parts."""
+        return self.function is None
 
 
 @functools.cache
@@ -166,6 +200,10 @@ def hash_of_code(patterns: tuple[str, ...]) -> str:
         for path in sorted(glob.glob(pattern, root_dir=ROOT_DIRECTORY)):
             digest.update(path.encode() + b"\0" + (ROOT_DIRECTORY / path).read_bytes())
     return digest.hexdigest()
+
+
+def _hash(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def _identity_of_file(path: str) -> list[Any]:
@@ -209,8 +247,12 @@ def to_make(stage: Stage, run: Run, force: bool) -> list[Target]:
     return [t for t in stage.targets(run) if force or t.state() != "current"]
 
 
-def execute(stages: Sequence[Stage], run: Run, force: Sequence[str] = ()) -> None:
-    """Make what is not current, stage by stage; ``force`` names stages made again regardless."""
+Parallel = Callable[[Stage, Run, Sequence[Target], Done], None]
+
+
+def execute(stages: Sequence[Stage], run: Run, force: Sequence[str], in_parts: Parallel) -> None:
+    """Make what is not current, stage by stage; ``force`` names stages made again regardless,
+    ``in_parts`` carries out those that work in parts."""
     for stage in stages:
         stage.targets(run)  # what cannot be carried out is refused before anything is run
     for stage in stages:
@@ -229,7 +271,10 @@ def execute(stages: Sequence[Stage], run: Run, force: Sequence[str] = ()) -> Non
 
         for target in targets:  # from here on the old outputs are no longer vouched for
             target.manifest.unlink(missing_ok=True)
-        getattr(importlib.import_module(stage.module), stage.function)(run, targets, done)
+        if stage.function is None:
+            in_parts(stage, run, targets, done)
+        else:
+            getattr(importlib.import_module(stage.module), stage.function)(run, targets, done)
         log.info("%s: done in %.1f s", stage.name, time.monotonic() - start)
 
 

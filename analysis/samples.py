@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.config import Config, Sample
-from common.errors import NormalisationError
+from common.errors import BatchError, NormalisationError
+from common.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,66 @@ def combine(infos: Sequence[SampleInfo]) -> SampleInfo:
         cross_section=cross_section,
         cross_section_error=error,
     )
+
+
+@dataclass(frozen=True)
+class Source:
+    """The entries [begin, end) that were read of a file, and what the whole file says of its
+    events and their weights before any cut."""
+
+    file: str
+    identity: str
+    begin: int
+    end: int
+    n_events: int
+    cross_section: float | None = None
+    cross_section_error: float | None = None
+    sum_of_weights: float | None = None
+    sum_of_weights_squared: float | None = None
+
+    @classmethod
+    def of(cls, task: Task, end: int, info: SampleInfo) -> Source:
+        """What a task reads, up to entry ``end``, of a file that says ``info`` of itself."""
+        return cls(
+            task.range.file,
+            task.identity,
+            task.range.begin,
+            end,
+            info.n_events or 0,
+            info.cross_section,
+            info.cross_section_error,
+            info.sum_of_weights,
+            info.sum_of_weights_squared,
+        )
+
+    def info(self, of_sample: SampleInfo) -> SampleInfo:
+        """What the file says, where all else is as in ``of_sample``."""
+        return dataclasses.replace(
+            of_sample,
+            n_events=self.n_events,
+            cross_section=self.cross_section,
+            cross_section_error=self.cross_section_error,
+            sum_of_weights=self.sum_of_weights,
+            sum_of_weights_squared=self.sum_of_weights_squared,
+        )
+
+
+def add_source(sources: list[Source], source: Source) -> None:
+    """Add what a further part has read; ranges of one file become one.
+
+    Raises:
+        BatchError: a range of the file is missing or there twice.
+    """
+    last = sources[-1] if sources else None
+    if last is not None and last.file == source.file:
+        if source.begin != last.end or source.identity != last.identity:
+            raise BatchError(
+                f"{source.file}: entries {source.begin} to {source.end} after "
+                f"{last.begin} to {last.end}: some are missing or there twice"
+            )
+        sources[-1] = dataclasses.replace(last, end=source.end)
+    else:
+        sources.append(source)
 
 
 def configured(info: SampleInfo, sample: Sample) -> SampleInfo:

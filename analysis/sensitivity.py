@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.cutflow import Flow, Yield, by_process
+from analysis.cutflow import Flow, by_process
 from analysis.pipeline import Done, Run, Target
+from analysis.yields import Yield
 from common import files
 from common.measured import Measured, measured_efficiency
 from common.tables import Table, with_error
@@ -83,7 +84,7 @@ def pass_rate(passing: Yield, total: Yield) -> Measured:
     return measured_efficiency(rate, total.sumw**2 / total.sumw2)
 
 
-def background_in(region: str, flows: Mapping[str, Flow]) -> dict[str, float]:
+def background_in(region: str, flows: Mapping[str, Flow[Yield]]) -> dict[str, float]:
     """Background by process in an inclusive region.
 
     ATLAS publishes the split in IM1 alone. Each simulated process follows its own simulated

@@ -104,6 +104,8 @@ def image_target(run: Run, sample: Sample) -> Target:
             *_SELECTION,
             "analysis/imaging.py",
             "analysis/image_file.py",
+            "analysis/image_links.py",
+            "common/hdf5.py",
             "cpp_helpers/*.?xx",
         ),
     )
@@ -151,7 +153,12 @@ def scoring_targets(run: Run) -> list[Target]:
             s.name,
             run.scores(s.name),
             made_from=(image_target(run, s), *networks),
-            code=("training/score.py", "training/dataset.py", "common/score_file.py"),
+            code=(
+                "training/score.py",
+                "training/dataset.py",
+                "common/score_file.py",
+                "common/hdf5.py",
+            ),
         )
         for s in run.config.samples
     ]
@@ -205,7 +212,13 @@ def cutflow_targets(run: Run) -> list[Target]:
             external=tuple(
                 path for s in config.samples if not s.generated for path in expand(s.files)
             ),
-            code=(*_SELECTION, "analysis/cutflow.py", "common/score_file.py", "cpp_helpers/*.hxx"),
+            code=(
+                *_SELECTION,
+                "analysis/cutflow.py",
+                "analysis/yields.py",
+                "common/score_file.py",
+                "cpp_helpers/*.?xx",
+            ),
         )
     ]
 
@@ -220,6 +233,7 @@ def sensitivity_targets(run: Run) -> list[Target]:
             made_from=tuple(cutflow_targets(run)),
             code=(
                 "analysis/sensitivity.py",
+                "analysis/yields.py",
                 "common/measured.py",
                 "analysis/reference/*.json",
                 *_SELECTION,
@@ -266,7 +280,7 @@ STAGES = (
         "configuration",
         "samples/<sample>.root",
         "analysis.generate",
-        "run",
+        None,
         (),
         (),
         generate_targets,
@@ -277,7 +291,7 @@ STAGES = (
         "samples",
         "images/<sample>.h5",
         "analysis.imaging",
-        "run",
+        None,
         ("validate", "generate"),
         ("images",),
         imaging_targets,
@@ -298,11 +312,12 @@ STAGES = (
         "score every event with a network that did not see it",
         "images, models",
         "scores/<sample>.h5",
-        "training.stages",
-        "score",
+        "training.score",
+        None,
         ("imaging", "training"),
         (),
         scoring_targets,
+        uses_all_cores=True,
     ),
     Stage(
         "evaluation",
@@ -321,7 +336,7 @@ STAGES = (
         "samples, scores, evaluation",
         "tables/cutflow",
         "analysis.cutflow",
-        "run",
+        None,
         ("validate", "generate", "scoring", "evaluation"),
         ("cutflow",),
         cutflow_targets,

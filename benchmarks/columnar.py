@@ -631,7 +631,8 @@ def make_images(
         "jet_threshold_GeV": jet_threshold,
         "folds": folds,
     }
-    with ImageWriter(output, attributes) as writer, np.errstate(over="ignore", invalid="ignore"):
+    with ImageWriter(output) as writer, np.errstate(over="ignore", invalid="ignore"):
+        writer.attributes = attributes
         for events in read(source, step):
             for part in events.parts(min(step, MAX_STEP)):  # a cluster may have more
                 writer.append(images(part, particle_threshold, jet_threshold, seed, folds))

@@ -32,6 +32,7 @@ from analysis import imaging
 from analysis.config import Config, load
 from analysis.image_file import ImageWriter
 from analysis.inputs import native
+from analysis.inputs.sources import ranges
 from cpp_helpers import declare, load_root
 
 REPOSITORY = Path(__file__).parent.parent
@@ -108,9 +109,9 @@ def bare_read(path: Path) -> None:
 def make_images(path: Path, output: Path, config: Config) -> None:
     """What one worker and the parent do for a file."""
     file = native.inspect(str(path))
-    with ImageWriter(output, {}) as writer:
-        for begin, end in imaging.ranges(file.cluster_ends, config.imaging.block_size):
-            writer.append(imaging.make_images(imaging.Task(str(path), begin, end, config)))
+    with ImageWriter(output) as writer:
+        for begin, end in ranges(file.cluster_ends, config.imaging.block_size):
+            writer.append(imaging.make_images(str(path), begin, end, config))
 
 
 def against_bare_read(paths: dict[str, Path], folder: Path, rounds: int) -> None:

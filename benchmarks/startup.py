@@ -27,9 +27,9 @@ load_root().TFile
 config = load(Path("analysis/configs/tiny.yaml"))
 imports = time.perf_counter()
 declare()
-imaging.make_images(imaging.Task(sys.argv[1], 0, 10, config))
+imaging.make_images(sys.argv[1], 0, 10, config)
 first = time.perf_counter()
-imaging.make_images(imaging.Task(sys.argv[1], 0, 10, config))
+imaging.make_images(sys.argv[1], 0, 10, config)
 print(imports - start, first - imports, time.perf_counter() - first)
 """
 

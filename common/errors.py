@@ -37,6 +37,14 @@ class WorkerError(MonojetError):
     """A worker process that died."""
 
 
+class BatchError(MonojetError):
+    """Tasks that failed, or parts that are missing or do not belong to the plan."""
+
+
+class EngineError(MonojetError):
+    """A cluster that cannot be reached, refuses, or is lost."""
+
+
 def did_you_mean(name: object, valid: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` for the nearest valid name, else the list of valid names."""
     names = list(valid)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from common.errors import OutputError
+
+_HOST = socket.gethostname().split(".")[0]
 
 
 @contextlib.contextmanager
@@ -19,7 +24,7 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the directory is full or cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -32,9 +37,21 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def remove_partials(directory: Path, name: str = "*") -> None:
-    """Drop what processes that were killed have left half-written in a directory."""
-    for partial in directory.glob(f".{name}.*.partial"):
-        partial.unlink(missing_ok=True)
+    """Drop what processes of this machine that were killed have left half-written in a
+    directory."""
+    for partial in directory.glob(f".{name}.{_HOST}.*.partial"):
+        if not _is_alive(int(partial.name.split(".")[-2])):
+            partial.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process != os.getpid()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -88,3 +105,34 @@ def require_writable(directory: Path) -> None:
             f"{directory}: cannot write the output there ({error.strerror}): free some space or "
             "choose another --output"
         ) from error
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keep other runs from writing to a directory at the same time. The lock goes with the process,
+    however that ends. On a file system without locks there is none.
+
+    Raises:
+        OutputError: another run holds it.
+    """
+    path = directory / ".lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            owner = file.read().strip() or "another process"
+            raise OutputError(
+                f"{directory}: another run is writing there ({owner}): wait for its end, or choose "
+                "another --output"
+            ) from error
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                raise
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {_HOST}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 log = logging.getLogger("monojet")
 
@@ -75,3 +75,46 @@ def progress(description: str, total: float, unit: str = "events") -> Iterator[P
             yield bar
     else:
         yield _Lines(description, total, unit)
+
+
+class TaskProgress:
+    """Progress of tasks: how many are done and failed, events a second, the time left."""
+
+    def __init__(self, description: str, total: int) -> None:
+        self.description, self.total = description, total
+        self.done = self.failed = self.events = 0
+        self._bar: Any = None
+        if sys.stderr.isatty() and log.isEnabledFor(logging.INFO):
+            self._bar = _Bar(description, total, "tasks").bar
+
+    def __enter__(self) -> TaskProgress:
+        self._start = self._last = time.monotonic()
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self, events: int = 0, failed: int = 0) -> None:
+        """Count one more task as done, or as failed."""
+        self.done += 1 - failed
+        self.failed += failed
+        self.events += events
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], advance=1, description=self._line())
+            return
+        now = time.monotonic()
+        if now - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = now
+            ended = self.done + self.failed
+            left = (self.total - ended) / ended * (now - self._start)
+            log.info("%s, %.0f s left", self._line(), left)
+
+    def _line(self) -> str:
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        return (
+            f"{self.description}: {self.done} of {self.total} tasks done, {self.failed} failed, "
+            f"{self.events / seconds:.0f} events/s"
+        )

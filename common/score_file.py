@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from common import files
-from common.errors import InputError
+from common.errors import BatchError, InputError
+from common.hdf5 import create_file
+from common.tasks import Provenance
 
 SCHEMA = 1
 
 
 def write_scores(
-    path: Path, identity: dict[str, npt.NDArray[Any]], scores: Mapping[str, npt.NDArray[Any]]
+    path: Path, identity: Mapping[str, npt.NDArray[Any]], scores: Mapping[str, npt.NDArray[Any]]
 ) -> None:
     """Write ``run_number``, ``event_number`` and ``fold`` of ``identity``, and ``score/<network>``.
 
@@ -29,11 +32,51 @@ def write_scores(
     if len(unique) != len(keys):
         run, event = unique[counts > 1][0]
         raise InputError(f"{path.stem}: event {event} of run {run} is there twice")
-    with files.whole(path) as partial, h5py.File(partial, "w", libver="v110") as file:
+    _write(path, identity, scores, {})
+
+
+def write_part(
+    path: Path,
+    identity: Mapping[str, npt.NDArray[Any]],
+    scores: Mapping[str, npt.NDArray[Any]],
+    origin: Provenance,
+) -> None:
+    """Write the same for some events of a sample, and where they are from."""
+    _write(path, identity, scores, asdict(origin))
+
+
+def _write(
+    path: Path,
+    identity: Mapping[str, npt.NDArray[Any]],
+    scores: Mapping[str, npt.NDArray[Any]],
+    attributes: Mapping[str, Any],
+) -> None:
+    files.require_space(path, 1_000_000 + 32 * len(identity["fold"]) * (1 + len(scores)))
+    with files.whole(path) as partial, create_file(partial, ["score"]) as file:
         file.attrs["schema"] = SCHEMA
-        columns = {f"score/{name}": values for name, values in scores.items()}
-        for name, values in (identity | columns).items():
+        for name, value in attributes.items():
+            file.attrs[name] = value
+        for name, values in identity.items():
             file.create_dataset(name, data=values, chunks=True, fletcher32=True)
+        for name, values in scores.items():
+            file.create_dataset(f"score/{name}", data=values, chunks=True, fletcher32=True)
+
+
+def read_part(path: Path) -> tuple[dict[str, npt.NDArray[Any]], Provenance]:
+    """The columns of a part, named as in the file, and where they are from.
+
+    Raises:
+        BatchError: it is damaged, or not a part.
+    """
+    try:
+        with h5py.File(path) as file:
+            origin = Provenance(
+                **{f.name: np.asarray(file.attrs[f.name]).item() for f in fields(Provenance)}
+            )
+            columns = {name: file[name][:] for name in ("run_number", "event_number", "fold")}
+            return columns | {f"score/{n}": file["score"][n][:] for n in file["score"]}, origin
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise BatchError(f"{path}: a damaged part: remove it and run again ({error})") from error
 
 
 def read_scores(path: Path, networks: Sequence[str]) -> dict[str, Any]:

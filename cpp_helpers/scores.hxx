@@ -44,16 +44,16 @@ private:
   std::unordered_map<Key, float, Hash> scores_;
 };
 
-/// The table of a sample and a network, by their indices; made when first asked for.
-inline ScoreTable &score_table(int sample, int network) {
-  static std::map<std::pair<int, int>, ScoreTable> tables;
-  return tables[{sample, network}];
+/// The table of a network, by its index; made when first asked for. It holds one sample at a time.
+inline ScoreTable &score_table(int network) {
+  static std::map<int, ScoreTable> tables;
+  return tables[network];
 }
 
 /// The score of an event; the text of the expression is the same for all samples.
 /// Throws std::runtime_error where the event has no score.
-inline float score(int sample, int network, std::uint32_t run, std::uint64_t event) {
-  return score_table(sample, network).at(run, event);
+inline float score(int network, std::uint32_t run, std::uint64_t event) {
+  return score_table(network).at(run, event);
 }
 
 } // namespace monojet

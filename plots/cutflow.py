@@ -15,7 +15,8 @@ from matplotlib.lines import Line2D
 from plots import style
 
 if TYPE_CHECKING:
-    from analysis.cutflow import Flow, Yield
+    from analysis.cutflow import Flow
+    from analysis.yields import Yield
     from selections.cuts import MetBin, Region
 
 SIGNALS = ("mediator",)  # drawn as lines over the stack of all others
@@ -27,7 +28,10 @@ Floats = npt.NDArray[np.float64]
 
 @style.styled()
 def cutflow(
-    flows: Mapping[str, Flow], region: Region, networks: Mapping[str, float], luminosity: float
+    flows: Mapping[str, Flow[Yield]],
+    region: Region,
+    networks: Mapping[str, float],
+    luminosity: float,
 ) -> Figure:
     """Expected events of each process after each cut, and after all cuts and one network.
 
@@ -93,7 +97,7 @@ def cutflow(
 
 @style.styled()
 def met_spectrum(
-    flows: Mapping[str, Flow],
+    flows: Mapping[str, Flow[Yield]],
     bins: Sequence[MetBin],
     network: str,
     threshold: float,
@@ -192,7 +196,7 @@ def _stack(
     return total
 
 
-def _visible_factor(flows: Mapping[str, Flow]) -> float:
+def _visible_factor(flows: Mapping[str, Flow[Yield]]) -> float:
     """A power of ten that brings the signals to at least a hundredth of the backgrounds."""
     sums = {True: 0.0, False: 0.0}
     for process, flow in flows.items():

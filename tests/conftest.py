@@ -12,9 +12,12 @@ import pytest
 os.environ.setdefault("EXTRA_CLING_ARGS", "-O2")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from analysis.batch.driver import carry_out
+from analysis.batch.engines import Engines
 from analysis.config import Config, load
 from analysis.inputs import native
-from analysis.pipeline import Run
+from analysis.pipeline import Run, Target
+from analysis.stages import STAGES
 from cpp_helpers import declare_jets, load_root
 
 REPOSITORY = Path(__file__).parent.parent
@@ -65,6 +68,17 @@ EVENTS = {
     "boson_pt": "300.f",
 }
 """A monojet-like event as C++ expressions, one a canonical column."""
+
+
+def make_stage(name: str, run: Run) -> list[Target]:
+    """Make what is not current of a stage that works in parts, and its manifests."""
+    stage = next(stage for stage in STAGES if stage.name == name)
+    targets = stage.targets(run)
+    missing = [target for target in targets if target.state() != "current"]
+    with Engines(run) as engines:
+        carry_out(engines, stage, run, missing, lambda target: target.write_manifest(0))
+    return targets
+
 
 WriteEvents = Callable[..., Path]
 

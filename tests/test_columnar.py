@@ -20,7 +20,7 @@ import uproot
 
 from analysis import imaging
 from analysis.config import Config
-from analysis.image_file import ImageWriter
+from analysis.image_file import SOURCES, ImageWriter
 from benchmarks import columnar
 
 N_EVENTS = 400
@@ -131,6 +131,7 @@ def contents(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, int]]:
         file.visititems(
             lambda name, item: datasets.update({name: item[:]} if hasattr(item, "dtype") else {})
         )
+        del datasets[SOURCES]
         losses = {k: int(v) for k, v in file.attrs.items() if k.startswith("losses/")}
     return datasets, losses
 
@@ -139,9 +140,8 @@ def contents(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, int]]:
 def test_both_pipelines_make_the_same_file(
     step: int, events_file: Path, tmp_path: Path, tiny_config: Config, monkeypatch: Any
 ) -> None:
-    task = imaging.Task(str(events_file), 0, N_EVENTS, tiny_config)
-    with ImageWriter(tmp_path / "stage.h5", {}) as writer:
-        writer.append(imaging.make_images(task))
+    with ImageWriter(tmp_path / "stage.h5") as writer:
+        writer.append(imaging.make_images(str(events_file), 0, N_EVENTS, tiny_config))
     monkeypatch.setattr(columnar, "BLOCK", 64)
     columnar.make_images(
         events_file,

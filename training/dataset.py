@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from common.errors import InputError
 
-SCHEMA = 2
+SCHEMA = 3
 CHANNELS = ("pt_all", "n_part", "charge", "pt_mu", "pt_e", "emf", "pt_jet", "jet_width")
 N_CHANNELS = len(CHANNELS)
 COMPRESSIONS = ("cell", "rowcol", "stochastic", "none")
@@ -311,6 +311,13 @@ def _check(path: Path, file: h5py.File) -> None:
         )
     layout = {"grid_shape": list(GRID), "channels": list(CHANNELS)}
     _require_same(path, {name: _plain(file, name) for name in layout}, layout, "this program")
+    row = file["cells/row"]
+    for source in row.virtual_sources() if row.is_virtual else ():
+        if not (path.parent / source.file_name).is_file():  # HDF5 would read zeros
+            raise InputError(
+                f"{path}: linked to {source.file_name}, which is not there: make it again with "
+                "--stage imaging"
+            )
     n_events, n_cells = len(file["cells/offsets"]) - 1, len(file["cells/row"])
     if (
         int(file["cells/offsets"][n_events]) != n_cells

@@ -1,23 +1,35 @@
-"""Scores: each event by the network of its fold, which never saw it; keyed by run and event."""
+"""Scores: each event by the network of its fold, which never saw it; keyed by run and event.
+
+The stage works in parts, each some consecutive events of an image file. Batches are made within
+windows of a fixed number of events, where parts begin and end, so that an event is scored in the
+same company, to the last bit, however the work is cut.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
-from common.errors import ConfigError, InputError
-from common.progress import Progress
+from common.errors import BatchError, ConfigError, InputError
+from common.score_file import read_part, write_part, write_scores
+from common.tasks import Parts, Provenance, Range, Task
 from training.dataset import SIGNAL_CLASS, Floats, ImageFiles
+from training.dataset import Range as Events
 from training.fit import network_input
 
 if TYPE_CHECKING:
     from analysis.config import NetworkTraining
+    from analysis.pipeline import Run, Target
 
+SUFFIX = ".h5"
 BATCH = 256
+WINDOW = 4096  # events
 OTHER = 1 - SIGNAL_CLASS
 
 
@@ -38,26 +50,100 @@ class Scorer:
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{folder}: not a trained network: {error}") from error
 
-    def __call__(self, files: ImageFiles, bar: Progress) -> Floats:
-        """Probability of signal for each event.
+    def __call__(self, files: ImageFiles, begin: int = 0, end: int | None = None) -> Floats:
+        """Probability of signal for each event of [begin, end) of a file, or of its whole.
 
         Raises:
             ConfigError: a score is not a number.
             InputError: a file is damaged.
         """
-        scores = np.full(len(files), np.nan, np.float32)
-        for events in files.ranges():
-            images = files.read(events)
-            mine = events.of(scores)
+        end = len(files) if end is None else end
+        scores = np.full(end - begin, np.nan, np.float32)
+        for start in range(begin, end, WINDOW):
+            stop = min(start + WINDOW, end)
+            images = files.read(Events(0, start, stop, start))
+            mine = scores[start - begin : stop - begin]
             for fold, (model, means) in enumerate(zip(self.models, self.means, strict=True)):
                 of_fold = np.flatnonzero(images.fold == fold)
-                for start in range(0, len(of_fold), BATCH):
-                    batch = of_fold[start : start + BATCH]
+                for first in range(0, len(of_fold), BATCH):
+                    batch = of_fold[first : first + BATCH]
                     full = np.resize(batch, BATCH)  # one shape: the model is compiled once
                     logits = model.predict_on_batch(network_input(images, full, means, self.spec))
                     signal = np.exp(-np.logaddexp(0, logits[:, OTHER] - logits[:, SIGNAL_CLASS]))
                     mine[batch] = signal[: len(batch)]
-                    bar.advance(len(batch))
-            if not np.isfinite(mine).all():
-                raise ConfigError(f"{self.spec.name}: a score is not a number: train it again")
+        if not np.isfinite(scores).all():
+            raise ConfigError(f"{self.spec.name}: a score is not a number: train it again")
         return scores
+
+
+def ranges(run: Run, target: Target) -> Iterator[Range]:
+    """The events of the sample's image file, cut into tasks of whole windows."""
+    path = run.images(target.name)
+    file = str(path.relative_to(run.output))
+    if not path.exists():
+        yield Range(target.name, file)
+        return
+    with ImageFiles([path], [0], "none", image_settings(run)) as images:
+        n_events = len(images)
+    size = max(run.config.batch.task_size // WINDOW, 1) * WINDOW
+    for begin in range(0, max(n_events, 1), size):
+        yield Range(target.name, file, begin, min(begin + size, n_events))
+
+
+def make_part(run: Run, task: Task, path: Path) -> int:
+    """Score the events of a task with all networks."""
+    image_file = run.output / task.range.file
+    begin, end = task.range.begin, task.range.end
+    settings = image_settings(run)
+    scores = {}
+    for spec in run.config.training.networks:
+        folder = run.model(spec.name)
+        scorer = _scorer(spec, folder, (folder / "training.json").stat().st_mtime_ns)
+        with ImageFiles([image_file], [0], spec.compression, settings) as images:
+            scores[spec.name] = scorer(images, begin, end)
+    with ImageFiles([image_file], [0], "none", settings) as images:
+        end = len(images) if end is None else end
+        events = Events(0, begin, end, begin)
+        identity = images.columns(events, ("run_number", "event_number", "fold"))
+    origin = Provenance(task.recipe, task.identity, task.range.file, begin, end)
+    write_part(path, identity, scores, origin)
+    return end - begin
+
+
+@functools.lru_cache(maxsize=16)
+def _scorer(spec: NetworkTraining, folder: Path, changed: int) -> Scorer:
+    return Scorer(spec, folder)
+
+
+def provenance(path: Path) -> Provenance:
+    """What a part says of itself."""
+    return read_part(path)[1]
+
+
+def join(run: Run, target: Target, parts: Parts) -> None:
+    """The score file of a sample, of its parts.
+
+    Raises:
+        BatchError: an image file that was scored could not be read.
+        InputError: two events have the same key.
+    """
+    columns = [read_part(part.path)[0] for part in parts]
+    if parts.skipped:
+        raise BatchError(f"{target.name}: not scored: {parts.skipped[0].error}")
+    joined: dict[str, Any] = {
+        name: np.concatenate([part[name] for part in columns]) for name in columns[0]
+    }
+    networks = [spec.name for spec in run.config.training.networks]
+    scores = {name: joined.pop(f"score/{name}") for name in networks}
+    write_scores(target.output, joined, scores)
+
+
+def image_settings(run: Run) -> dict[str, Any]:
+    """What the images of a run are filled with (`training.dataset.SETTINGS`)."""
+    imaging = run.config.imaging
+    return {
+        "particle_threshold_GeV": imaging.particle_threshold,
+        "jet_threshold_GeV": imaging.jet_threshold,
+        "select": imaging.select or "",
+        "folds": run.config.training.folds,
+    }

@@ -1,20 +1,18 @@
-"""The stages of this room: train, score, evaluate."""
+"""The stages of this room that work as a whole: train, evaluate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from common import files
-from common.progress import progress
-from common.score_file import read_scores, write_scores
+from common.score_file import read_scores
 from common.tables import Table
-from training.dataset import ImageFiles
 from training.evaluate import Evaluation
 from training.evaluate import evaluate as evaluate_network
-from training.score import Scorer
+from training.score import image_settings
 
 if TYPE_CHECKING:
     from analysis.pipeline import Run, Target
@@ -39,39 +37,8 @@ def train(run: Run, targets: Sequence[Target], done: Done) -> None:
             validation_fraction=config.training.validation_fraction,
             seed=config.seed,
             recipe=target.fingerprint[:12],
-            settings=_image_settings(run),
+            settings=image_settings(run),
         )
-        done(target)
-
-
-def _image_settings(run: Run) -> dict[str, Any]:
-    """What the images of a run are filled with (`training.dataset.SETTINGS`)."""
-    imaging = run.config.imaging
-    return {
-        "particle_threshold_GeV": imaging.particle_threshold,
-        "jet_threshold_GeV": imaging.jet_threshold,
-        "select": imaging.select or "",
-        "folds": run.config.training.folds,
-    }
-
-
-def score(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Score every event of the targets' samples with all networks."""
-    specs = run.config.training.networks
-    scorers = [Scorer(spec, run.model(spec.name)) for spec in specs]
-    settings = _image_settings(run)
-    for target in targets:
-        path = run.images(target.name)
-        scores = {}
-        for scorer in scorers:
-            with (
-                ImageFiles([path], [0], scorer.spec.compression, settings) as images,
-                progress(f"score {target.name} by {scorer.spec.name}", len(images)) as bar,
-            ):
-                scores[scorer.spec.name] = scorer(images, bar)
-        with ImageFiles([path], [0], "none", settings) as images:
-            identity = images.identity()
-        write_scores(target.output, identity, scores)
         done(target)
 
 

@@ -1,23 +1,61 @@
-"""From what the user names to the paths of files; opens nothing."""
+"""From what the user names to the paths of files; opens no data file."""
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from common.errors import InputError
 
+LIST_SUFFIX = ".txt"
 
-def expand(patterns: Sequence[str]) -> list[str]:
-    """Paths of the given files and globs; remote ones are passed on as they are.
+
+class Listed(NamedTuple):
+    """An input file, and its number of events where that is known without opening it."""
+
+    path: str
+    n_events: int | None = None
+
+
+def listed(patterns: Sequence[str]) -> list[Listed]:
+    """The given files and globs; remote ones are passed on as they are. A pattern that ends in
+    ``.txt`` is a list: a file a line and, if known, its number of events.
 
     Raises:
-        InputError: a local pattern matches nothing.
+        InputError: a local pattern matches nothing, or a list cannot be read.
     """
-    paths: list[str] = []
+    found: list[Listed] = []
     for pattern in patterns:
-        found = [pattern] if "://" in pattern else sorted(glob.glob(pattern))
-        if not found:
-            raise InputError(f"{pattern}: no such file")
-        paths += found
-    return paths
+        if pattern.endswith(LIST_SUFFIX):
+            found += _lines(pattern)
+        elif "://" in pattern:
+            found.append(Listed(pattern))
+        else:
+            paths = sorted(glob.glob(pattern))
+            if not paths:
+                raise InputError(f"{pattern}: no such file")
+            found += map(Listed, paths)
+    return found
+
+
+def expand(patterns: Sequence[str]) -> list[str]:
+    """The paths of `listed`."""
+    return [file.path for file in listed(patterns)]
+
+
+def _lines(path: str) -> Iterator[Listed]:
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the list of files: {error.strerror}") from error
+    for number, line in enumerate(lines, 1):
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        if len(words) > 2 or (len(words) == 2 and not words[1].isdigit()):
+            raise InputError(
+                f"{path}: line {number}: not a file and, after it, a number of events: {line}"
+            )
+        yield Listed(words[0], int(words[1]) if len(words) == 2 else None)

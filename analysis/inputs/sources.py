@@ -1,23 +1,103 @@
-"""Where the events of a sample come from: its checked files, and what is known of it."""
+"""Where the events of a sample come from: its checked files, and how they are cut into tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from analysis.inputs import native, paths
+from analysis.inputs import native
+from analysis.inputs.paths import Listed, listed
 from analysis.pipeline import Run
-from analysis.samples import SampleInfo, combine, configured
+from analysis.samples import SampleInfo
+from common.errors import InputError
+from common.tasks import Range, Task
 
 
-def sample_files(run: Run, name: str) -> list[native.File]:
-    """The checked files of a sample."""
-    sample = run.config.sample(name)
-    found = [str(run.sample(name))] if sample.generated else paths.expand(sample.files)
-    return [native.inspect(path) for path in found]
+def input_ranges(run: Run, name: str) -> Iterator[Range]:
+    """The events of a sample in ranges of about ``batch.task_size``, which end where a cluster
+    does; with more than ``batch.open_files`` files each is a range, and none is opened."""
+    batch, sample = run.config.batch, run.config.sample(name)
+    if sample.generated:
+        files = [Listed(str(run.sample(name).relative_to(run.output)))]
+    else:
+        files = listed(sample.files)
+    for file in files:
+        known_small = file.n_events is not None and file.n_events <= batch.task_size
+        if known_small or len(files) > batch.open_files:
+            yield Range(name, file.path)
+            continue
+        try:
+            cluster_ends = inspected(_path(run, name, file.path)).cluster_ends
+        except InputError:
+            yield Range(name, file.path)  # whose task fails and says why
+            continue
+        for begin, end in ranges(cluster_ends, batch.task_size):
+            yield Range(name, file.path, begin, end)
 
 
-def sample_info(run: Run, name: str, inputs: Sequence[native.File]) -> SampleInfo:
-    """What the files and the configuration say of a sample."""
-    sample = run.config.sample(name)
-    stored = [f.info or SampleInfo(name, sample.process, n_events=f.n_events) for f in inputs]
-    return configured(combine(stored), sample)
+def ranges(
+    cluster_ends: Sequence[int], size: int, begin: int = 0, end: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """Ranges of about ``size`` entries that end where a cluster does: one read from two sides is
+    read twice. Only a cluster of more than ``size`` entries is cut. They cover [begin, end), or
+    the whole."""
+    if end is not None:
+        cluster_ends = [*(e for e in cluster_ends if e < end), end]
+    cluster_ends = [e for e in cluster_ends if e > begin]
+    for last, following in zip(cluster_ends, (*cluster_ends[1:], None), strict=True):
+        while last - begin > size:
+            yield begin, begin + size
+            begin += size
+        if begin < last and (following is None or following - begin > size):
+            yield begin, last
+            begin = last
+
+
+def _path(run: Run, sample: str, file: str) -> str:
+    return str(run.output / file) if run.config.sample(sample).generated else file
+
+
+def inspected(path: str) -> native.File:
+    """`native.inspect`, which is not done again as long as a local file is the same."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return native.inspect(path)  # remote; or missing, which it says
+    return _inspected(path, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _inspected(path: str, size: int, changed: int) -> native.File:
+    return native.inspect(path)
+
+
+def input_of(run: Run, sample: str, file: str) -> native.File:
+    """The checked file of a range.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    return inspected(_path(run, sample, file))
+
+
+def task_input(run: Run, task: Task) -> native.File:
+    """The checked file of a task.
+
+    Raises:
+        InputError: it cannot be read, or is shorter than it was when the plan was made.
+    """
+    file = input_of(run, task.range.sample, task.range.file)
+    if task.range.end is not None and task.range.end > file.n_events:
+        raise InputError(
+            f"{file.path}: {file.n_events} events, fewer than when the plan was made "
+            f"({task.range.end}): run the same command again"
+        )
+    return file
+
+
+def info_of(run: Run, sample: str, file: native.File) -> SampleInfo:
+    """What a file says of its sample, without what the configuration does."""
+    return file.info or SampleInfo(
+        sample, run.config.sample(sample).process, n_events=file.n_events
+    )

@@ -9,13 +9,13 @@ import h5py
 import numpy as np
 import pytest
 
-from analysis import cutflow
-from analysis.cutflow import Flow, Yield, by_process, tables
+from analysis.cutflow import Flow, by_process, read_flow, scaled, tables
 from analysis.pipeline import Run
 from analysis.stages import cutflow_targets
+from analysis.yields import Yield
 from common import files
-from common.errors import ConfigError, NormalisationError, ScoreError
-from tests.conftest import WriteEvents
+from common.errors import BatchError, ConfigError, NormalisationError
+from tests.conftest import WriteEvents, make_stage
 
 RunOf = Callable[..., Run]
 NETWORKS = ("particle_flow+none", "maxpool+rowcol")
@@ -57,7 +57,7 @@ def run(write_events: WriteEvents, run_of: RunOf) -> Run:
 def make(run: Run) -> dict[str, Any]:
     import json
 
-    cutflow.run(run, cutflow_targets(run), lambda target: None)
+    make_stage("cutflow", run)
     found: dict[str, Any] = json.loads(run.table("cutflow").read_text())
     return found
 
@@ -65,7 +65,7 @@ def make(run: Run) -> dict[str, Any]:
 def test_each_cut_counts_what_is_left(run: Run) -> None:
     data = make(run)
     sample = data["samples"]["Znunu"]
-    flow = Flow.from_json(sample["regions"]["SR"])
+    flow = read_flow(sample["regions"]["SR"])
     assert {k: y.raw for k, y in flow.steps.items()} == {
         "all events": 10,
         "met": 9,
@@ -82,13 +82,13 @@ def test_each_cut_counts_what_is_left(run: Run) -> None:
     assert flow.bins["EM5"].raw == 1
     assert sum(flow.bins[f"EM{i}"].raw for i in range(1, 11)) == flow.bins["IM1"].raw
     assert sample["normalisation"] == pytest.approx(36.1 * 1000 * 2.0 / 100.0)
-    no_veto = Flow.from_json(sample["regions"]["SR_no_veto"])
+    no_veto = read_flow(sample["regions"]["SR_no_veto"])
     assert no_veto.bins["IM1"].raw == 9
 
 
 def test_scores_are_joined_by_key(run: Run) -> None:
     """Events 3, 5, 7, 9 of the selected 2 ... 9 have score 1."""
-    flow = Flow.from_json(make(run)["samples"]["Znunu"]["regions"]["SR"])
+    flow = read_flow(make(run)["samples"]["Znunu"]["regions"]["SR"])
     for network in NETWORKS:
         assert flow.networks[network]["IM1"].raw == 4
         assert flow.networks[network]["IM10"].raw == 0  # event 9 has MET 1000, not above
@@ -96,10 +96,10 @@ def test_scores_are_joined_by_key(run: Run) -> None:
 
 def test_a_missing_score_is_an_error(run: Run) -> None:
     write_scores(run, "Znunu", list(range(2, 12)), [1.0] * 10)
-    with pytest.raises(ScoreError, match="no score for run 7, event 1"):
+    with pytest.raises(BatchError, match="no score for run 7, event 1"):
         make(run)
-    write_scores(run, "Znunu", list(range(2, 11)), [1.0] * 9)
-    with pytest.raises(ScoreError, match="9 scores for 10 events"):
+    write_scores(run, "Znunu", list(range(1, 10)), [1.0] * 9)
+    with pytest.raises(BatchError, match="no score for run 7, event 10"):
         make(run)
 
 
@@ -110,7 +110,7 @@ def selecting(run: Run, region: str) -> Run:
 
 def test_events_without_images_need_no_scores(run: Run) -> None:
     write_scores(run, "Znunu", list(range(2, 11)), [1.0] * 9)
-    flow = Flow.from_json(
+    flow = read_flow(
         make(selecting(run, "SR_no_veto"))["samples"]["Znunu"]["regions"]["SR_no_veto"]
     )
     assert flow.networks[NETWORKS[0]]["IM1"].raw == 9
@@ -123,8 +123,15 @@ def test_a_selection_that_a_region_needs_more_than_is_refused(run: Run) -> None:
 
 def test_a_double_score_is_an_error(run: Run) -> None:
     write_scores(run, "Znunu", [1, 1, *range(3, 11)], [1.0] * 10)
-    with pytest.raises(ScoreError, match="two scores for run 7, event 1"):
+    with pytest.raises(BatchError, match="two scores for run 7, event 1"):
         make(run)
+
+
+def test_a_weight_that_is_not_finite_is_an_error(run: Run, write_events: WriteEvents) -> None:
+    write_events("other.root", n_events=1, weight="double(NAN)")
+    with pytest.raises(BatchError, match=r"other.root: column 'weight': not finite, .*events: 1"):
+        make(run)
+    assert not run.table("cutflow").exists()
 
 
 @pytest.mark.parametrize("key", ["cross_section", "sum_of_weights"])
@@ -142,13 +149,13 @@ def test_a_sample_is_one_event_loop(run: Run, opened_frames: list[Any]) -> None:
     assert [frame.GetNRuns() for frame in opened_frames] == [1, 1]
 
 
-def flow(n: int) -> Flow:
+def flow(n: int) -> Flow[Yield]:
     y = Yield(n, 2.0 * n, 4.0 * n)
     return Flow({"all events": y}, {"all": y}, {"net": {"all": y}})
 
 
 def test_flows_add_and_scale() -> None:
-    both = flow(3) + flow(4).scaled(0.5)
+    both = flow(3) + scaled(flow(4), 0.5)
     assert both.steps["all events"] == Yield(7, 10.0, 16.0)
     assert both.networks["net"]["all"] == Yield(7, 10.0, 16.0)
     assert Yield(1, 3.0, 9.0).error == 3.0
@@ -157,7 +164,7 @@ def test_flows_add_and_scale() -> None:
 def test_slices_of_a_process_add(run: Run) -> None:
     data = make(run)
     data["samples"]["again"] = data["samples"]["Znunu"]
-    once = Flow.from_json(data["samples"]["Znunu"]["regions"]["SR"]).steps["met"]
+    once = read_flow(data["samples"]["Znunu"]["regions"]["SR"]).steps["met"]
     factor = data["samples"]["Znunu"]["normalisation"]
     twice = by_process(data, "SR")["Znunu"].steps["met"]
     assert twice.raw == 18

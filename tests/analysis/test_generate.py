@@ -14,7 +14,7 @@ from analysis.config import Config
 from analysis.inputs import native
 from analysis.pipeline import Run
 from analysis.processes import PROCESSES
-from analysis.stages import generate_targets
+from tests.conftest import make_stage
 
 VECTORS = ("particle_pt", "particle_pdg_id", "jet_pt", "muon_pt")
 COLUMNS = ("event_number", "weight", "met", "boson_pt", *VECTORS)
@@ -33,7 +33,7 @@ def config(tiny: Config, **generation: Any) -> Config:
 
 def make(cfg: Config, output: Path, workers: int = 1) -> Run:
     run = Run(cfg, output, workers)
-    generate.run(run, generate_targets(run), lambda target: target.write_manifest(0))
+    make_stage("generate", run)
     return run
 
 
@@ -111,11 +111,11 @@ def test_a_stopped_generation_resumes_with_the_blocks_it_lacks(
     written: list[int] = []
     write_block = generate.write_block
 
-    def stop_after_two(block: generate.Block) -> None:
+    def stop_after_two(block: generate.Block, *where: Any) -> None:
         if len(written) == 2:
             raise KeyboardInterrupt
         written.append(block.index)
-        write_block(block)
+        write_block(block, *where)
 
     monkeypatch.setattr(generate, "write_block", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
@@ -123,9 +123,9 @@ def test_a_stopped_generation_resumes_with_the_blocks_it_lacks(
     assert not (tmp_path / "samples" / "Znunu_high.root").exists()
     remade: list[tuple[str, int]] = []
 
-    def count(block: generate.Block) -> None:
+    def count(block: generate.Block, *where: Any) -> None:
         remade.append((block.sample, block.index))
-        write_block(block)
+        write_block(block, *where)
 
     monkeypatch.setattr(generate, "write_block", count)
     run = make(config(tiny_config), tmp_path)
@@ -134,9 +134,7 @@ def test_a_stopped_generation_resumes_with_the_blocks_it_lacks(
 
 
 def test_blocks_have_different_seeds_in_pythias_range() -> None:
-    base = generate.Block(
-        "a", "Znunu", "high", 1000, None, 0, 0, 10, 1, 0.5, "rntuple", Path("unused")
-    )
+    base = generate.Block("a", "Znunu", "high", 1000, None, 0, 0, 10, 1, 0.5, "rntuple")
     seeds = {
         dataclasses.replace(base, sample=s, index=i, seed=n).pythia_seed
         for s in "ab"

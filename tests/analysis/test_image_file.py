@@ -39,7 +39,8 @@ IMAGES = images()
 
 def write(path: Path, ends: Sequence[int]) -> bytes:
     begin = 0
-    with ImageWriter(path, {"a": 1}) as writer:
+    with ImageWriter(path) as writer:
+        writer.attributes = {"a": 1}
         for end in (*sorted(ends), N_EVENTS):
             block = IMAGES.part(begin, end).copy()
             writer.append(block)
@@ -78,12 +79,12 @@ def test_every_dataset_is_checksummed(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5") as file:
         datasets = []
         file.visititems(lambda _, x: datasets.append(x) if isinstance(x, h5py.Dataset) else None)
-        assert len(datasets) == 5
+        assert len(datasets) == 6
         assert all(dataset.fletcher32 for dataset in datasets)
 
 
 def test_a_file_of_no_events_has_its_datasets(tmp_path: Path) -> None:
-    with ImageWriter(tmp_path / "x.h5", {}) as writer:
+    with ImageWriter(tmp_path / "x.h5") as writer:
         writer.append(IMAGES.part(0, 0))
     with h5py.File(tmp_path / "x.h5") as file:
         assert file["cells/offsets"][:].tolist() == [0]

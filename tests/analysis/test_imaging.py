@@ -14,14 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import imaging
 from analysis.config import Config
 from analysis.image_file import ImageWriter
-from analysis.inputs import native
+from analysis.inputs import native, sources
 from analysis.pipeline import Run
-from analysis.stages import imaging_targets
-from common.errors import InputError
-from tests.conftest import WriteEvents
+from common.errors import BatchError
+from tests.conftest import WriteEvents, make_stage
 
 RunOf = Callable[..., Run]
 
@@ -33,9 +31,7 @@ def with_imaging(run: Run, workers: int = 1, **imaging_changes: Any) -> Run:
 
 
 def make(run: Run) -> Path:
-    targets = imaging_targets(run)
-    imaging.run(run, targets, lambda target: None)
-    return targets[0].output
+    return make_stage("imaging", run)[0].output
 
 
 def test_an_image_holds_the_particles_and_jets_of_its_event(
@@ -79,7 +75,7 @@ def test_the_file_does_not_depend_on_blocks_or_workers(
 )
 def test_ranges_cover_the_file_and_end_with_a_cluster(sizes: list[int], size: int) -> None:
     ends = list(itertools.accumulate(sizes))
-    ranges = list(imaging.ranges(ends, size))
+    ranges = list(sources.ranges(ends, size))
     assert [begin for begin, _ in ranges] == [0, *(end for _, end in ranges[:-1])]
     assert ranges[-1][1] == ends[-1]
     assert all(0 < end - begin <= size for begin, end in ranges)
@@ -182,13 +178,16 @@ def test_a_file_cut_short_leaves_nothing_half_written(
     good, bad = write_events("good.root"), write_events("bad.root")
     run = run_of(Znunu=[good, bad])
     bad.write_bytes(bad.read_bytes()[:2000])
-    with pytest.raises(InputError, match=r"bad.root"):
+    with pytest.raises(BatchError, match=r"bad.root"):
         make(run)
-    assert not list(run.output.rglob("*.h5*"))
+    assert not run.images("Znunu").exists()
+    (part,) = run.parts("imaging").iterdir()  # of the good file, for the next run
+    with h5py.File(part) as file:
+        assert len(file["events/met"]) == 20
 
 
 def test_the_writer_leaves_nothing_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), ImageWriter(tmp_path / "x.h5", {"a": 1}):
+    with pytest.raises(KeyboardInterrupt), ImageWriter(tmp_path / "x.h5"):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
@@ -199,4 +198,4 @@ def test_the_configuration_is_stored(
     run = run_of(Znunu=[write_events()])
     with h5py.File(make(run)) as file:
         assert Config.model_validate_json(file.attrs["config"]) == run.config
-        assert file.attrs["schema"] == 2
+        assert file.attrs["schema"] == 3

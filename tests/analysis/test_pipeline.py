@@ -79,7 +79,7 @@ def test_only_what_is_not_current_is_made(
     tmp_path: Path, counting_stage: Stage, tiny_config: Config
 ) -> None:
     run = Run(tiny_config, tmp_path)
-    pipeline.execute([counting_stage], run)
+    pipeline.execute([counting_stage], run, (), lambda *_: None)
     assert pipeline.to_make(counting_stage, run, force=False) == []
     (tmp_path / "b.txt").unlink()
     assert [t.name for t in pipeline.to_make(counting_stage, run, force=False)] == ["b"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.cutflow import BINS, Flow, Yield
+from analysis.cutflow import BINS, Flow
 from analysis.sensitivity import (
     REFERENCE,
     background_in,
@@ -17,6 +17,7 @@ from analysis.sensitivity import (
     pass_rate,
     sensitivity_ratio,
 )
+from analysis.yields import Yield
 from common.measured import Measured
 
 THESIS = json.loads((REFERENCE / "thesis_tables.json").read_text())
@@ -74,7 +75,7 @@ def test_unequal_weights_count_for_less() -> None:
     assert unequal.error == pytest.approx(2 * equal.error, rel=0.1)
 
 
-def flow(scale: float, passing: float) -> Flow:
+def flow(scale: float, passing: float) -> Flow[Yield]:
     bins = {b.name: Yield(100, scale / b.low, scale / b.low**2) for b in BINS}
     bins["all"] = Yield(1000, scale, scale)
     after = {

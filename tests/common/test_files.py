@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,10 +29,24 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_killed_processes_are_dropped(tmp_path: Path) -> None:
-    (tmp_path / ".x.root.123.partial").touch()
     (tmp_path / "x.root").touch()
+    code = (
+        "import os, sys, pathlib; from common import files\n"
+        f"with files.whole(pathlib.Path({str(tmp_path / 'x.root')!r})) as partial:\n"
+        "    partial.touch(); print(partial, flush=True); sys.stdin.read(); os._exit(9)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        partial = Path(process.stdout.readline().strip())
+        elsewhere = partial.with_name(f".x.root.another-host.{process.pid}.partial")
+        elsewhere.touch()
+        files.remove_partials(tmp_path)
+        assert partial.exists()  # of a process that lives
+        process.communicate("")
     files.remove_partials(tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == ["x.root"]
+    assert sorted(tmp_path.iterdir()) == [elsewhere, tmp_path / "x.root"]
 
 
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:

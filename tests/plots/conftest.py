@@ -13,10 +13,11 @@ import numpy.typing as npt
 import pytest
 
 from analysis.config import Config
-from analysis.cutflow import BINS, Flow, Yield
+from analysis.cutflow import BINS, Flow
 from analysis.image_file import CHANNELS, UNITS, ImageColumns, ImageWriter, Losses
 from analysis.pipeline import Run
 from analysis.sensitivity import measure
+from analysis.yields import Yield
 from selections import monojet
 from training.evaluate import evaluate
 
@@ -100,7 +101,8 @@ def write_images(path: Path, rng: Rng, number: int, process: str, part: str | No
         "channels": list(CHANNELS),
         "units": list(UNITS),
     }
-    with ImageWriter(path, attributes) as writer:
+    with ImageWriter(path) as writer:
+        writer.attributes = attributes
         writer.append(block)
 
 
@@ -135,7 +137,7 @@ def _write_histories(run: Run, rng: Rng) -> None:
             (run.model(name) / f"fold{fold}.csv").write_text("\n".join(lines) + "\n")
 
 
-def made_flow(rng: Rng) -> Flow:
+def made_flow(rng: Rng) -> Flow[Yield]:
     """Falling yields."""
     names = ["all events", *(cut.name for cut in monojet.SR.cuts)]
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
 from analysis import figures
-from analysis.cutflow import by_process
+from analysis.cutflow import by_process, scaled
 from analysis.image_file import CHANNELS
 from analysis.pipeline import Run, Target
 from analysis.sensitivity import REFERENCE
@@ -282,7 +282,7 @@ def test_cutflow_shows_every_step_and_network(finished: Run) -> None:
 def test_met_spectrum_stacks_the_backgrounds_and_scales_the_signal() -> None:
     rng = np.random.default_rng(3)
     flows = {name: made_flow(rng) for name in ("Znunu", "Wtaunu", "Wmunu", "Wenu")}
-    flows["mediator"] = made_flow(rng).scaled(1e-4)
+    flows["mediator"] = scaled(made_flow(rng), 1e-4)
     figure = cutflow.met_spectrum(flows, monojet.EXCLUSIVE, NETWORK, 0.4, 36.1)
     widths = np.array([50, 50, 50, 100, 100, 100, 100, 100, 100, 200])
     names = [b.name for b in monojet.EXCLUSIVE]
@@ -305,7 +305,7 @@ def test_met_spectrum_stacks_the_backgrounds_and_scales_the_signal() -> None:
 
 
 def test_met_spectrum_of_no_events_is_drawn() -> None:
-    flow = made_flow(np.random.default_rng(4)).scaled(0)
+    flow = scaled(made_flow(np.random.default_rng(4)), 0)
     figure = cutflow.met_spectrum({"Znunu": flow}, monojet.EXCLUSIVE, NETWORK, 0.4, 36.1)
     assert not steps(figure.axes[0])[style.process("Znunu").label].values.any()
 

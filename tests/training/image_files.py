@@ -76,7 +76,8 @@ def image_columns(
 
 def write_columns(path: Path, *blocks: ImageColumns, **attributes: Any) -> Path:
     """An image file of some blocks; ``attributes`` replace those of `ATTRIBUTES`."""
-    with ImageWriter(path, ATTRIBUTES | attributes) as writer:
+    with ImageWriter(path) as writer:
+        writer.attributes = ATTRIBUTES | attributes
         for block in blocks:
             writer.append(block)
     return path

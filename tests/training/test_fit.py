@@ -14,7 +14,6 @@ import pytest
 
 from analysis.config import NetworkTraining
 from common.errors import ConfigError, InputError
-from common.progress import progress
 from common.score_file import read_scores, write_scores
 from tests.training.image_files import flip_a_bit, write_images
 from training import dataset, fit
@@ -71,8 +70,11 @@ def train(spec: NetworkTraining, paths: list[Path], folder: Path, **options: Any
 
 
 def score(spec: NetworkTraining, paths: list[Path], folder: Path) -> Floats:
-    with ImageFiles(paths, [1, 0], spec.compression) as files, progress("score", len(files)) as bar:
-        return Scorer(spec, folder)(files, bar)
+    scorer, scores = Scorer(spec, folder), []
+    for path in paths:
+        with ImageFiles([path], [0], spec.compression) as files:
+            scores.append(scorer(files))
+    return np.concatenate(scores)
 
 
 class Recorder:
