@@ -40,12 +40,14 @@ from common.score_file import read_scores
 from common.tables import Table, with_error
 from common.tasks import Parts, Provenance, Range, Task
 from cpp_helpers import declare, load_root
+from cpp_helpers.errors import cause_of
 from selections import monojet
 from selections.cuts import Cut, Definition, MetBin, Region
 
 log = logging.getLogger("monojet")
 
 SUFFIX = ".json"
+LINKS = False
 BINS: tuple[MetBin, ...] = (*monojet.INCLUSIVE, *monojet.EXCLUSIVE)
 
 
@@ -218,7 +220,7 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     try:
         root.RDF.RunGraphs(handles)
     except Exception as error:
-        cause = str(error).strip().splitlines()[-1]
+        cause = cause_of(error)
         raise ScoreError(f"{file.path}: the event loop of the cut-flow failed: {cause}") from error
     try:
         flows = {name: get() for name, get in booked.items()}
@@ -336,7 +338,7 @@ def _load_scores(path: str, changed: int, networks: tuple[str, ...]) -> None:
         try:
             declare().score_table(number).fill(*keys, scores, len(scores))
         except Exception as error:
-            raise ScoreError(f"{path}: {str(error).strip().splitlines()[-1]}") from error
+            raise ScoreError(f"{path}: {cause_of(error)}") from error
 
 
 def by_process(data: Mapping[str, Any], region: str) -> dict[str, Flow[Yield]]:

@@ -29,6 +29,7 @@ from common import files
 from common.errors import BatchError, ConfigError, InputError, OutputError
 from common.tasks import Parts, Provenance, Range, Task
 from cpp_helpers import declare_jets, load_root
+from cpp_helpers.errors import cause_of
 
 log = logging.getLogger("monojet")
 
@@ -40,6 +41,7 @@ MILLIBARN = 1e9  # pb
 
 
 SUFFIX = ".root"
+LINKS = False
 _ORIGIN = "origin"
 
 
@@ -317,7 +319,7 @@ def _snapshot(block: Block, particles: Particles, path: Path) -> None:
     try:
         df.Snapshot(TREE, str(path), list(CANONICAL), options)
     except Exception as error:
-        raise OutputError(f"{path}: cannot write: {str(error).splitlines()[-1]}") from error
+        raise OutputError(f"{path}: cannot write: {cause_of(error)}") from error
 
 
 def _write(path: Path, name: str, text: str) -> None:

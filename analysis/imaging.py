@@ -47,6 +47,7 @@ from common.errors import BatchError, InputError
 from common.tables import Table
 from common.tasks import Parts, Provenance, Range, Skipped, Task
 from cpp_helpers import declare, load_root
+from cpp_helpers.errors import cause_of
 from selections import monojet
 
 log = logging.getLogger("monojet")
@@ -66,6 +67,7 @@ QUANTITIES = {
 
 
 SUFFIX = ".h5"
+LINKS = True
 
 
 def ranges(run: Run, target: Target) -> Iterable[Range]:
@@ -106,6 +108,8 @@ def join(run: Run, target: Target, parts: Parts) -> None:
     if parts.single and run.merge == "copy":
         for part in parts:
             os.replace(part.path, target.output)
+        if parts.skipped:
+            raise _nothing_left(target)
     else:
         writer = ImageWriter(target.output) if run.merge == "copy" else ImageLinker(target.output)
         with writer:
@@ -133,8 +137,12 @@ def _combined(
         BatchError: there is no file, as all were left out.
     """
     if first is None:
-        raise BatchError(f"sample '{target.name}': none of its files could be read")
+        raise _nothing_left(target)
     return combine([source.info(first) for source in sources])
+
+
+def _nothing_left(target: Target) -> BatchError:
+    return BatchError(f"sample '{target.name}': none of its files could be read")
 
 
 @contextlib.contextmanager
@@ -183,7 +191,7 @@ def make_images(path: str, begin: int, end: int, config: Config, threads: int = 
     try:
         helpers.make_images(df, options, block)
     except Exception as error:  # whatever cppyy makes of a C++ exception
-        cause = str(error).strip().splitlines()[-1]
+        cause = cause_of(error)
         raise InputError(f"{path}: the event loop failed: {cause}") from error
     return _columns(block)
 

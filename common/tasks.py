@@ -103,6 +103,7 @@ class Product(Protocol):
     """What a stage that works in parts consists of: a module with these names."""
 
     SUFFIX: str
+    LINKS: bool  # whether ``join`` may refer to the parts, which then stay
 
     def ranges(self, run: Run, target: Target) -> Iterable[Range]:
         """The cut of the work; the same at each call."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from analysis.pipeline import Run, Target
 
 SUFFIX = ".h5"
+LINKS = False
 BATCH = 256
 WINDOW = 4096  # events
 OTHER = 1 - SIGNAL_CLASS

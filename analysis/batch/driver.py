@@ -155,9 +155,9 @@ def carry_out(
             except _FailedError:
                 continue
             done(plan.target)
-            if run.merge == "copy":
-                _remove_parts(plan)
+            _remove_parts(plan)
         work.finish()
+    files.remove_partials(run.parts(stage.name))  # of workers that were killed
     _remove_empty(run.parts(stage.name))
     failures = [
         (task, error)
@@ -197,9 +197,14 @@ def _error_of(plan: Plan, failed: Mapping[str, MonojetError], task: Task) -> Mon
 
 
 def _remove_parts(plan: Plan) -> None:
-    """Drop the parts of a target that is made."""
-    for task in plan:
-        plan.path(task).unlink(missing_ok=True)
+    """Drop the parts of a target that is made, but those it is linked to, and what older
+    configurations have left of it."""
+    mine = {task.range.sample for task in plan}
+    linked = plan.run.merge == "link" and plan.product.LINKS
+    kept = {plan.name(task) for task in plan} if linked else set()
+    for name in part_names(plan.folder) - kept:
+        if name.split(".")[0] in mine:
+            (plan.folder / name).unlink(missing_ok=True)
 
 
 def _remove_empty(folder: Path) -> None:

@@ -37,7 +37,15 @@ Outcome = tuple[Task, "int | MonojetError"]
 
 Outcomes = Generator[Outcome, None, None]
 
-_LOGGERS = ("distributed", "distributed.client", "bokeh", "tornado")
+# Their chatter about lost connections; what it means for the user is said by us.
+_LOGGERS = (
+    "distributed",
+    "distributed.client",
+    "bokeh",
+    "tornado",
+    "tornado.application",
+    "asyncio",
+)
 _TIMEOUT = 10  # seconds to reach a scheduler
 _AHEAD = 8  # tasks under way a worker
 

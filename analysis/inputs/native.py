@@ -16,6 +16,7 @@ from analysis.columns import CANONICAL, OPTIONAL, same_type
 from analysis.samples import SampleInfo
 from common.errors import InputError
 from cpp_helpers import declare, load_root
+from cpp_helpers.errors import cause_of
 
 TREE = "events"
 INFO = "sample_info"
@@ -96,7 +97,7 @@ def _contents(root: Any, path: str) -> tuple[dict[str, str], tuple[int, ...]]:
         df = root.RDataFrame(TREE, path)
         return {str(c): str(df.GetColumnType(c)) for c in df.GetColumnNames()}, cluster_ends
     except Exception as error:  # whatever cppyy makes of a C++ exception
-        cause = str(error).strip().splitlines()[-1]
+        cause = cause_of(error)
         raise InputError(f"{path}: cannot read '{TREE}': {cause}") from error
 
 

@@ -1,0 +1,517 @@
+"""Jobs for HTCondor and the grid: what is written parses, the wrapper runs from nothing, and what
+has come back is known."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from analysis.batch.driver import gather
+from analysis.batch.shards import Shard, read_plan, run_shard
+from analysis.batch.submit import resubmit, status, submit
+from analysis.config import Config
+from analysis.pipeline import Run
+from analysis.stages import STAGES
+from common.errors import BatchError, ConfigError, EngineError
+from tests.conftest import REPOSITORY, WriteEvents, make_stage
+from tests.test_run_analysis import call, fails
+
+RunOf = Callable[..., Run]
+GENERATE, IMAGING = (
+    next(stage for stage in STAGES if stage.name == name) for name in ("generate", "imaging")
+)
+PANDA = (
+    "no prun on the path: make an environment of its own (python -m venv DIR; DIR/bin/pip install "
+    "panda-client==2.2.0) and put DIR/bin at the end of PATH"
+)
+
+
+def with_batch(run: Run, **settings: object) -> Run:
+    batch = run.config.batch.model_copy(update=settings)
+    return replace(run, config=run.config.model_copy(update={"batch": batch}))
+
+
+@pytest.fixture
+def run(write_events: WriteEvents, run_of: RunOf) -> Run:
+    """Five tasks: three files, one of them with a space in its name and cut in three."""
+    names = {"a.root": 20, "b c.root": 50, "d.root": 10}
+    made = run_of(Znunu=[write_events(name, n_events=n) for name, n in names.items()])
+    return with_batch(made, task_size=20)
+
+
+def folder_of(run: Run, stage: str = "imaging") -> Path:
+    return run.output / "submit" / stage
+
+
+def make_parts(run: Run, *shards: str) -> None:
+    """In this process, as the jobs would."""
+    tasks = read_plan(folder_of(run) / "plan.jsonl")
+    for shard in shards:
+        run_shard(IMAGING, run, Shard.parse(shard).of(tasks))
+
+
+def look(run: Run, *folders: Path) -> str:
+    return status(IMAGING, run, folders or [run.parts("imaging")])
+
+
+def numbers(text: str) -> list[int]:
+    """Tasks, done, failed, missing of the one sample, in a table of the status."""
+    (row,) = (line for line in text.splitlines() if line.startswith("Znunu"))
+    return [int(word) for word in row.split()[1:]]
+
+
+# --- HTCondor --------------------------------------------------------------------------
+
+
+def parsed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, str], list[Any]]:
+    """The submit file as HTCondor understands it: its commands, and the variables of each job."""
+    monkeypatch.setenv("CONDOR_CONFIG", "ONLY_ENV")
+    htcondor = pytest.importorskip("htcondor2")
+    monkeypatch.chdir(folder)
+    found = htcondor.Submit(Path("job.sub").read_text())
+    return dict(found), list(found.itemdata(found.getQArgs()))
+
+
+def test_condor_reads_the_submit_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = submit(IMAGING, run, "condor", None, dry_run=True)
+    folder = folder_of(run)
+    assert said == f"5 jobs written; to submit them: cd {folder} && condor_submit job.sub"
+    commands, jobs = parsed(folder, monkeypatch)
+    assert jobs == [
+        {"shard": str(i), "begin": str(begin), "end": str(end), "file": f"{run.output.parent}/{n}"}
+        for i, (n, begin, end) in enumerate(
+            [
+                ("a.root", 0, 20),
+                ("b c.root", 0, 20),
+                ("b c.root", 20, 40),
+                ("b c.root", 40, 50),
+                ("d.root", 0, 10),
+            ]
+        )
+    ]
+    assert commands["executable"] == "job.sh"
+    assert commands["arguments"] == "$(shard)"
+    assert commands["max_retries"] == "2"
+    assert commands["request_cpus"] == "1"
+    assert commands["request_memory"] == "2862 MB"
+    assert commands["transfer_output_files"] == '""'
+    for name in (commands["executable"], *commands["transfer_input_files"].split(", ")):
+        assert (folder / name).is_file()
+    for name in ("log", "output", "error"):
+        assert (folder / commands[name]).parent.is_dir()
+    assert os.access(folder / "job.sh", os.X_OK)
+    assert not [name for name in commands if name.startswith("MY.") or "x509" in name.lower()]
+    assert Config.model_validate(yaml.safe_load((folder / "config.yaml").read_text())) == run.config
+
+
+def test_settings_of_the_batch_system(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = with_batch(
+        replace(run, threads=4),
+        memory="8 GiB",
+        retries=7,
+        job_flavour="longlunch",
+        output_destination="root://eosuser.cern.ch//eos/user/n/name/run/",
+        directives=('requirements = (OpSysAndVer == "AlmaLinux9")',),
+    )
+    submit(IMAGING, run, "condor", 2, dry_run=True)
+    commands, jobs = parsed(folder_of(run), monkeypatch)
+    assert [job["shard"] for job in jobs] == ["0", "1"]
+    destination = "root://eosuser.cern.ch//eos/user/n/name/run/parts/imaging/"
+    assert commands["output_destination"] == destination
+    assert "transfer_output_files" not in commands
+    assert commands["MY.XRDCP_CREATE_DIR"] == commands["MY.SendCredential"] == "True"
+    assert commands["MY.JobFlavour"] == '"longlunch"'
+    assert commands["request_cpus"] == "4"
+    assert commands["request_memory"] == "8192 MB"
+    assert commands["max_retries"] == "7"
+    assert commands["requirements"] == '(OpSysAndVer == "AlmaLinux9")'
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"memory": "much"}, "batch.memory: 'much' is not a size"),
+        ({"directives": ("gpu",)}, "'gpu' is not of the form 'name = value'"),
+        ({"output_destination": "/eos/x"}, "batch.output_destination: '/eos/x' is not a URL"),
+    ],
+)
+def test_settings_that_cannot_be(run: Run, setting: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        submit(IMAGING, with_batch(run, **setting), "condor", None, dry_run=True)
+
+
+def program(path: Path, name: str, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program of that name, and no other program but those of the system."""
+    path.mkdir(exist_ok=True)
+    (path / name).write_text(f"#!/bin/sh\n{script}\n")
+    (path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{path}:/usr/bin:/bin")
+
+
+def test_condor_takes_the_jobs(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = 'test "$1" = job.sub && test -f job.sub || exit 1\necho "5 job(s) to cluster 7."'
+    program(tmp_path / "bin", "condor_submit", script, monkeypatch)
+    said = submit(IMAGING, run, "condor", None, dry_run=False)
+    assert said == "5 jobs: 5 job(s) to cluster 7."
+
+
+def test_condor_refuses_in_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = "echo Submitting...; printf '\\nERROR: no room\\nERROR: (in the queue)\\n' >&2; exit 1"
+    program(tmp_path / "bin", "condor_submit", script, monkeypatch)
+    with pytest.raises(EngineError) as refused:
+        submit(IMAGING, run, "condor", None, dry_run=False)
+    line = str(refused.value)
+    assert line.startswith("condor_submit refuses: ERROR: no room; ERROR: (in the queue): put that")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(("system", "name"), [("condor", "condor_submit"), ("grid", "prun")])
+def test_without_the_program_nothing_is_written(
+    run: Run, system: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EngineError, match=f"--submit {system}: no {name} on the path"):
+        submit(IMAGING, run, system, None, dry_run=False)
+    assert not folder_of(run).exists()
+
+
+def test_what_the_jobs_would_lack(tiny_config: Config, tmp_path: Path) -> None:
+    run = Run(tiny_config, tmp_path / "run")
+    with pytest.raises(BatchError, match="Znunu_high.root: not up to date.* --stage generate"):
+        submit(IMAGING, run, "condor", None, dry_run=True)
+
+
+# --- What has come back ----------------------------------------------------------------
+
+
+def test_a_lost_part_is_seen_and_only_its_job_goes_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(IMAGING, run, "condor", 3, dry_run=True)
+    assert numbers(look(run)) == [5, 0, 0, 5]
+    make_parts(run, "0/3", "1/3", "2/3")
+    assert numbers(look(run)) == [5, 5, 0, 0]
+    folders = [run.parts("imaging")]
+    assert "join them with --gather" in resubmit(IMAGING, run, folders, dry_run=True)
+    tasks = read_plan(folder_of(run) / "plan.jsonl")
+    (run.parts("imaging") / f"Znunu.{Shard(1, 3).of(tasks)[0].key}.h5").unlink()
+    assert numbers(look(run)) == [5, 4, 0, 1]
+    assert resubmit(IMAGING, run, folders, dry_run=True).startswith("1 jobs written")
+    _, jobs = parsed(folder_of(run), monkeypatch)
+    assert [job["shard"] for job in jobs] == ["1"]
+    make_parts(run, "1/3")
+    gather(IMAGING, run, folders)
+    shutil.rmtree(run.output / "parts", ignore_errors=True)
+    assert numbers(look(run)) == [5, 5, 0, 0]  # the images are there
+
+
+def test_parts_brought_from_elsewhere_are_found(run: Run, tmp_path: Path) -> None:
+    submit(IMAGING, run, "condor", None, dry_run=True)
+    make_parts(run, "0/1")
+    run.parts("imaging").rename(tmp_path / "elsewhere")
+    assert numbers(look(run)) == [5, 0, 0, 5]
+    assert numbers(look(run, tmp_path)) == [5, 5, 0, 0]
+
+
+def test_a_poisoned_file_is_named(run: Run, write_events: WriteEvents) -> None:
+    write_events("a.root", particle_eta=None)
+    submit(IMAGING, run, "condor", None, dry_run=True)
+    with pytest.raises(BatchError):
+        make_parts(run, "0/1")
+    assert numbers(look(run)) == [5, 4, 1, 0]
+    assert "a.root: column 'particle_eta' is missing" in look(run).splitlines()[-1]
+
+
+def test_status_needs_no_submission_but_resubmit_does(run: Run) -> None:
+    assert numbers(look(run)) == [5, 0, 0, 5]
+    with pytest.raises(BatchError, match="no submission of this stage"):
+        resubmit(IMAGING, run, [], dry_run=True)
+
+
+def test_another_plan_is_refused(run: Run) -> None:
+    submit(IMAGING, run, "condor", None, dry_run=True)
+    other = replace(run, config=run.config.model_copy(update={"seed": 99}))
+    with pytest.raises(BatchError, match="a plan of other options or inputs"):
+        look(other)
+    plan = folder_of(run) / "plan.jsonl"
+    text = plan.read_text()
+    head, tasks = text.split("\n", 1)
+    plan.write_text(json.dumps(json.loads(head) | {"hash": "0"}) + "\n" + tasks)
+    with pytest.raises(BatchError, match="a plan of other code"):
+        resubmit(IMAGING, run, [], dry_run=True)
+    plan.write_text(text)
+    assert numbers(look(run)) == [5, 0, 0, 5]
+    Path(run.config.samples[0].files[0]).touch()
+    with pytest.raises(BatchError, match="a plan of other options or inputs"):
+        look(run)
+
+
+def test_the_command_line(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(run.config.model_dump(mode="json")))
+    common = ("--stage", "imaging", "--config", config, "--output", run.output)
+    done = call(*common, "--submit", "condor", "--jobs", 2, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("2 jobs written")
+    assert numbers(call(*common, "--status").stdout) == [5, 0, 0, 5]
+    assert call(*common, "--resubmit-failed", "--dry-run").stdout.startswith("2 jobs written")
+    assert "a plan of other options" in fails(*common, "--seed", 5, "--status")
+    assert "at least 1, with --submit" in fails(*common, "--jobs", 0, "--submit", "condor")
+    assert "at least 1, with --submit" in fails(*common, "--jobs", 5)
+    assert "name one --stage" in fails(*common, "--stage", "generate", "--submit", "condor")
+    if shutil.which("condor_submit") is None:
+        assert "no condor_submit on the path" in fails(*common, "--submit", "condor")
+
+
+# --- The wrapper -----------------------------------------------------------------------
+
+
+def ordinary_user() -> list[str]:
+    """Before a command: run it as a user without rights, where that can be."""
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if os.geteuid() != 0 or shutil.which(command[0]) is None:
+        return []
+    # through env: setpriv itself has root's rights still when it looks for the program
+    test = [*command, "env", sys.executable, "-c", ""]
+    return [] if subprocess.run(test, capture_output=True).returncode else command
+
+
+@pytest.fixture
+def shared(run: Run) -> Iterator[Run]:
+    """The run, in a folder that every user can write to, its inputs given relative to it."""
+    files = [Path(path) for path in run.config.samples[0].files]
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name).resolve()
+        for file in files:
+            shutil.copy(file, folder)
+        (folder / "run").mkdir()
+        for path in (folder, folder / "run"):
+            path.chmod(0o777)
+        patch.chdir(folder)
+        sample = run.config.samples[0].model_copy(update={"files": tuple(f.name for f in files)})
+        config = run.config.model_copy(update={"samples": (sample,)})
+        yield replace(run, config=config, output=Path("run"))
+
+
+def reference(run: Run) -> bytes:
+    """The output of a plain run."""
+    return make_stage("imaging", replace(run, output=Path("plain")))[0].output.read_bytes()
+
+
+def run_job(folder: Path, argument: object) -> subprocess.CompletedProcess[str]:
+    """Run job.sh in a folder as a batch node would: from an empty environment."""
+    folder.chmod(0o777)
+    command = [*ordinary_user(), "env", "-i", shutil.which("bash") or "bash", "job.sh"]
+    return subprocess.run([*command, str(argument)], cwd=folder, capture_output=True, text=True)
+
+
+def on_condor(run: Run) -> list[tuple[Path, set[str]]]:
+    """Run all jobs, each in a folder with what the submit file has transferred; returns the folders
+    and the new files in them, which HTCondor would bring back."""
+    source = folder_of(run)
+    made = []
+    for line in (source / "jobs.txt").read_text().splitlines():
+        shard = line.split()[0]
+        node = Path(f"node{shard}").absolute()
+        node.mkdir()
+        for name in ("job.sh", "config.yaml", "plan.jsonl"):
+            shutil.copy(source / name, node)
+        before = {path.name for path in node.iterdir()}
+        done = run_job(node, shard)
+        assert done.returncode == 0, done.stderr
+        made.append((node, {path.name for path in node.iterdir() if path.is_file()} - before))
+    return made
+
+
+@pytest.mark.slow
+def test_wrapper_writes_to_a_shared_folder(shared: Run) -> None:
+    submit(IMAGING, shared, "condor", 2, dry_run=True)
+    assert [new for _, new in on_condor(shared)] == [set(), set()]
+    assert numbers(look(shared)) == [5, 5, 0, 0]
+    gather(IMAGING, shared, [shared.parts("imaging")])
+    assert shared.images("Znunu").read_bytes() == reference(shared)
+
+
+@pytest.mark.slow
+def test_wrapper_leaves_its_parts_to_be_transferred(shared: Run) -> None:
+    shared = with_batch(shared, output_destination="root://eosuser.cern.ch//eos/user/n/name")
+    submit(IMAGING, shared, "condor", 2, dry_run=True)
+    arrived = Path("eos")
+    arrived.mkdir()
+    for node, new in on_condor(shared):
+        assert {Path(name).suffix for name in new} == {".h5"}
+        for name in new:
+            shutil.copy(node / name, arrived)
+    assert not shared.parts("imaging").exists()
+    assert numbers(look(shared, arrived)) == [5, 5, 0, 0]
+    gather(IMAGING, shared, [arrived])
+    assert shared.images("Znunu").read_bytes() == reference(shared)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("destination", [None, "root://eosuser.cern.ch//eos/user/n/name"])
+def test_wrapper_tells_of_failures(shared: Run, destination: str | None) -> None:
+    Path("a.root").write_bytes(b"no ROOT file")
+    shared = with_batch(shared, output_destination=destination, retries=0)
+    submit(IMAGING, shared, "condor", 1, dry_run=True)
+    done = run_job(folder_of(shared), 0)
+    assert done.returncode == 2
+    assert "a.root: not a ROOT file" in done.stderr
+    found = look(shared, shared.parts("imaging"), folder_of(shared))
+    assert numbers(found) == [5, 4, 1, 0]
+    assert "failed: a.root: not a ROOT file" in found
+
+
+# --- The grid --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def generation(tiny_config: Config, tmp_path: Path) -> Run:
+    """Two small tasks without input."""
+    sample = tiny_config.samples[0].model_copy(update={"events": 10})
+    settings = tiny_config.generation.model_copy(update={"block_size": 5})
+    update = {"samples": (sample,), "generation": settings}
+    return Run(tiny_config.model_copy(update=update), tmp_path / "run")
+
+
+def unpack(tarball: Path, folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    subprocess.run(["tar", "-C", folder, "-xf", tarball], check=True)
+    return folder
+
+
+def test_the_grid_gets_code_and_nothing_else(generation: Run, tmp_path: Path) -> None:
+    submit(GENERATE, generation, "grid", None, dry_run=True)
+    folder = folder_of(generation, "generate")
+    listed = set((folder / "tarball.txt").read_text().splitlines())
+    unpacked = unpack(folder / "monojet.tar.gz", tmp_path / "node")
+    assert listed == {str(p.relative_to(unpacked)) for p in unpacked.rglob("*") if p.is_file()}
+    for pattern in read_head(folder / "plan.jsonl")["code"]:
+        assert {f"monojet/{p.relative_to(REPOSITORY)}" for p in REPOSITORY.glob(pattern)} <= listed
+    jobs = {"config.yaml", "job.sh", "jobs.txt", "plan.jsonl"}
+    assert {name for name in listed if not name.startswith("monojet/")} == jobs
+    assert not [name for name in listed if any(w in name for w in (".venv", "pycache", ".git"))]
+
+
+def read_head(plan: Path) -> dict[str, Any]:
+    head: dict[str, Any] = json.loads(plan.read_text().splitlines()[0])
+    return head
+
+
+def test_what_the_grid_cannot_reach(run: Run, tiny_config: Config, tmp_path: Path) -> None:
+    with pytest.raises(BatchError, match="a.root: the grid cannot reach a local file"):
+        submit(IMAGING, run, "grid", None, dry_run=True)
+    with pytest.raises(BatchError, match="reads what this run has made"):
+        submit(IMAGING, Run(tiny_config, tmp_path / "run"), "grid", None, dry_run=True)
+
+
+def test_the_grid_reads_remote_files(run: Run, tmp_path: Path) -> None:
+    """With their numbers of events no file is opened to plan."""
+    files = tmp_path / "files.txt"
+    files.write_text("root://host.invalid//a.root 10\nroot://host.invalid//b.root 20\n")
+    sample = run.config.samples[0].model_copy(update={"files": (str(files),)})
+    run = replace(run, config=run.config.model_copy(update={"samples": (sample,)}))
+    assert submit(IMAGING, run, "grid", None, dry_run=True).startswith("2 jobs written")
+    assert "1 0 - root://host.invalid//b.root" in (folder_of(run) / "jobs.txt").read_text()
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of the user, for the names of datasets."""
+    monkeypatch.setenv("RUCIO_ACCOUNT", "tester")
+    return "tester"
+
+
+def words(run: Run) -> list[str]:
+    """The command line of prun."""
+    return shlex.split((folder_of(run, "generate") / "prun.sh").read_text().splitlines()[-1])
+
+
+def test_the_command_line_of_prun(generation: Run, account: str) -> None:
+    run = with_batch(generation, directives=("--excludedSite=ANALY_X", "a = b"), memory="2 GiB")
+    submit(GENERATE, run, "grid", None, dry_run=True)
+    found = words(run)
+    assert found[found.index("--nJobs") + 1] == "2"
+    assert found[found.index("--memory") + 1] == "2048"
+    dataset = found[found.index("--outDS") + 1]
+    assert dataset.startswith(f"user.{account}.monojet.tiny.generate.")
+    assert "--excludedSite=ANALY_X" in found
+    assert "a = b" not in found
+
+
+@pytest.mark.skipif(shutil.which("prun") is None, reason=PANDA)
+def test_prun_makes_a_task_of_it(generation: Run, account: str, tmp_path: Path) -> None:
+    """A contract test: panda-client itself, without a grid, a proxy or a network."""
+    submit(GENERATE, generation, "grid", None, dry_run=True)
+    prefix = Path(shutil.which("prun") or "").parent.parent
+    nowhere = "127.0.0.1:9/server/panda"
+    environment = {
+        "PANDA_SYS": str(prefix),  # these two are set where panda-client was set up already
+        "PANDA_PYTHON_EXEC": str(prefix / "bin" / "python"),
+        **os.environ,
+        "PANDA_CONFIG_ROOT": str(tmp_path / "pathena"),
+        "PANDA_URL": f"http://{nowhere}",
+        "PANDA_URL_SSL": f"https://{nowhere}",
+        "PANDACACHE_URL": f"https://{nowhere}",
+        "PANDA_BEHIND_REAL_LB": "1",  # or it looks names up
+        "PANDA_AUTH": "x509_no_grid",
+        "PANDA_NICKNAME": account,
+        "HOME": str(tmp_path),
+    }
+    task = tmp_path / "task.json"  # absolute: prun works in a folder that it removes
+    script = folder_of(generation, "generate") / "prun.sh"
+    done = subprocess.run(
+        ["bash", script, "--noSubmit", "--dumpTaskParams", task],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(task.read_text())
+    dataset = words(generation)[words(generation).index("--outDS") + 1]
+    assert found["taskName"] == f"{dataset}/"
+    assert found["noInput"] is True
+    assert (found["nEvents"], found["nEventsPerJob"]) == (2, 1)  # that is, two jobs
+    assert (found["ramCount"], found["ramCountUnit"]) == (2862, "MBPerCore")
+    assert found["maxAttempt"] == 3
+    assert "buildSpec" not in found
+    parameters = found["jobParameters"]
+    values = [parameter["value"] for parameter in parameters]
+    number = values.index("${SEQNUMBER}")
+    assert values[number - 1] == "bash%20job.sh%20"
+    (output,) = (p for p in parameters if p.get("param_type") == "output")
+    assert output["dataset"] == f"{dataset}_parts/"
+    assert output["value"].endswith(".parts.tar")
+
+
+@pytest.mark.slow
+def test_wrapper_on_the_grid(generation: Run, tmp_path: Path) -> None:
+    """From the tarball alone, wherever the numbers begin; but with this environment, as a new one
+    takes minutes and a network."""
+    submit(GENERATE, generation, "grid", None, dry_run=True)
+    tarball = folder_of(generation, "generate") / "monojet.tar.gz"
+    arrived = tmp_path / "datasets"
+    for number in (1, 2):
+        node = unpack(tarball, tmp_path / f"node{number}")
+        (node / "monojet" / "env.sh").write_text(f"source {shlex.quote(str(REPOSITORY))}/env.sh\n")
+        command = ["env", "-i", shutil.which("bash") or "bash", "job.sh", str(number)]
+        done = subprocess.run(command, cwd=node, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        unpack(node / "parts.tar", arrived / str(number))
+    assert numbers(status(GENERATE, generation, [arrived])) == [2, 2, 0, 0]
+    gather(GENERATE, generation, [arrived])
+    assert generation.sample("Znunu_high").exists()
