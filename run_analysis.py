@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import __version__, pipeline
-from analysis.batch.driver import carry_out, gather
+from analysis.batch.driver import carry_out, drop_partials, gather
 from analysis.batch.engines import Engines, check_cluster
 from analysis.batch.plan import Plan, product_of
 from analysis.batch.shards import Shard, read_plan, run_shard
@@ -284,8 +284,12 @@ def _run(options: argparse.Namespace) -> int:
         with locked(run.output):
             gather(stage, run, options.parts or [run.parts(stage.name)])
         return 0
-    with locked(run.output), Engines(run) as engines:
-        pipeline.execute(stages, run, force, functools.partial(carry_out, engines))
+    with locked(run.output):
+        try:
+            with Engines(run) as engines:
+                pipeline.execute(stages, run, force, functools.partial(carry_out, engines))
+        finally:
+            drop_partials(run)
     if not options.quiet:
         for stage in stages:
             if options.stage is None or stage.name in options.stage:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from analysis.config import Sample
 from analysis.inputs import native, paths
+from analysis.inputs.sources import inspected
 from analysis.pipeline import Done, Run, Target
 from analysis.samples import SampleInfo, configured
 from common import files
@@ -17,36 +18,48 @@ log = logging.getLogger("monojet")
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Inspect each file of each external sample and write the report.
+    """Inspect the files of each external sample and write the report. Of a sample with more than
+    ``batch.open_files`` none is opened: each is checked by the task that reads it.
 
     Raises:
-        InputError: a file is not as it should be; the message holds one line a problem.
+        InputError: a file is not as it should be; the message holds one line a problem. Not with
+            ``skip_bad_files``: then it is a warning, and the check is done again by the next run.
     """
     rows: list[list[str]] = []
     report: list[dict[str, object]] = []
     problems: list[str] = []
+
+    def add(sample: Sample, file: str, events: int | None, state: str) -> None:
+        rows.append([sample.name, file, "-" if events is None else f"{events}", state])
+        report.append({"sample": sample.name, "file": file, "events": events, "state": state})
+
     for sample in run.config.samples:
-        for path in paths.expand(sample.files):
-            events, state = 0, "good"
+        files_of_sample = paths.expand(sample.files)
+        if len(files_of_sample) > run.config.batch.open_files:
+            add(sample, f"{len(files_of_sample)} files", None, "checked when they are read")
+            continue
+        for path in files_of_sample:
             try:
-                file = native.inspect(path)
-                events = file.n_events
+                file = inspected(path)
+                state = "good"
                 unknown = _unknown_normalisation(sample, file)
                 if unknown:
                     state = f"good, but no {unknown}: the cut-flow will need it"
                     log.warning("%s: %s", path, state)
+                add(sample, path, file.n_events, state)
             except InputError as error:
-                state = str(error).removeprefix(f"{path}: ")
                 problems.append(str(error))
-            rows.append([sample.name, path, f"{events}", state])
-            report.append({"sample": sample.name, "file": path, "events": events, "state": state})
+                add(sample, path, 0, str(error).removeprefix(f"{path}: "))
     (target,) = targets
     table = Table("validation", "Input files", ("sample", "file", "events", "state"), rows)
-    if problems:
+    if problems and not run.skip_bad_files:
         raise InputError("\n".join(problems))
+    for problem in problems:
+        log.warning("%s", problem)
     table.write_beside(target.output)
     files.write_json(target.output, report)
-    done(target)
+    if not problems:
+        done(target)
 
 
 def _unknown_normalisation(sample: Sample, file: native.File) -> str:

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import pytest
 
 from analysis.config import load
@@ -102,6 +103,18 @@ def test_all_bad_files_are_named_at_once(tmp_path: Path) -> None:
     done = call("--stage", "validate", "--input", pattern, "--process", "x", "--output", tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("not a ROOT file") == 2
+
+
+def test_bad_files_are_left_out_when_asked_to(tmp_path: Path, write_events: WriteEvents) -> None:
+    (tmp_path / "bad.root").write_bytes(b"no ROOT file")
+    write_events("good.root")
+    arguments = ["--stage", "imaging", "--input", tmp_path / "*.root", "--process", "Znunu"]
+    done = call(*arguments, "--output", tmp_path / "run", "--skip-bad-files", "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert f"left out: {tmp_path / 'bad.root'}: not a ROOT file" in done.stderr
+    with h5py.File(tmp_path / "run" / "images" / "Znunu.h5") as file:
+        assert len(file["events/met"]) == 20
+        assert json.loads(file.attrs["skipped_files"])[0]["file"] == str(tmp_path / "bad.root")
 
 
 def test_a_traceback_is_shown_with_v_only(tmp_path: Path) -> None:
@@ -219,7 +232,7 @@ def test_ctrl_c_exits_with_130_and_the_next_run_resumes(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 240
-    while not list(tmp_path.rglob("block*.root")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("parts/generate/*.root")) and time.monotonic() < deadline:
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
@@ -227,9 +240,9 @@ def test_ctrl_c_exits_with_130_and_the_next_run_resumes(tmp_path: Path) -> None:
     assert "run the same command again to resume" in stderr
     assert "Traceback" not in stderr
     assert not list(tmp_path.rglob("*.partial"))
-    blocks = {p.name: p.stat().st_mtime_ns for p in tmp_path.rglob("block*.root")}
+    blocks = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("parts/generate/*.root")}
     assert blocks
     done = call(*arguments)
     assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.glob("samples/*.root"))) == len(load(TINY).samples)
-    assert not list(tmp_path.rglob("block*.root"))
+    assert not (tmp_path / "parts").exists()

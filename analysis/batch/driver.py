@@ -207,6 +207,13 @@ def _remove_parts(plan: Plan) -> None:
             (plan.folder / name).unlink(missing_ok=True)
 
 
+def drop_partials(run: Run) -> None:
+    """Drop what workers have left half-written; those of this machine must have ended."""
+    for folder in run.parts("").glob("*"):
+        files.remove_partials(folder)
+        _remove_empty(folder)
+
+
 def _remove_empty(folder: Path) -> None:
     for empty in (folder, folder.parent):
         with contextlib.suppress(OSError):  # there are parts in it

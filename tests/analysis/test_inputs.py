@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from analysis.inputs import native, paths
+from analysis.config import Batch
+from analysis.inputs import native, paths, sources
+from analysis.pipeline import Run
 from common.errors import InputError
 from tests.conftest import WriteEvents
 
@@ -45,6 +49,33 @@ def test_a_glob_is_sorted_and_a_remote_path_is_kept(tmp_path: Path) -> None:
     remote = "root://server//file*.root"
     found = paths.expand([str(tmp_path / "*.root"), remote])
     assert found == [str(tmp_path / "a.root"), str(tmp_path / "b.root"), remote]
+
+
+def test_a_list_of_files_may_tell_their_events(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("a.root\n\nroot://server//b.root 1200  # a comment\n# c.root\n")
+    assert paths.listed([str(path)]) == [
+        paths.Listed("a.root"),
+        paths.Listed("root://server//b.root", 1200),
+    ]
+    path.write_text("a.root many\n")
+    with pytest.raises(InputError, match=r"list.txt: line 1: not a file and, .*: a.root many"):
+        paths.listed([str(path)])
+    with pytest.raises(InputError, match=r"absent.txt: cannot read the list"):
+        paths.listed([str(tmp_path / "absent.txt")])
+
+
+def test_many_files_are_planned_without_opening_them(
+    tmp_path: Path, run_of: Callable[..., Run]
+) -> None:
+    """Files of unknown size are a task each; so are small ones. None of these is there."""
+    names = [f"/absent/{i}.root" for i in range(5)]
+    (tmp_path / "list.txt").write_text("\n".join(f"{name} 100" for name in names))
+    run = run_of(Znunu=[tmp_path / "list.txt"])
+    for open_files in (4, 10):
+        config = run.config.model_copy(update={"batch": Batch(open_files=open_files)})
+        found = list(sources.input_ranges(replace(run, config=config), "Znunu"))
+        assert [(r.file, r.begin, r.end) for r in found] == [(name, 0, None) for name in names]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a ROOT file at all", b"root" + bytes(500)])

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+import training.score
 from analysis.config import NetworkTraining
 from common.errors import ConfigError, InputError
 from common.score_file import read_scores, write_scores
@@ -132,12 +133,20 @@ def test_a_network_learns_and_scores_events_it_did_not_see(trained: Trained) -> 
     assert np.mean((trained.scores > 0.5) == (np.arange(400) < 200)) > 0.95
 
 
-def test_scores_of_many_ranges_are_those_of_one(
-    trained: Trained, good: list[Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("size", [16, 48, 160])
+def test_scores_of_parts_are_those_of_the_whole_to_the_last_bit(
+    trained: Trained, good: list[Path], monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(dataset, "RANGE_CELLS", 70)
-    found = score(spec(), good, trained.folder)
-    np.testing.assert_allclose(found, trained.scores, atol=1e-6)
+    monkeypatch.setattr(training.score, "WINDOW", 16)
+    scorer = Scorer(spec(), trained.folder)
+    with ImageFiles(good[:1], [0], spec().compression) as files:
+        whole = scorer(files)
+        parts = [
+            scorer(files, begin, min(begin + size, len(files)))
+            for begin in range(0, len(files), size)
+        ]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    np.testing.assert_allclose(whole, trained.scores[: len(whole)], atol=1e-6)
 
 
 def test_an_image_network_trains_on_dense_batches(good: list[Path], tmp_path: Path) -> None:
