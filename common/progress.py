@@ -103,18 +103,15 @@ class TaskProgress:
         self.failed += failed
         self.events += events
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], advance=1, description=self._line())
+            self._bar.update(self._bar.task_ids[0], advance=1, description=self._rates())
             return
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN_LINES:
             self._last = now
             ended = self.done + self.failed
             left = (self.total - ended) / ended * (now - self._start)
-            log.info("%s, %.0f s left", self._line(), left)
+            log.info("%s, %d of %d tasks, %.0f s left", self._rates(), ended, self.total, left)
 
-    def _line(self) -> str:
+    def _rates(self) -> str:
         seconds = max(time.monotonic() - self._start, 1e-9)
-        return (
-            f"{self.description}: {self.done} of {self.total} tasks done, {self.failed} failed, "
-            f"{self.events / seconds:.0f} events/s"
-        )
+        return f"{self.description}: {self.failed} failed, {self.events / seconds:.0f} events/s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from run_analysis import parser
 from tests.conftest import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
 
 def test_the_configuration_shown_is_valid() -> None:
@@ -20,12 +22,20 @@ def test_the_configuration_shown_is_valid() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", re.findall(r"^python run_analysis.py ([^#\n]*)", README, flags=re.MULTILINE)
+    "command",
+    [
+        command
+        for page in PAGES
+        for command in re.findall(
+            r"^python run_analysis.py ([^#\n]*)", page.read_text(), flags=re.MULTILINE
+        )
+    ],
 )
 def test_the_options_shown_exist(command: str) -> None:
     parser().parse_args(command.replace("'", "").split())
 
 
-def test_the_files_it_points_to_exist() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (REPOSITORY / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_files_it_points_to_exist(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+
+import pytest
+
+from common.progress import TaskProgress
+
+
+def test_a_line_tells_tasks_failures_rate_and_time_left(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    with caplog.at_level(logging.INFO, "monojet"), TaskProgress("imaging", 10) as bar:
+        now[0] = 10
+        bar.advance(events=500)
+        assert not caplog.messages  # sparse
+        now[0] = 20
+        bar.advance(failed=1)
+        now[0] = 25
+        bar.advance(events=500)
+        now[0] = 40
+        bar.advance(events=1000)
+    assert caplog.messages == [
+        "imaging: 1 failed, 25 events/s, 2 of 10 tasks, 80 s left",
+        "imaging: 1 failed, 50 events/s, 4 of 10 tasks, 60 s left",
+    ]
+
+
+def test_a_terminal_has_a_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    logging.getLogger("monojet").setLevel(logging.INFO)
+    with TaskProgress("imaging", 2) as bar:
+        bar.advance(events=10)
+        bar.advance(failed=1)
+    assert re.search(r"imaging: 1 failed, \d+ events/s", capsys.readouterr().err)
