@@ -247,12 +247,13 @@ def to_make(stage: Stage, run: Run, force: bool) -> list[Target]:
     return [t for t in stage.targets(run) if force or t.state() != "current"]
 
 
-Parallel = Callable[[Stage, Run, Sequence[Target], Done], None]
+Parallel = Callable[[Stage, Run, Sequence[Target], Done, bool], None]
 
 
 def execute(stages: Sequence[Stage], run: Run, force: Sequence[str], in_parts: Parallel) -> None:
     """Make what is not current, stage by stage; ``force`` names stages made again regardless,
-    ``in_parts`` carries out those that work in parts."""
+    ``in_parts`` carries out those that work in parts, whose last argument tells whether parts that
+    are there are to be made again."""
     for stage in stages:
         stage.targets(run)  # what cannot be carried out is refused before anything is run
     for stage in stages:
@@ -272,7 +273,7 @@ def execute(stages: Sequence[Stage], run: Run, force: Sequence[str], in_parts: P
         for target in targets:  # from here on the old outputs are no longer vouched for
             target.manifest.unlink(missing_ok=True)
         if stage.function is None:
-            in_parts(stage, run, targets, done)
+            in_parts(stage, run, targets, done, stage.name in force)
         else:
             getattr(importlib.import_module(stage.module), stage.function)(run, targets, done)
         log.info("%s: done in %.1f s", stage.name, time.monotonic() - start)

@@ -132,9 +132,14 @@ class _Parts:
 
 
 def carry_out(
-    engines: Engines, stage: Stage, run: Run, targets: Sequence[Target], done: Done
+    engines: Engines,
+    stage: Stage,
+    run: Run,
+    targets: Sequence[Target],
+    done: Done,
+    fresh: bool = False,
 ) -> None:
-    """Make the targets of a stage.
+    """Make the targets of a stage, of parts that are there and others; of others only if ``fresh``.
 
     Raises:
         BatchError: tasks failed; the others were carried out, and what needs none of the failed
@@ -145,6 +150,9 @@ def carry_out(
     """
     plans = [Plan(stage, run, target) for target in targets]
     files.remove_partials(run.parts(stage.name))
+    if fresh:
+        for plan in plans:
+            _remove_parts(plan, keep=False)
     work = _Work(stage, run, plans, engines)
     with contextlib.closing(work.outcomes), work.bar:
         for plan in plans:
@@ -155,7 +163,7 @@ def carry_out(
             except _FailedError:
                 continue
             done(plan.target)
-            _remove_parts(plan)
+            _remove_parts(plan, keep=run.merge == "link" and plan.product.LINKS)
         work.finish()
     files.remove_partials(run.parts(stage.name))  # of workers that were killed
     _remove_empty(run.parts(stage.name))
@@ -196,12 +204,11 @@ def _error_of(plan: Plan, failed: Mapping[str, MonojetError], task: Task) -> Mon
     return failed.get(plan.name(task))
 
 
-def _remove_parts(plan: Plan) -> None:
-    """Drop the parts of a target that is made, but those it is linked to, and what older
-    configurations have left of it."""
+def _remove_parts(plan: Plan, keep: bool) -> None:
+    """Drop the parts of a target, unless they are to be kept, and those that older configurations
+    have left."""
     mine = {task.range.sample for task in plan}
-    linked = plan.run.merge == "link" and plan.product.LINKS
-    kept = {plan.name(task) for task in plan} if linked else set()
+    kept = {plan.name(task) for task in plan} if keep else set()
     for name in part_names(plan.folder) - kept:
         if name.split(".")[0] in mine:
             (plan.folder / name).unlink(missing_ok=True)

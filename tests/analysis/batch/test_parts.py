@@ -16,7 +16,8 @@ import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
 
-from analysis.batch.driver import gather
+from analysis.batch.driver import carry_out, gather
+from analysis.batch.engines import Engines
 from analysis.batch.plan import Plan
 from analysis.batch.shards import Shard, read_plan, run_shard, write_plan
 from analysis.config import Batch
@@ -182,6 +183,17 @@ def test_finished_parts_are_not_made_again(parts: Run) -> None:
     run_shard(IMAGING, parts, tasks)
     assert removed.exists()
     assert {path: path.stat().st_mtime_ns for path in kept} == times
+
+
+def test_force_makes_parts_again_that_are_there(parts: Run) -> None:
+    run = replace(parts, merge="link")
+    times = {path: path.stat().st_mtime_ns for path in names(run)}
+    with Engines(run) as engines:
+        for fresh in (False, True):
+            carry_out(engines, IMAGING, run, IMAGING.targets(run), lambda target: None, fresh)
+            assert names(run) == sorted(times)
+            again = [path.stat().st_mtime_ns != time for path, time in times.items()]
+            assert all(again) if fresh else not any(again)
 
 
 def test_linked_images_are_those_that_are_copied(parts: Run, tmp_path: Path) -> None:
