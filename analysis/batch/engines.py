@@ -10,12 +10,12 @@ import contextlib
 import itertools
 import logging
 import shutil
-import sys
+import urllib.request
 from collections.abc import Callable, Generator, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from analysis.config import Batch
 from analysis.pipeline import ROOT_DIRECTORY, Run, Stage
 from common.errors import (
     ConfigError,
@@ -48,6 +48,11 @@ _LOGGERS = (
 )
 _TIMEOUT = 10  # seconds to reach a scheduler
 _AHEAD = 8  # tasks under way a worker
+_HOW_TO_START = (
+    "start the scheduler and workers after `source env.sh`, with the repository on PYTHONPATH: "
+    f"{ROOT_DIRECTORY}"
+)
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Engine(Protocol):
@@ -138,17 +143,27 @@ class _ThisProcess:
 
 
 class _Dask:
-    def __init__(self, client: Any, cluster: Any | None, batch: Batch, n_workers: int) -> None:
-        self.client, self.cluster = client, cluster
-        self.retries = batch.retries
-        self.ahead = _AHEAD * max(n_workers, 16)
-        from analysis.batch.worker import Setup
-
-        client.register_plugin(Setup(Path.cwd()))
+    def __init__(self, client: Any, run: Run) -> None:
+        self.client = client
+        self.opened = contextlib.ExitStack()
+        self.retries = run.config.batch.retries
+        self.present = len(client.scheduler_info(n_workers=-1)["workers"])
+        self.ahead = _AHEAD * max(self.present, run.workers, 16)
+        self._failure: EngineError | None = None
 
     @property
     def dashboard(self) -> str | None:
-        return str(self.client.dashboard_link) or None
+        try:
+            link = str(self.client.dashboard_link or "")
+            with _OPENER.open(link, timeout=_TIMEOUT) as page:
+                return None if b"Dask needs bokeh" in page.read(100) else link
+        except (OSError, ValueError, KeyError):  # a scheduler without one, or behind a firewall
+            return None
+
+    def give_up(self, error: EngineError) -> None:
+        """End the tasks under way with this error."""
+        self._failure = error
+        self.client.close()
 
     def map(self, function: Function, tasks: Iterable[Task]) -> Outcomes:
         from distributed import as_completed
@@ -179,16 +194,14 @@ class _Dask:
             yield from outcomes
 
     def _lost(self) -> EngineError:
-        return EngineError(
+        return self._failure or EngineError(
             "the connection to the scheduler is lost: the finished parts are kept, run the same "
             "command again to resume"
         )
 
     def close(self) -> None:
-        for closing in (self.client, self.cluster):
-            if closing is not None:
-                with contextlib.suppress(Exception):  # a lost cluster has nothing to end
-                    closing.close()
+        with contextlib.suppress(Exception):  # a lost cluster has nothing to end
+            self.opened.close()
 
 
 def _outcome(future: Any, result: Any) -> int | MonojetError:
@@ -209,83 +222,89 @@ def _outcome(future: Any, result: Any) -> int | MonojetError:
 def _on_dask(run: Run) -> Engine:
     import dask
 
-    dask.config.set({"logging": dict.fromkeys(_LOGGERS, "critical")})  # before the import
+    dask.config.set(
+        {
+            "logging": dict.fromkeys(_LOGGERS, "critical"),  # before the import
+            # A worker holds no task but the one it does: no other is blamed for its death.
+            "distributed.scheduler.worker-saturation": 1.0,
+        }
+    )
     import distributed
 
-    batch, workers = run.config.batch, run.workers
-    cluster = None
     try:
-        if run.cluster.startswith(DASK):
-            address = "tcp://" + run.cluster.removeprefix(DASK)
-            client = distributed.Client(address, timeout=_TIMEOUT)
-            workers = len(client.scheduler_info(n_workers=-1)["workers"])
-        else:
-            cluster = _cluster(run)
-            client = distributed.Client(cluster)
-    except (OSError, ValueError, RuntimeError) as error:
+        with contextlib.ExitStack() as opened:
+            if run.cluster.startswith(DASK):
+                address = "tcp://" + run.cluster.removeprefix(DASK)
+                client = opened.enter_context(distributed.Client(address, timeout=_TIMEOUT))
+                engine = _Dask(client, run)
+            elif run.cluster == "local":
+                cluster = opened.enter_context(_local(run))
+                engine = _Dask(opened.enter_context(distributed.Client(cluster)), run)
+            else:
+                from analysis.batch.jobs import Jobs
+
+                jobs = opened.enter_context(Jobs(run))
+                jobs.ask()
+                engine = _Dask(opened.enter_context(distributed.Client(jobs.cluster)), run)
+                jobs.watch(engine.give_up)
+            _set_up_workers(run, engine.client, opened)
+            engine.opened = opened.pop_all()
+    except MonojetError:
+        raise
+    except Exception as error:  # of Dask, of the network, of the workers
         raise EngineError(f"--cluster {run.cluster}: {_first_line(error)}") from error
-    engine = _Dask(client, cluster, batch, workers)
-    log.info("%d workers; dashboard: %s", workers, engine.dashboard)
+    dashboard = engine.dashboard
+    shown = f"; dashboard: {dashboard}" if dashboard else ""
+    if engine.present:
+        log.info("%d workers%s", engine.present, shown)
+    elif run.cluster.startswith(DASK):
+        log.info("waiting for workers: %s has none yet%s; %s", run.cluster, shown, _HOW_TO_START)
+    else:
+        log.info("waiting for workers: %d jobs asked for%s", run.workers, shown)
     return engine
+
+
+def _set_up_workers(run: Run, client: Any, opened: contextlib.ExitStack) -> None:
+    """Let the workers declare the helpers, those that are there and those to come.
+
+    Raises:
+        EngineError: they, or the scheduler, cannot import this project.
+    """
+    from analysis.batch.worker import Setup
+
+    name = f"monojet-{client.id}"  # a scheduler may serve several runs
+
+    def forget() -> None:
+        with contextlib.suppress(Exception):  # not all workers have it
+            if client.status == "running":
+                client.unregister_worker_plugin(name)
+
+    for where, call in (("scheduler", client.run_on_scheduler), ("workers", client.run)):
+        try:
+            call(find_spec, "analysis.batch")
+        except ModuleNotFoundError as error:
+            raise EngineError(
+                f"--cluster {run.cluster}: its {where} cannot import '{error.name}'; "
+                f"{_HOW_TO_START}"
+            ) from error
+    opened.callback(forget)
+    client.register_plugin(Setup(Path.cwd()), name)
 
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _cluster(run: Run) -> Any:
-    """A new cluster of the kind asked for, its workers asked for."""
-    batch = run.config.batch
-    if run.cluster == "local":
-        from distributed import LocalCluster
+def _local(run: Run) -> Any:
+    from distributed import LocalCluster
 
-        return LocalCluster(
-            n_workers=run.workers,
-            threads_per_worker=1,
-            memory_limit=0,  # our memory does not grow; the machine's limits hold
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        )
-    from dask_jobqueue import HTCondorCluster, SLURMCluster
-
-    logs = (run.output / "logs").resolve()
-    logs.mkdir(parents=True, exist_ok=True)
-    options: dict[str, Any] = {
-        "cores": run.threads,
-        "processes": 1,
-        "memory": batch.memory,
-        "log_directory": str(logs),
-        "local_directory": batch.scratch,
-        "interface": batch.interface,
-        "python": sys.executable,
-        "worker_extra_args": ["--nthreads", "1"],
-        "job_script_prologue": [
-            f"cd {ROOT_DIRECTORY}",
-            "source ./env.sh",
-            f"export PYTHONPATH={ROOT_DIRECTORY}${{PYTHONPATH:+:$PYTHONPATH}}",
-            f"cd {Path.cwd()}",
-        ],
-    }
-    if run.cluster == "slurm":
-        cluster = SLURMCluster(
-            walltime=batch.walltime,
-            queue=batch.queue,
-            account=batch.account,
-            job_extra_directives=list(batch.directives),
-            **options,
-        )
-    else:
-        extra = dict(directive(text) for text in batch.directives)
-        if batch.job_flavour:
-            extra["MY.JobFlavour"] = f'"{batch.job_flavour}"'
-        kind = HTCondorCluster
-        with contextlib.suppress(ImportError):  # CERN's own settings, where they are installed
-            from dask_lxplus import CernCluster
-
-            kind = CernCluster
-        cluster = kind(disk=batch.disk, job_extra_directives=extra, **options)
-    cluster.scale(jobs=run.workers)
-    return cluster
+    return LocalCluster(
+        n_workers=run.workers,
+        threads_per_worker=1,
+        memory_limit=0,  # our memory does not grow; the machine's limits hold
+        dashboard_address="127.0.0.1:0",
+        silence_logs=logging.CRITICAL,
+    )
 
 
 def directive(text: str) -> tuple[str, str]:

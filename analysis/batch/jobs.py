@@ -56,6 +56,7 @@ def cluster(run: Run) -> Any:
     }
     if run.cluster == "slurm":
         return dask_jobqueue.SLURMCluster(
+            job_cls=_job(dask_jobqueue.SLURMCluster.job_cls),
             walltime=batch.walltime,
             queue=batch.queue,
             account=batch.account,
@@ -72,9 +73,19 @@ def cluster(run: Run) -> Any:
 
         kind = CernCluster
         options["container_runtime"] = "none"  # env.sh brings all that is needed
-    # Its jobs run in sh, which cannot source env.sh.
-    in_bash = type("Job", (kind.job_cls,), {"executable": "/bin/bash"})
-    return kind(disk=batch.disk, job_extra_directives=extra, job_cls=in_bash, **options)
+    return kind(job_cls=_job(kind.job_cls), disk=batch.disk, job_extra_directives=extra, **options)
+
+
+def _job(kind: Any) -> type:
+    """A kind of job of dask-jobqueue, that runs in bash, not in sh which cannot source env.sh, and
+    that says when it is closed, without which a cluster does not close."""
+    from distributed.core import Status
+
+    async def close(self: Any) -> None:
+        await kind.close(self)
+        self.status = Status.closed
+
+    return type("Job", (kind,), {"executable": "/bin/bash", "close": close})
 
 
 def _logs(run: Run) -> Path:
@@ -103,8 +114,8 @@ class Jobs:
     the scheduler may still believe in a lost worker.
     """
 
-    def __init__(self, cluster: Any, run: Run) -> None:
-        self.cluster, self.run = cluster, run
+    def __init__(self, run: Run) -> None:
+        self.run, self.cluster = run, cluster(run)
         self._names = (f"monojet-{i}" for i in itertools.count())
         self._joined: set[str] = set()
         self._ending = threading.Event()
@@ -129,11 +140,15 @@ class Jobs:
         self._watcher = threading.Thread(target=self._watch, args=(give_up,), daemon=True)
         self._watcher.start()
 
-    def stop(self) -> None:
-        """Replace no more jobs."""
+    def __enter__(self) -> Jobs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all jobs."""
         self._ending.set()
         if self._watcher is not None:
             self._watcher.join()
+        self.cluster.close()
 
     def _watch(self, give_up: Callable[[EngineError], None]) -> None:
         in_vain = 0
@@ -188,8 +203,8 @@ class Jobs:
         async def replace() -> None:
             for name in names:
                 del spec[name]
-            missing = range(self.run.workers - len(spec))
-            spec.update((name, kind) for _, name in zip(missing, self._names))
+            while len(spec) < self.run.workers:
+                spec[next(self._names)] = kind
             await self.cluster
 
         self.cluster.sync(replace)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import json
+import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests import slurm as real
+from tests.conftest import WriteEvents
+from tests.test_run_analysis import PROGRAM, call, fails
 
 pytestmark = pytest.mark.slow
 
@@ -30,49 +33,87 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[real.Slurm]:
         yield running
 
 
-def test_worker_killed_in_mid_task(
-    slurm: real.Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+Arguments = Callable[..., list[str]]
+
+
+@pytest.fixture
+def arguments(tmp_path: Path, write_events: WriteEvents) -> Arguments:
+    """Options of the imaging of 12 tasks, with settings of ``batch``."""
+    path = write_events(n_events=60_000)
+
+    def make(**batch: object) -> list[str]:
+        config = tmp_path / "c.yaml"
+        settings = {"interface": "lo", "walltime": "00:10:00", "memory": "3 GB"}
+        data = {
+            "name": "c",
+            "batch": {"task_size": 5000, **settings, **batch},
+            "samples": [{"process": "Znunu", "files": [str(path)]}],
+            "training": {"networks": [{"network": "strides"}]},
+        }
+        config.write_text(json.dumps(data))  # which is YAML, too
+        return ["--config", str(config), "--stage", "imaging"]
+
+    return make
+
+
+def test_a_job_that_is_cancelled_is_asked_for_again(
+    slurm: real.Slurm, tmp_path: Path, arguments: Arguments
 ) -> None:
-    """The job of a killed worker ends; the other job finishes the work."""
-    distributed = pytest.importorskip("distributed")
-    jobqueue = pytest.importorskip("dask_jobqueue")
-    monkeypatch.chdir(tmp_path)
+    """The only job is cancelled in mid-run: nothing is left but to ask for another one."""
+    options = arguments()
+    reference, output = tmp_path / "reference", tmp_path / "run"
+    assert call(*options, "--output", reference, "--workers", 1).returncode == 0
+    command = [*PROGRAM, *options, "--output", str(output), "--cluster", "slurm", "--workers", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        parts = output / "parts" / "imaging"
+        wait_for(lambda: len(list(parts.glob("*.h5"))) >= 2 or process.poll() is not None, 120)
+        assert process.poll() is None, process.communicate()[1]
+        (first,) = slurm.jobs()
+        slurm.run("scancel", first)
+        wait_for(lambda: first not in slurm.jobs())
+        _, stderr = process.communicate(timeout=200)
+    assert process.returncode == 0, stderr
+    assert "Traceback" not in stderr
+    assert "jobs ended: 1: asking for new ones" in stderr
+    made = (output / "images" / "Znunu.h5").read_bytes()
+    assert made == (reference / "images" / "Znunu.h5").read_bytes()
+    assert not slurm.jobs()
+    assert len(list(output.glob("logs/monojet-*.err"))) == 2
 
-    def square(i: int) -> int:
-        (tmp_path / f"began-{i}-{os.getpid()}").touch()
-        time.sleep(0.5)
-        return i * i
 
-    with (
-        jobqueue.SLURMCluster(
-            interface="lo",
-            cores=1,
-            processes=1,
-            memory="2GB",
-            walltime="00:10:00",
-            nanny=False,  # which would start a new worker in the same job
-            local_directory=str(tmp_path),
-            log_directory=str(tmp_path),
-            scheduler_options={"dashboard_address": ":0"},
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        cluster.scale(2)
-        client.wait_for_workers(2, timeout=120)
-        processes = client.run(os.getpid)
-        jobs = client.run(os.getenv, "SLURM_JOB_ID")
-        assert set(jobs.values()) == set(slurm.jobs())
-        futures = client.map(square, range(12))
+def test_several_jobs_make_the_same_bytes_as_this_process(
+    slurm: real.Slurm, tmp_path: Path, arguments: Arguments
+) -> None:
+    options = arguments()
+    reference, output = tmp_path / "reference", tmp_path / "run"
+    assert call(*options, "--output", reference, "--workers", 1).returncode == 0
+    done = call(*options, "--output", output, "--cluster", "slurm", "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    assert "waiting for workers: 2 jobs asked for; dashboard: http://127.0.0.1:" in done.stderr
+    made = (output / "images" / "Znunu.h5").read_bytes()
+    assert made == (reference / "images" / "Znunu.h5").read_bytes()
+    assert not slurm.jobs()
 
-        worker, process = next(iter(processes.items()))
-        wait_for(lambda: any(tmp_path.glob(f"began-*-{process}")))
-        os.kill(process, signal.SIGKILL)
 
-        assert sum(client.gather(futures)) == sum(i * i for i in range(12))
-        wait_for(lambda: jobs[worker] not in slurm.jobs())
-        began = [path.name.split("-")[1] for path in tmp_path.glob("began-*")]
-        assert len(began) > len(set(began)), "no task was interrupted and done again"
-    wait_for(lambda: not slurm.jobs())
+def test_a_queue_that_refuses_is_one_line(
+    slurm: real.Slurm, tmp_path: Path, arguments: Arguments
+) -> None:
+    options = arguments(queue="nosuch")
+    begin = time.monotonic()
+    line = fails(*options, "--output", tmp_path / "run", "--cluster", "slurm", "--workers", 2)
+    assert time.monotonic() - begin < 30
+    assert re.match(r"ERROR --cluster slurm: sbatch: error: .*partition", line), line
+    assert not slurm.jobs()
+
+
+def test_jobs_that_end_at_once_are_not_asked_for_forever(
+    slurm: real.Slurm, tmp_path: Path, arguments: Arguments
+) -> None:
+    options = arguments(scratch="/proc/nosuch")
+    line = fails(*options, "--output", tmp_path / "run", "--cluster", "slurm", "--workers", 2)
+    assert "the jobs end before their workers have joined: see " in line
+    assert line.endswith("/run/logs")
+    assert not slurm.jobs()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
