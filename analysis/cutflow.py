@@ -17,10 +17,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import h5py
 import numpy as np
 
 from analysis.config import Sample
-from analysis.image_file import skipped_files
+from analysis.image_file import read_sources, skipped_files
 from analysis.inputs import native
 from analysis.inputs.sources import info_of, input_of, input_ranges, task_input
 from analysis.pipeline import Run, Target
@@ -198,8 +199,8 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     file = task_input(run, task)
     begin, end = task.range.begin, file.n_events if task.range.end is None else task.range.end
     networks = _thresholds(run)
-    scores = str(run.scores(sample))
-    _load_scores(scores, _changed(scores), tuple(networks))
+    scores, rows = run.scores(sample), _score_rows(run, task, end)
+    _load_scores(scores, _changed(scores), tuple(networks), rows.start, rows.stop)
 
     helpers = declare()
     df = native.open_range([file.path], begin, end)
@@ -321,17 +322,43 @@ def _thresholds(run: Run) -> dict[str, float]:
     return {name: float(result["best_threshold"]) for name, result in evaluation.items()}
 
 
-def _changed(path: str) -> int:
+def _changed(path: Path) -> int:
     try:
-        return Path(path).stat().st_mtime_ns
+        return path.stat().st_mtime_ns
     except OSError:
         return 0
 
 
+def _score_rows(run: Run, task: Task, end: int) -> slice:
+    """The rows of the score file that hold a task's events; all of them where it is not known.
+
+    Scores are in the order of the images, and where every event has one that is the order of the
+    files. Which of the rows is an event's is still told by its key alone.
+    """
+    images = run.images(task.range.sample)
+    if run.config.imaging.select is None and images.exists():
+        first = _first_rows(images, _changed(images)).get(task.range.file)
+        if first is not None:
+            return slice(first + task.range.begin, first + end)
+    return slice(None)
+
+
+@functools.lru_cache(maxsize=4)
+def _first_rows(images: Path, changed: int) -> dict[str, int]:
+    """The row of entry 0 of each file in an image file of all events."""
+    with h5py.File(images) as file:
+        sources = read_sources(file)
+    counts = [source.end - source.begin for source in sources]
+    starts = itertools.accumulate(counts, initial=0)
+    return {s.file: start - s.begin for s, start in zip(sources, starts, strict=False)}
+
+
 @functools.lru_cache(maxsize=1)
-def _load_scores(path: str, changed: int, networks: tuple[str, ...]) -> None:
-    """Hand a sample's scores to the C++ tables that events look theirs up in, until the next."""
-    columns = read_scores(Path(path), networks)
+def _load_scores(
+    path: Path, changed: int, networks: tuple[str, ...], start: int | None, stop: int | None
+) -> None:
+    """Hand some rows of a sample's scores to the C++ tables that events look theirs up in."""
+    columns = read_scores(path, networks, slice(start, stop))
     keys = columns["run_number"], columns["event_number"]
     for number, network in enumerate(networks):
         scores = np.ascontiguousarray(columns[network])

@@ -14,6 +14,7 @@ import hashlib
 import importlib
 import json
 import logging
+import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -112,9 +113,8 @@ class Target:
 
     def identity_of(self, file: str) -> str:
         """Hash of the version of one of the target's inputs, a name in one of its ranges."""
-        return _hash(
-            [self._versions_made_from, _identity_of_file(file) if file in self._external else file]
-        )
+        version = _identity_of_file(file) if file in self._external else file
+        return hashlib.sha256(f"{self._versions_made_from}\0{version}".encode()).hexdigest()
 
     @functools.cached_property
     def _versions_made_from(self) -> str:
@@ -211,7 +211,7 @@ def _identity_of_file(path: str) -> list[Any]:
     if "://" in path:
         return [path]
     try:
-        status = Path(path).stat()
+        status = os.stat(path)  # noqa: PTH116 (there may be a million)
     except OSError as error:
         raise InputError(f"{path}: cannot read the file: {error.strerror}") from error
     return [path, status.st_size, status.st_mtime_ns]

@@ -79,8 +79,12 @@ def read_part(path: Path) -> tuple[dict[str, npt.NDArray[Any]], Provenance]:
         raise BatchError(f"{path}: a damaged part: remove it and run again ({error})") from error
 
 
-def read_scores(path: Path, networks: Sequence[str]) -> dict[str, Any]:
-    """The columns of a score file: ``run_number``, ``event_number``, and one a network.
+ALL = slice(None)
+
+
+def read_scores(path: Path, networks: Sequence[str], rows: slice = ALL) -> dict[str, Any]:
+    """The columns of a score file, or some rows of them: ``run_number``, ``event_number``, and one
+    a network.
 
     Raises:
         InputError: the file is missing, damaged, of another version, or lacks a network.
@@ -89,7 +93,7 @@ def read_scores(path: Path, networks: Sequence[str]) -> dict[str, Any]:
         with h5py.File(path) as file:
             if file.attrs.get("schema") != SCHEMA:
                 raise InputError(f"{path}: score file of another version: make it again")
-            columns = {name: file[name][:] for name in ("run_number", "event_number")}
-            return columns | {name: file[f"score/{name}"][:] for name in networks}
+            columns = {name: file[name][rows] for name in ("run_number", "event_number")}
+            return columns | {name: file[f"score/{name}"][rows] for name in networks}
     except (OSError, KeyError) as error:
         raise InputError(f"{path}: not a whole score file: {error}") from error

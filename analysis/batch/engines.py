@@ -227,6 +227,7 @@ def _on_dask(run: Run) -> Engine:
             "logging": dict.fromkeys(_LOGGERS, "critical"),  # before the import
             # A worker holds no task but the one it does: no other is blamed for its death.
             "distributed.scheduler.worker-saturation": 1.0,
+            "distributed.admin.low-level-log-length": 1000,  # of the scheduler: memory stays flat
         }
     )
     import distributed

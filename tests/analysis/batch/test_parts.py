@@ -49,7 +49,12 @@ def plans(stage: Stage, run: Run) -> list[Plan]:
 def run(write_events: WriteEvents, run_of: RunOf) -> Run:
     """Three files, with weights whose sums depend on their order."""
     paths = [
-        write_events(f"{n}.root", n_events=n, weight=f"1.1 * rdfentry_ + 1e-{i}")
+        write_events(
+            f"{n}.root",
+            n_events=n,
+            weight=f"1.1 * rdfentry_ + 1e-{i}",
+            event_number=f"(unsigned long long)rdfentry_ + {100 * i}ull",
+        )
         for i, n in enumerate(N_EVENTS)
     ]
     return run_of(Znunu=paths)
@@ -88,21 +93,28 @@ def test_one_part_is_the_output(write_events: WriteEvents, run_of: RunOf) -> Non
         assert not run.parts("imaging").exists()
 
 
-@pytest.mark.parametrize("task_size", [20, 3, 1])
+@pytest.mark.parametrize(("task_size", "with_images"), [(20, False), (20, True), (3, True)])
 def test_any_cut_makes_the_same_cutflow(
-    run: Run, write_events: WriteEvents, task_size: int
+    run: Run, write_events: WriteEvents, task_size: int, with_images: bool
 ) -> None:
+    """Where there are images, a task reads the scores of its own events alone."""
     other = run.config.samples[0].model_copy(
         update={"process": "Wtaunu", "files": (str(write_events("w.root", n_events=5)),)}
     )
     config = run.config.model_copy(update={"samples": (*run.config.samples, other)})
     run = replace(run, config=config)
-    keys, rng = list(range(1, max(N_EVENTS) + 1)), np.random.default_rng(1)
-    for sample in ("Znunu", "Wtaunu"):
-        write_scores(run, sample, keys, rng.random(len(keys)).tolist())
+    rng = np.random.default_rng(1)
+    keys = {
+        "Znunu": [100 * i + event for i, n in enumerate(N_EVENTS) for event in range(n)],
+        "Wtaunu": list(range(1, 6)),
+    }
+    for sample, events in keys.items():
+        write_scores(run, sample, events, rng.random(len(events)).tolist())
     files.write_json(run.table("evaluation"), {n: {"best_threshold": 0.5} for n in NETWORKS})
     reference = make_stage("cutflow", with_task_size(run, 1000))[0].output.read_bytes()
     run.table("cutflow").unlink()
+    if with_images:
+        make_stage("imaging", run)
     cut = with_task_size(run, task_size)
     make_in_shards(CUTFLOW, cut, 3)
     gather(CUTFLOW, cut, [cut.parts("cutflow")])
