@@ -10,12 +10,14 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from analysis.image_file import GROUPS, SOURCES, Losses, datasets_of, finish
 from analysis.samples import Source
 from common import files
+from common.errors import OutputError
 from common.hdf5 import create_file
+
+_CHUNK = 8192  # events
 
 
 @dataclass
@@ -48,13 +50,19 @@ class ImageLinker:
         self._whole = files.whole(path)
         self._path = path
         self._linked: dict[str, _Linked] = {}
-        self._offsets: list[npt.NDArray[np.uint64]] = [np.zeros(1, np.uint64)]
         self.attributes: dict[str, Any] = {}
         self.sources: list[Source] = []
         self.losses = Losses()
 
     def __enter__(self) -> ImageLinker:
-        self._partial = self._whole.__enter__()
+        self._file = create_file(self._whole.__enter__(), GROUPS)
+        self._offsets = self._file.create_dataset(
+            "cells/offsets",
+            data=np.zeros(1, np.uint64),
+            maxshape=(None,),
+            chunks=(_CHUNK,),
+            fletcher32=True,
+        )
         return self
 
     def append_file(self, file: h5py.File) -> None:
@@ -66,8 +74,9 @@ class ImageLinker:
             dataset = file[name]
             linked = self._linked.setdefault(name, _Linked(dataset.dtype, dataset.shape[1:]))
             linked.pieces.append((path, len(dataset)))
-        offsets = file["cells/offsets"][:]
-        self._offsets.append(offsets[1:] + self._offsets[-1][-1])
+        offsets, end = file["cells/offsets"][1:], len(self._offsets)
+        self._offsets.resize(end + len(offsets), axis=0)
+        self._offsets[end:] = offsets + self._offsets[end - 1]
         self.losses.add(Losses.from_attributes(file.attrs))
 
     def __exit__(
@@ -76,18 +85,14 @@ class ImageLinker:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is None:
-            try:
-                self._write()
-            except BaseException as failure:
-                self._whole.__exit__(type(failure), failure, failure.__traceback__)
-                raise
+        try:
+            with self._file as file:
+                if error is None:
+                    for name, linked in sorted(self._linked.items()):
+                        file.create_virtual_dataset(name, linked.layout(name))
+                    finish(file, self.attributes, self.sources, self.losses)
+        except (OSError, RuntimeError) as failure:
+            wrapped = OutputError(f"{self._path}: cannot write: {failure}")
+            self._whole.__exit__(type(wrapped), wrapped, wrapped.__traceback__)
+            raise wrapped from failure
         self._whole.__exit__(kind, error, traceback)
-
-    def _write(self) -> None:
-        with create_file(self._partial, GROUPS) as file:
-            offsets = np.concatenate(self._offsets)
-            file.create_dataset("cells/offsets", data=offsets, chunks=True, fletcher32=True)
-            for name, linked in sorted(self._linked.items()):
-                file.create_virtual_dataset(name, linked.layout(name))
-            finish(file, self.attributes, self.sources, self.losses)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.batch.engines import directive
+from analysis.batch.submit import SETTINGS, SETTINGS_HERE
 from analysis.pipeline import ROOT_DIRECTORY, Run
 from common.errors import EngineError
 
@@ -28,9 +29,6 @@ _QUEUE = {
     "slurm": ("squeue", "--noheader", "--format=%i", f"--user={os.getuid()}"),
     "htcondor": ("condor_q", "-format", "%d.", "ClusterId", "-format", "%d\n", "ProcId"),
 }
-
-# What the user has set for env.sh must hold in the job too.
-_SETTINGS = ("MONOJET_LCG_VIEW", "MONOJET_CVMFS", "MONOJET_PYTHON", "EXTRA_CLING_ARGS")
 
 
 def cluster(run: Run) -> Any:
@@ -95,7 +93,7 @@ def _logs(run: Run) -> Path:
 def _prologue() -> list[str]:
     """What a job does before it starts the worker; it may have an empty environment."""
     root, here = shlex.quote(str(ROOT_DIRECTORY)), shlex.quote(str(Path.cwd()))
-    set_here = [name for name in _SETTINGS if name in os.environ]
+    set_here = [name for name in (*SETTINGS, *SETTINGS_HERE) if name in os.environ]
     return [
         'export PATH="${PATH:-/usr/local/bin:/usr/bin:/bin}"',
         'export HOME="${HOME:-$PWD}"',

@@ -49,8 +49,8 @@ _TARBALL = "monojet.tar.gz"
 _TARBALL_LIMIT = 10_000_000  # bytes; prun --noBuild
 
 # What the user has set for env.sh must hold in the job too; paths of here mean nothing on the grid.
-_SETTINGS = ("MONOJET_LCG_VIEW", "EXTRA_CLING_ARGS")
-_SETTINGS_HERE = ("MONOJET_CVMFS", "MONOJET_PYTHON")
+SETTINGS = ("MONOJET_LCG_VIEW", "EXTRA_CLING_ARGS")
+SETTINGS_HERE = ("MONOJET_CVMFS", "MONOJET_PYTHON")
 
 
 @dataclass(frozen=True)
@@ -394,7 +394,7 @@ def _wrapper(submission: Submission) -> str:
         "argument": "any number; modulo, a line of jobs.txt" if grid else "the shard",
     }
     script = _FROM_NOTHING.format(**values)
-    for name in _SETTINGS if grid else (*_SETTINGS, *_SETTINGS_HERE):
+    for name in SETTINGS if grid else (*SETTINGS, *SETTINGS_HERE):
         if name in os.environ:
             script += f"export {name}={shlex.quote(os.environ[name])}\n"
     script += f"source {values['repository']}/env.sh || exit 1\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,8 @@ def listed(patterns: Sequence[str]) -> list[Listed]:
     ``.txt`` is a list: a file a line and, if known, its number of events.
 
     Raises:
-        InputError: a local pattern matches nothing, or a list cannot be read.
+        InputError: a local pattern matches nothing, a list cannot be read, or a file is there
+            twice.
     """
     found: list[Listed] = []
     for pattern in patterns:
@@ -37,6 +39,9 @@ def listed(patterns: Sequence[str]) -> list[Listed]:
             if not paths:
                 raise InputError(f"{pattern}: no such file")
             found += map(Listed, paths)
+    if len({file.path for file in found}) < len(found):
+        path, times = Counter(file.path for file in found).most_common(1)[0]
+        raise InputError(f"{path}: given {times} times: its events would be counted as often")
     return found
 
 

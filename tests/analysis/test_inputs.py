@@ -65,6 +65,12 @@ def test_a_list_of_files_may_tell_their_events(tmp_path: Path) -> None:
         paths.listed([str(tmp_path / "absent.txt")])
 
 
+def test_a_file_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.root").touch()
+    with pytest.raises(InputError, match=r"a\.root: given 2 times"):
+        paths.expand([str(tmp_path / "*.root"), str(tmp_path / "a.root")])
+
+
 def test_many_files_are_planned_without_opening_them(
     tmp_path: Path, run_of: Callable[..., Run]
 ) -> None:
