@@ -11,8 +11,9 @@ Parts (all by default):
                  part of some bytes, joined by the whole driver: milliseconds a task.
 ``memory``       resident memory of the driver, Dask's scheduler included, by number of tasks; and
                  of a table of scores, as each worker of the cut-flow holds it.
-``workers``      imaging by two workers against one, alternating, start-up apart and included; the
-                 joining of its parts alone; start-up of a worker, seen from inside its tasks.
+``workers``      imaging by two workers against one, alternating, start-up apart and included, and
+                 what two processes that share nothing gain on this machine; the joining of its
+                 parts alone; start-up of a worker, seen from inside its tasks.
 ``distributed``  a histogram after the selection of the signal region: plain tasks against ROOT's
                  distributed RDataFrame on the same two workers, and their contents.
 
@@ -67,7 +68,7 @@ from selections.cuts import Cut, Definition
 
 PARTS = ("plan", "overhead", "memory", "workers", "distributed")
 N_FILES = {"remote": 1_000_000, "local": 100_000}
-N_TASKS = (1_000, 10_000, 50_000)
+N_TASKS = (1_000, 10_000, 25_000)
 N_SCORES = 5_000_000
 
 Merge = Literal["copy", "link"]
@@ -299,14 +300,15 @@ def score_memory() -> None:
 
 
 def workers(path: Path, folder: Path, rounds: int) -> None:
+    report_machine(path, folder, rounds)
     n_events = native.inspect(str(path)).n_events
-    config = of_files([path], task_size=n_events // 10)
+    config = of_files([path])
     merges: tuple[Merge, ...] = ("copy", "link")
     one, two = ({m: Run(config, folder / "out", n, merge=m) for m in merges} for n in (1, 2))
     with Engines(one["copy"]) as of_one, Engines(two["copy"]) as of_two:
+        image(of_one, one["copy"])  # everything is compiled
+        image(of_two, two["copy"])
         for merge in merges:
-            image(of_one, one[merge])  # everything is compiled
-            image(of_two, two[merge])
             pairs = [(image(of_one, one[merge]), image(of_two, two[merge])) for _ in range(rounds)]
             rates = [n_events / second / 1000 for _, second in pairs]
             print(
@@ -315,13 +317,10 @@ def workers(path: Path, folder: Path, rounds: int) -> None:
                 "thousand events/s"
             )
         report_joining(of_two, two["link"], n_events, rounds)
-    settings = folder / "config.yaml"
-    quickstart = QUICKSTART.read_text()
-    files.write_text(settings, f"{quickstart}\nbatch: {{task_size: {n_events // 10}}}\n")
     for merge in merges:
-        options = ("--config", str(settings), "--merge", merge, "--workers")
+        options = ("--merge", merge, "--workers")
         times: dict[str, list[float]] = {"1": [], "2": []}
-        for _, number in itertools.product(range(min(rounds, 3)), times):
+        for _, number in itertools.product(range(min(rounds, 2)), times):
             times[number].append(run_stage([path], folder, *options, number)[0])
             shutil.rmtree(folder / "run")
         ratios = [a / b for a, b in zip(*times.values(), strict=True)]
@@ -330,6 +329,42 @@ def workers(path: Path, folder: Path, rounds: int) -> None:
             f"{spread(times['2'], 1)} s, ratio {spread(ratios)}"
         )
     start_up(path, folder)
+
+
+def report_machine(path: Path, folder: Path, rounds: int) -> None:
+    """How much faster two processes are that share nothing, each imaging all events."""
+    code = f"import benchmarks.batch as b; b.image_when_asked({str(path)!r}, {str(folder)!r})"
+
+    def work(number: int) -> float:
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        started = [
+            subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, **pipes)
+            for _ in range(number)
+        ]
+        for process in started:
+            assert "ready\n" in iter(process.stdout.readline, "")
+        start = time.perf_counter()
+        for process in started:
+            process.stdin.close()
+        assert [process.wait() for process in started] == [0] * number
+        return time.perf_counter() - start
+
+    ratios = [2 * work(1) / work(2) for _ in range(rounds)]
+    print(f"the machine: imaging in two processes that share nothing / one = {spread(ratios)}")
+
+
+def image_when_asked(path: str, folder: str) -> None:
+    """Image all events, once everything is compiled and stdin has ended."""
+    inspected = native.inspect(path)
+    run = Run(of_files([Path(path)]), Path(folder))
+    output = run.output / f"machine{os.getpid()}.h5"
+    for n_events in (10, inspected.n_events):
+        task = Task(Range("Znunu", path, 0, n_events), "identity", "recipe")
+        imaging.make_part(run, task, output)
+        if n_events == 10:
+            print("ready", flush=True)
+            sys.stdin.read()
+    output.unlink()
 
 
 def image(engines: Engines, run: Run) -> float:
@@ -392,29 +427,31 @@ def start_up(path: Path, folder: Path) -> None:
     names[0].parent.mkdir()
     for name in names:
         name.symlink_to(path.resolve())
-    run = Run(of_files(names), folder / "start", workers=2)
     tasks = [Task(Range("Znunu", str(name), 0, 10), "identity", "recipe") for name in names]
-    begin = time.perf_counter()
-    with Engines(run) as engines:
-        engine = engines.of(stage_named("imaging"), len(tasks))
-        ready = time.perf_counter() - begin
-        for task, result in engine.map(Timed(run, folder / "notes"), tasks):
-            if isinstance(result, Exception):
-                raise RuntimeError(f"{task}: {result}") from result
-    notes = [json.loads(note.read_text()) for note in (folder / "notes").glob("*.note")]
-    notes.sort(key=lambda note: float(note["begin"]))
-    first, further = {}, []
-    for note in notes:
-        if note["pid"] in first:
-            further.append(note["seconds"])
-        else:
-            first[note["pid"]] = note
-    print(
-        f"two workers, helpers declared, after {ready:.1f} s; from the start of a worker to its "
-        f"first task {spread([n['begin'] for n in first.values()], 1)} s; that task, which "
-        f"compiles the selection, {spread([n['seconds'] for n in first.values()], 1)} s; each "
-        f"further file {spread(further, 3)} s (target 0.1)"
-    )
+    for number in (1, 2):
+        run = Run(of_files(names), folder / f"start{number}", workers=number)
+        begin = time.perf_counter()
+        with Engines(run) as engines:
+            engine = engines.of(stage_named("imaging"), len(tasks))
+            ready = time.perf_counter() - begin
+            for task, result in engine.map(Timed(run, run.output / "notes"), tasks):
+                if isinstance(result, Exception):
+                    raise RuntimeError(f"{task}: {result}") from result
+        notes = [json.loads(note.read_text()) for note in (run.output / "notes").glob("*.note")]
+        notes.sort(key=lambda note: float(note["begin"]))
+        first, further = {}, []
+        for note in notes:
+            if note["pid"] in first:
+                further.append(note["seconds"])
+            else:
+                first[note["pid"]] = note
+        print(
+            f"workers: {number}, helpers declared after {ready:.1f} s; from the start of a worker "
+            f"to its first task {spread([n['begin'] for n in first.values()], 1)} s; that task, "
+            "which compiles the selection, "
+            f"{spread([n['seconds'] for n in first.values()], 1)} s; each further file "
+            f"{spread(further, 3)} s (target 0.1)"
+        )
     alone = [in_process("plugin")["seconds"] for _ in range(5)]
     print(f"the plugin alone, in a process of its own: {spread(alone)} s (target 3)")
 
@@ -512,9 +549,9 @@ def distributed(path: Path, folder: Path, rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--events", type=int, default=150_000)
+    parser.add_argument("--events", type=int, default=1_200_000)
     parser.add_argument("--input", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=[])
     options: Any = parser.parse_args()
     parts = options.parts or PARTS

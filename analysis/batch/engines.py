@@ -190,7 +190,9 @@ class _Dask:
                     raise self._lost()
                 outcomes.append((under_way.pop(future.key), _outcome(future, result)))
             del batch, future, result  # the scheduler forgets what nobody holds
-            completed.update(submit(len(outcomes)))
+            # To submit costs milliseconds, whether one task or many.
+            if len(under_way) <= self.ahead // 2:
+                completed.update(submit(self.ahead - len(under_way)))
             yield from outcomes
 
     def _lost(self) -> EngineError:
