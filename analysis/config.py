@@ -36,6 +36,9 @@ class Sample(_Model):
 
     process: _Name
     slice: _Name | None = None
+    role: Literal["analysis", "training"] = Field(
+        "analysis", description="'training': networks learn from it, and it is used for no more"
+    )
     events: int | None = Field(None, gt=0, description="events to generate")
     files: tuple[str, ...] = ()
     cross_section: float | None = Field(None, gt=0, description="pb")
@@ -44,8 +47,9 @@ class Sample(_Model):
 
     @property
     def name(self) -> str:
-        """Name of the sample's files: ``<process>_<slice>``, or the process alone."""
-        return f"{self.process}_{self.slice}" if self.slice else self.process
+        """Name of the sample's files: ``<process>``, with ``_<slice>`` and ``_training``."""
+        parts = (self.process, self.slice, "training" if self.role == "training" else None)
+        return "_".join(part for part in parts if part)
 
     @property
     def generated(self) -> bool:
@@ -106,17 +110,41 @@ class Imaging(_Model):
         return value
 
 
+class Watch(_Model):
+    """How a training with a budget of ``steps`` is watched, and when it ends early.
+
+    It ends when, over the last ``window`` looks, the accuracy in training rose and that in the
+    test fell, against as many before them, each by more than ``sigmas`` statistical errors.
+    """
+
+    sample: Literal["validation", "test"] = Field(
+        "validation", description="the thesis watches the events that it tests by"
+    )
+    every: int = Field(200, gt=0, description="steps between two looks")
+    events: int = Field(2000, gt=0, description="drawn anew for each look, in training and test")
+    window: int = Field(10, gt=0, description="looks that are averaged")
+    sigmas: float = Field(2.0, ge=0)
+
+
 class NetworkTraining(_Model):
     """One network on one compression, and how it is trained."""
 
     network: Network
     compression: Compression = "none"
+    variant: str = Field(
+        "", pattern=r"^[A-Za-z0-9_]*$", description="tells networks of one name from another"
+    )
+    coordinates: bool = Field(True, description="give image networks the two coordinate channels")
     size: int = Field(60, ge=4, le=126, description="rows and columns kept of a compressed image")
     width: float = Field(1.0, gt=0, description="factor on the numbers of filters and nodes")
     initial: Literal["thesis", "he"] = Field("thesis", description="initial weights")
     l2: float = Field(0.01, ge=0, description="on the squared weights of convolutions")
     max_cells: int = Field(256, gt=0, description="cells kept by a set network, hardest first")
     epochs: int = Field(10, gt=0)
+    steps: int | None = Field(
+        None, gt=0, description="budget of a training, instead of epochs: batches"
+    )
+    watch: Watch = Watch()
     batch_size: int = Field(128, gt=0)
     learning_rate: float = Field(1e-4, gt=0)
     xla: bool = Field(True, description="compile the steps: slower to start, then faster")
@@ -124,8 +152,14 @@ class NetworkTraining(_Model):
 
     @property
     def name(self) -> str:
-        """``<network>+<compression>``: the folder and the column of its scores."""
-        return f"{self.network}+{self.compression}"
+        """``<network>+<compression>[+<variant>]``: its folder, and the column of its scores."""
+        name = f"{self.network}+{self.compression}"
+        return f"{name}+{self.variant}" if self.variant else name
+
+    @property
+    def watches_test(self) -> bool:
+        """Whether it is watched, while it trains, on the events that it is tested by."""
+        return self.steps is not None and self.watch.sample == "test"
 
 
 class Training(_Model):
@@ -142,7 +176,9 @@ class Training(_Model):
     def _unique_names(self) -> Training:
         repeated = [n for n, k in Counter(net.name for net in self.networks).items() if k > 1]
         if repeated:
-            raise ValueError(f"network '{repeated[0]}' is listed twice")
+            raise ValueError(
+                f"network '{repeated[0]}' is listed twice: give one of them a 'variant'"
+            )
         return self
 
 
@@ -201,23 +237,50 @@ class Config(_Model):
                 raise ValueError(f"sample '{sample.name}' has no known slice{hint}")
         return self
 
+    @property
+    def own_training_samples(self) -> bool:
+        """Whether networks learn from samples that are used for no more.
+
+        Then there is one of each, for all other events. Else networks learn from the samples of
+        the analysis, and each event is scored by the network of folds it does not lie in.
+        """
+        return any(s.role == "training" for s in self.samples)
+
+    @property
+    def folds(self) -> int:
+        """How many networks of each kind are trained."""
+        return 1 if self.own_training_samples else self.training.folds
+
+    def analysed(self) -> tuple[Sample, ...]:
+        """The samples that are scored and selected."""
+        return tuple(s for s in self.samples if s.role == "analysis")
+
     def sample(self, name: str) -> Sample:
         """The sample of that name."""
         return next(s for s in self.samples if s.name == name)
 
     def training_samples(self) -> dict[str, int]:
         """Samples the networks learn from: name -> label (1 signal, 0 background)."""
+        return self._labelled("training" if self.own_training_samples else "analysis")
+
+    def test_samples(self) -> dict[str, int]:
+        """Samples the networks are judged by, on events they did not see: name -> label."""
+        return self._labelled("analysis")
+
+    def _labelled(self, role: str) -> dict[str, int]:
         labels = {self.training.signal: 1, self.training.background: 0}
         chosen = {
             s.name: labels[s.process]
             for s in self.samples
-            if s.process in labels and (s.slice is None or s.slice in self.training.slices)
+            if s.role == role
+            and s.process in labels
+            and (s.slice is None or s.slice in self.training.slices)
         }
         for process, label in labels.items():
             if label not in chosen.values():
                 raise ConfigError(
                     f"training needs a sample of process '{process}' in slice "
-                    f"{' or '.join(self.training.slices)}: none is configured"
+                    f"{' or '.join(self.training.slices)}, of role '{role}': none is configured"
                 )
         return chosen
 

@@ -179,7 +179,7 @@ def ranges(run: Run, target: Target) -> Iterator[Range]:
     Raises:
         NormalisationError: the cross-section or the sum of weights of a sample is not known.
     """
-    for sample in run.config.samples:
+    for sample in run.config.analysed():
         left_out = {skipped.file for skipped in skipped_files(run.images(sample.name))}
         checked = False
         for found in input_ranges(run, sample.name):
@@ -278,13 +278,13 @@ def join(run: Run, target: Target, parts: Parts) -> None:
             sample.name: _sample_result(
                 run, sample, sources[sample.name], firsts[sample.name], flows[sample.name]
             )
-            for sample in config.samples
+            for sample in config.analysed()
             if sample.name in flows
         },
         "skipped_files": [
             dataclasses.asdict(skipped)
             for skipped in (
-                *(s for sample in config.samples for s in skipped_files(run.images(sample.name))),
+                *(s for one in config.analysed() for s in skipped_files(run.images(one.name))),
                 *parts.skipped,
             )
         ],

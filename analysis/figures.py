@@ -83,7 +83,7 @@ def _read(run: Run, table: str) -> Any:
 
 
 def _images(run: Run, samples: Sequence[Sample]) -> Iterator[Captioned]:
-    labels = run.config.training_samples()
+    labels = run.config.test_samples()
     path = run.images(next(name for name, label in labels.items() if label == 0))
     event = images.read_event(path, images.typical_event(path))
     yield (
@@ -115,15 +115,26 @@ def _network(
     run: Run, network: str, samples: Sequence[Sample], result: Any, reference: Any
 ) -> Iterator[Captioned]:
     name = style.network(network)
+    spec = next(s for s in run.config.training.networks if s.name == network)
+    steps = None if spec.steps is None else spec.watch.every
+    values = "Training values are running means over an epoch."
+    if steps is not None:
+        values = f"On {spec.watch.events} events of each, drawn anew every {steps} steps."
     histories = [
         training.read_history(run.model(network) / f"fold{fold}.csv")
-        for fold in range(run.config.training.folds)
+        for fold in range(run.config.folds)
     ]
     yield (
         f"training_{network}",
-        partial(training.training_curves, network, histories),
+        partial(
+            training.training_curves,
+            network,
+            histories,
+            steps,
+            "test" if spec.watches_test else "validation",
+        ),
         f"Training of {name}: accuracy and loss in each fold (figures 13 to 16 of the thesis). "
-        "Training values are running means over an epoch.",
+        f"{values}",
     )
     yield (
         f"scores_{network}",

@@ -185,7 +185,7 @@ def make_images(path: str, begin: int, end: int, config: Config, threads: int = 
     options.min_particle_pt = config.imaging.particle_threshold
     options.min_jet_pt = config.imaging.jet_threshold
     options.seed = config.seed
-    options.folds = config.training.folds
+    options.folds = config.folds
     df = native.open_range([path], begin, end)
     df = define_columns(df, config.imaging.select)
     try:
@@ -265,7 +265,7 @@ def _attributes(
         "phi_range": (-3.15, 3.15),
         "channels": list(CHANNELS),
         "units": list(UNITS),
-        "folds": run.config.training.folds,
+        "folds": run.config.folds,
         "versions": json.dumps(versions()),
         SKIPPED: json.dumps([dataclasses.asdict(s) for s in skipped]),
     }

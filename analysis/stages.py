@@ -96,7 +96,7 @@ def image_target(run: Run, sample: Sample) -> Target:
         settings={
             "imaging": _dump(config.imaging, "particle_threshold", "jet_threshold", "select"),
             "seed": config.seed,
-            "folds": config.training.folds,
+            "folds": config.folds,
             "sample": _dump(sample, "cross_section", "sum_of_weights"),
         },
         **_source(run, sample),
@@ -127,7 +127,7 @@ def training_targets(run: Run) -> list[Target]:
             run.model(network.name) / "training.json",
             settings={
                 "network": _dump(network),
-                "folds": config.training.folds,
+                "folds": config.folds,
                 "validation_fraction": config.training.validation_fraction,
                 "samples": config.training_samples(),
                 "seed": config.seed,
@@ -160,7 +160,7 @@ def scoring_targets(run: Run) -> list[Target]:
                 "common/hdf5.py",
             ),
         )
-        for s in run.config.samples
+        for s in run.config.analysed()
     ]
 
 
@@ -174,7 +174,7 @@ def evaluation_targets(run: Run) -> list[Target]:
             run.table("evaluation"),
             settings={
                 "evaluation": _dump(config.evaluation),
-                "samples": config.training_samples(),
+                "samples": config.test_samples(),
                 "seed": config.seed,
             },
             made_from=tuple(scoring_targets(run)),
@@ -206,11 +206,11 @@ def cutflow_targets(run: Run) -> list[Target]:
             run.table("cutflow"),
             settings={
                 "luminosity": config.luminosity,
-                "k_factors": {s.name: s.k_factor for s in config.samples},
+                "k_factors": {s.name: s.k_factor for s in config.analysed()},
             },
             made_from=(*evaluation_targets(run), *scoring_targets(run)),
             external=tuple(
-                path for s in config.samples if not s.generated for path in expand(s.files)
+                path for s in config.analysed() if not s.generated for path in expand(s.files)
             ),
             code=(
                 *_SELECTION,
@@ -258,6 +258,19 @@ def plots_targets(run: Run) -> list[Target]:
                 *sensitivity_targets(run),
             ),
             code=("plots/*.py", "analysis/figures.py"),
+        )
+    ]
+
+
+def report_targets(run: Run) -> list[Target]:
+    """The report."""
+    return [
+        Target(
+            "report",
+            "report",
+            run.output / "report.html",
+            made_from=(*plots_targets(run), *training_targets(run)),
+            code=("analysis/report.py", "common/tables.py"),
         )
     ]
 
@@ -362,5 +375,16 @@ STAGES = (
         ("imaging", "scoring", "evaluation", "cutflow", "sensitivity"),
         (),
         plots_targets,
+    ),
+    Stage(
+        "report",
+        "one page with all results, beside those of the thesis",
+        "tables, plots",
+        "report.{html,md}",
+        "analysis.report",
+        "run",
+        ("plots", "sensitivity", "training"),
+        (),
+        report_targets,
     ),
 )

@@ -126,10 +126,11 @@ def compression(name: str) -> str:
 
 
 def network(name: str) -> str:
-    """The thesis's name of ``<network>+<compression>``: ``cell + strides``."""
-    kind, _, how = name.partition("+")
+    """The thesis's name of ``<network>+<compression>``: ``cell + strides``; and its variant."""
+    kind, how, variant = (*name.split("+"), "", "")[:3]
     kind = _NETWORKS.get(kind, kind.replace("_", " "))
-    return f"{compression(how)} + {kind}" if how else kind
+    kind = f"{compression(how)} + {kind}" if how else kind
+    return f"{kind}, {variant.replace('_', ' ')}" if variant else kind
 
 
 def networks(names: Sequence[str]) -> dict[str, Look]:

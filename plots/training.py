@@ -36,30 +36,37 @@ def read_history(path: Path) -> History:
 
 
 @style.styled()
-def training_curves(network: str, folds: Sequence[History]) -> Figure:
-    """Accuracy and loss against the epoch, one line style a fold (figures 13 to 16 of the thesis).
+def training_curves(
+    network: str, folds: Sequence[History], steps: int | None = None, watched: str = "validation"
+) -> Figure:
+    """Accuracy and loss, one line style a fold (figures 13 to 16 of the thesis), against the epoch,
+    or against the step if ``steps`` is their number from one look to the next.
 
-    The circle is the epoch whose weights are kept: that of the least validation loss.
+    The circle marks the weights that are kept: those of the least validation loss; with steps those
+    of the highest accuracy in what is watched.
     """
     figure = Figure(figsize=(11.5, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    parts = (("", style.ORANGE, "training"), ("val_", style.BLUE, "validation"))
+    parts = (("", style.ORANGE, "training"), ("val_", style.BLUE, watched))
     for axes, quantity in ((left, "accuracy"), (right, "loss")):
         for fold, history in enumerate(folds):
-            epochs = [epoch + 1 for epoch in history["epoch"]]
+            places = [(epoch + 1) * (steps or 1) for epoch in history["epoch"]]
             for prefix, colour, _ in parts:
                 line = _LINES[fold % len(_LINES)]
-                axes.plot(epochs, history[prefix + quantity], line, color=colour, marker=".")
-            best = min(range(len(epochs)), key=history["val_loss"].__getitem__)
+                axes.plot(places, history[prefix + quantity], line, color=colour, marker=".")
+            if steps is None:
+                best = min(range(len(places)), key=history["val_loss"].__getitem__)
+            else:
+                best = max(range(len(places)), key=history["val_accuracy"].__getitem__)
             axes.plot(
-                epochs[best],
+                places[best],
                 history[f"val_{quantity}"][best],
                 "o",
                 markersize=11,
                 markerfacecolor="none",
                 color=style.BLUE,
             )
-        axes.set(xlabel="epoch", ylabel=quantity)
+        axes.set(xlabel="epoch" if steps is None else "step", ylabel=quantity)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.xaxis.minorticks_off()
         axes.margins(x=0.05, y=0.08)

@@ -83,6 +83,14 @@ def check_figures(output: Path) -> None:
             assert (output / "plots" / name).stat().st_size > 1000, name
 
 
+def check_report(output: Path) -> None:
+    page = (output / "report.html").read_text()
+    figures = load(output / "plots" / "figures.json")
+    assert page.count('src="data:image/png;base64,') == len(figures)
+    assert "plots/" not in page
+    assert (output / "report.md").stat().st_size > 1000
+
+
 def check_tables_and_leftovers(output: Path) -> None:
     for name in ("images", "cutflow", "evaluation", "sensitivity"):
         for suffix in ("md", "tex", "txt"):
@@ -98,6 +106,7 @@ def main(output: Path) -> None:
         check_sensitivity,
         check_images_and_scores,
         check_figures,
+        check_report,
         check_tables_and_leftovers,
     ):
         check(output)

@@ -112,6 +112,14 @@ class Range:
         return column[self.first : self.first + self.end - self.begin]
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """Image files and the label of each: 1 signal, 0 background."""
+
+    paths: Sequence[Path]
+    labels: Sequence[int]
+
+
 class ImageFiles:
     """The events of some image files, numbered through in their order, each file with a label.
 

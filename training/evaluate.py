@@ -20,6 +20,7 @@ from common.measured import Measured, measured_efficiency
 Scores = npt.NDArray[np.floating[Any]]
 
 ROC_POINTS = 201
+EFFICIENCIES = (0.50, 0.90, 0.95)  # of signal, at which the background's rejection is given
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Evaluation:
     precision_times_recall: Measured
     accuracy: Measured
     auc: Measured
+    rejection: dict[str, Measured]
     roc: dict[str, list[float]]
     pass_rates: dict[str, Measured]
 
@@ -78,6 +80,12 @@ def _share_above(scores: Scores, threshold: float) -> float:
     return float(np.mean(scores >= threshold if threshold < 1 else scores > threshold))
 
 
+def rejection_at(efficiency: float, signal: Scores, background: Scores) -> float:
+    """Share of the background that is rejected where at least this share of the signal is kept."""
+    threshold = np.quantile(signal, 1 - efficiency, method="lower")
+    return 1 - float(np.mean(background >= threshold))
+
+
 def evaluate(
     network: str,
     signal: Scores,
@@ -98,18 +106,26 @@ def evaluate(
         thresholds: how many, uniform in [0, 1] with both ends.
         bootstrap: replicas for the errors; each draws both classes anew.
         seed: of the replicas.
+
+    Rejections are given at the signal efficiencies `EFFICIENCIES`.
     """
     uniform = [i / (thresholds - 1) for i in range(thresholds)]
     scan = [threshold_row(signal, background, t) for t in uniform]
     best = max(scan, key=lambda row: row.precision_times_recall)
     rng = np.random.default_rng(seed)
-    replicas: list[tuple[float, float, float, float]] = []
+    replicas: list[tuple[float, ...]] = []
     for _ in range(bootstrap):
         s = rng.choice(signal, len(signal))
         b = rng.choice(background, len(background))
         row = threshold_row(s, b, best.threshold)
         replicas.append(
-            (row.mean_precision_recall, row.precision_times_recall, row.accuracy, auc(s, b))
+            (
+                row.mean_precision_recall,
+                row.precision_times_recall,
+                row.accuracy,
+                auc(s, b),
+                *(rejection_at(efficiency, s, b) for efficiency in EFFICIENCIES),
+            )
         )
     errors = np.std(replicas, axis=0, ddof=1).tolist()
     cuts = np.quantile(np.concatenate([signal, background]), np.linspace(0, 1, ROC_POINTS))
@@ -123,6 +139,10 @@ def evaluate(
         precision_times_recall=Measured(best.precision_times_recall, errors[1]),
         accuracy=Measured(best.accuracy, errors[2]),
         auc=Measured(auc(signal, background), errors[3]),
+        rejection={
+            f"{efficiency:.2f}": Measured(rejection_at(efficiency, signal, background), error)
+            for efficiency, error in zip(EFFICIENCIES, errors[4:], strict=True)
+        },
         roc={
             "signal_efficiency": [_share_above(signal, t) for t in cuts.tolist()],
             "background_efficiency": [_share_above(background, t) for t in cuts.tolist()],

@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,11 @@ from common import files
 from common.errors import ConfigError, InputError, MonojetError
 from common.progress import Progress, progress
 from training import dataset, models
-from training.dataset import Floats, ImageFiles, Images, Indices, Mask
+from training.dataset import Floats, ImageFiles, Images, Indices, Labelled, Mask
 from training.pools import Pools
 
 if TYPE_CHECKING:
-    from analysis.config import NetworkTraining
+    from analysis.config import NetworkTraining, Watch
 
 log = logging.getLogger("monojet")
 
@@ -34,6 +35,7 @@ log = logging.getLogger("monojet")
 class Batches(keras.utils.PyDataset):
     """Batches of (input, class) of chosen events for a network, scattered when they are read.
 
+    They are dealt in rounds of ``steps`` batches, one epoch after the other, or of one epoch each.
     The order of an epoch depends on the seed and the epoch's number alone, so that a resumed
     training sees the batches it would have seen. Without a seed it is that of the files.
     """
@@ -45,20 +47,25 @@ class Batches(keras.utils.PyDataset):
         means: Floats,
         spec: NetworkTraining,
         seed: int | None = None,
+        steps: int | None = None,
     ) -> None:
         super().__init__()
         self.pools = Pools(files, chosen, seed)
         self.means, self.spec = means, spec
+        self.steps_an_epoch = math.ceil(len(self.pools) / spec.batch_size)
+        self.steps = steps or self.steps_an_epoch
+        self.round = 0
         self.failure: MonojetError | None = None
 
     def __len__(self) -> int:
-        return math.ceil(len(self.pools) / self.spec.batch_size)
+        return self.steps
 
     def __getitem__(self, index: int) -> tuple[Floats, npt.NDArray[np.int32]]:
-        begin = index * self.spec.batch_size
+        epoch, place = divmod(self.round * self.steps + index, self.steps_an_epoch)
+        begin = place * self.spec.batch_size
         end = min(begin + self.spec.batch_size, len(self.pools))
         try:
-            parts = self.pools.read(begin, end)
+            parts = self.pools.read(begin, end, epoch)
         except MonojetError as error:
             self.failure = error  # the backend that asks may wrap it beyond recognition
             raise
@@ -73,7 +80,7 @@ def network_input(images: Images, events: Indices, means: Floats, spec: NetworkT
     """What the network of ``spec`` sees of some events."""
     if spec.network in models.SET_NETWORKS:
         return dataset.cell_lists(images, events, means, spec.max_cells)
-    return dataset.dense(images, events, means, spec.size)
+    return dataset.dense(images, events, means, spec.size, spec.coordinates)
 
 
 def build(spec: NetworkTraining, seed: int) -> keras.Model:
@@ -83,7 +90,7 @@ def build(spec: NetworkTraining, seed: int) -> keras.Model:
         model = models.SET_NETWORKS[spec.network](shape, width=spec.width, seed=seed)
     else:
         rows, columns = dataset.GRID if spec.compression == "none" else (spec.size, spec.size)
-        shape = (rows, columns, dataset.N_CHANNELS + 2)
+        shape = (rows, columns, dataset.N_CHANNELS + 2 * spec.coordinates)
         model = models.IMAGE_NETWORKS[spec.network](
             shape, width=spec.width, l2=spec.l2, initial=spec.initial, seed=seed
         )
@@ -96,35 +103,59 @@ def build(spec: NetworkTraining, seed: int) -> keras.Model:
     return model
 
 
-class _Shuffle(keras.callbacks.Callback):
-    def __init__(self, batches: Batches) -> None:
+class _Rounds(keras.callbacks.Callback):
+    """Tells the batches which round they are dealt in, and drop-out where its random numbers begin,
+    which no backup of Keras holds."""
+
+    def __init__(self, *batches: Batches) -> None:
         super().__init__()
         self.batches = batches
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.batches.pools.start(epoch)
+        for batches in self.batches:
+            batches.round = epoch
+        for layer in self.model.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                start = (layer.seed % 2**32, epoch * len(self.batches[0]))
+                layer.seed_generator.state.assign(np.array(start, np.uint32))
+
+
+class _Look(keras.callbacks.Callback):
+    """Adds to a round's log the accuracy and loss on sub-samples that are drawn anew each round."""
+
+    def __init__(self, samples: Mapping[str, Batches]) -> None:
+        super().__init__()
+        self.samples = samples
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        for name, batches in self.samples.items():
+            found = self.model.evaluate(batches, verbose=0, return_dict=True)
+            logs |= {name + key: value for key, value in found.items()}
 
 
 class _Report(keras.callbacks.Callback):
-    """Progress and one log line an epoch; a loss that is not a number ends the training."""
+    """Progress and one log line a round; a loss that is not a number ends the training."""
 
-    def __init__(self, name: str, bar: Progress, batch_size: int) -> None:
+    def __init__(self, name: str, bar: Progress, batches: Batches, unit: str) -> None:
         super().__init__()
-        self.name, self.bar, self.batch_size = name, bar, batch_size
+        self.name, self.bar, self.batches, self.unit = name, bar, batches, unit
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.bar.advance(self.batch_size)
+        self.bar.advance(self.batches.spec.batch_size)
         if logs and not math.isfinite(logs["loss"]):
+            step = self.batches.round * len(self.batches) + batch + 1
             raise ConfigError(
-                f"{self.name}: the loss is not a number in step {batch}: lower the learning_rate"
+                f"{self.name}: the loss is not a number in step {step}; the best weights before it "
+                "are kept: lower the learning_rate"
             )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = logs or {}
         log.info(
-            "%s, epoch %d: loss %.4f, accuracy %.3f (validation: %.4f, %.3f)",
+            "%s, %s %d: loss %.4f, accuracy %.3f (validation: %.4f, %.3f)",
             self.name,
-            epoch + 1,
+            self.unit,
+            (epoch + 1) * (len(self.batches) if self.unit == "step" else 1),
             logs.get("loss", math.nan),
             logs.get("accuracy", math.nan),
             logs.get("val_loss", math.nan),
@@ -132,10 +163,56 @@ class _Report(keras.callbacks.Callback):
         )
 
 
+def overtrained(accuracy: Sequence[float], watched: Sequence[float], watch: Watch) -> bool:
+    """Whether accuracy in training rises while that in the test falls (section 3.3 of the thesis,
+    which gives no rule; this one is ours).
+
+    The means of the last ``window`` looks are compared with those of as many before; a change
+    counts where it is larger than ``sigmas`` of its binomial error.
+    """
+    n = watch.window
+    if len(accuracy) < 2 * n:
+        return False
+
+    def change(looks: Sequence[float]) -> float:
+        before, after = np.mean(looks[-2 * n : -n]), np.mean(looks[-n:])
+        mean = (before + after) / 2
+        error = math.sqrt(2 * mean * (1 - mean) / (n * watch.events))
+        return float((after - before) / max(error, 1e-12))
+
+    return change(accuracy) > watch.sigmas and change(watched) < -watch.sigmas
+
+
+def out_of_patience(losses: Sequence[float], patience: int) -> bool:
+    """Whether the least loss lies so many rounds back."""
+    return len(losses) - 1 - int(np.argmin(losses)) >= patience
+
+
+class _Stop(keras.callbacks.Callback):
+    """Ends a training early by its whole history, that before a stop included."""
+
+    def __init__(self, history: pd.DataFrame, spec: NetworkTraining) -> None:
+        super().__init__()
+        self.spec = spec
+        self.history = {int(row["epoch"]): row for row in history.to_dict("records")}
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.history[epoch] = logs
+        of = {name: [row[name] for row in self.history.values()] for name in _WATCHED}
+        if self.spec.steps is None:
+            over = out_of_patience(of["val_loss"], self.spec.patience)
+        else:
+            over = overtrained(of["accuracy"], of["val_accuracy"], self.spec.watch)
+        if over:
+            self.model.stop_training = True
+
+
+_WATCHED = ("accuracy", "val_accuracy", "val_loss")
+
+
 def train(
     spec: NetworkTraining,
-    paths: Sequence[Path],
-    labels: Sequence[int],
+    samples: Labelled,
     folder: Path,
     *,
     folds: int,
@@ -143,12 +220,15 @@ def train(
     seed: int,
     recipe: str,
     settings: Mapping[str, Any] | None = None,
+    test: Labelled | None = None,
 ) -> None:
-    """Train the network once a fold, on the events of all other folds.
+    """Train the network once a fold, on the events of all other folds; on all if there is one.
 
-    Writes ``fold<i>.keras`` (weights of the least validation loss), ``fold<i>.csv`` (history) and
-    ``training.json``. ``recipe`` names unfinished work, so that only the same training resumes it;
-    ``settings`` are those the images must have been filled with (`dataset.SETTINGS`).
+    Writes ``fold<i>.keras`` (the best weights: of the least validation loss, or with a budget of
+    steps of the highest accuracy watched), ``fold<i>.csv`` (history) and ``training.json``.
+    ``recipe`` names unfinished work, so that only the same training resumes it; ``settings`` are
+    those the images must have been filled with (`dataset.SETTINGS`); ``test`` are watched if
+    ``spec.watch`` says so.
 
     Raises:
         ConfigError: the loss is not a number.
@@ -157,15 +237,27 @@ def train(
     work = folder / f".{recipe}"
     work.mkdir(parents=True, exist_ok=True)
     record: dict[str, Any] = {"network": spec.model_dump(), "seed": seed, "folds": []}
-    with ImageFiles(paths, labels, spec.compression, settings) as images:
-        validation = images.in_validation(validation_fraction)
+    with contextlib.ExitStack() as stack:
+
+        def opened(some: Labelled) -> ImageFiles:
+            files = ImageFiles(some.paths, some.labels, spec.compression, settings)
+            return stack.enter_context(files)
+
+        images = opened(samples)
+        tested = opened(test) if test is not None and spec.watches_test else None
+        if tested is None:
+            validation = images.in_validation(validation_fraction)
+        else:
+            validation = np.zeros(len(images), bool)
         for fold in range(folds):
             finished = work / f"fold{fold}.json"
             if not finished.exists():
-                chosen = images.fold != fold
-                _train_fold(
-                    spec, images, chosen & ~validation, chosen & validation, work, fold, seed
-                )
+                chosen = images.fold != fold if folds > 1 else np.ones(len(images), bool)
+                training = Chosen(images, chosen & ~validation)
+                watched = Chosen(images, chosen & validation)
+                if tested is not None:
+                    watched = Chosen(tested, np.ones(len(tested), bool))
+                _train_fold(spec, training, watched, work, fold, seed)
             record["folds"].append(json.loads(finished.read_text()))
     record["parameters"] = record["folds"][0].pop("parameters")
     for fold in range(folds):
@@ -177,59 +269,79 @@ def train(
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """Some events of image files."""
+
+    files: ImageFiles
+    mask: Mask
+
+
 def _train_fold(
-    spec: NetworkTraining,
-    images: ImageFiles,
-    chosen: Mask,
-    watched: Mask,
-    work: Path,
-    fold: int,
-    seed: int,
+    spec: NetworkTraining, training: Chosen, watched: Chosen, work: Path, fold: int, seed: int
 ) -> None:
     name = f"{spec.name}, fold {fold}"
-    _require_both_classes(images, chosen, f"to train {name}")
-    _require_both_classes(images, watched, f"to validate {name}")
+    _require_both_classes(training, f"to train {name}")
+    _require_both_classes(watched, f"to validate {name}")
     keras.utils.set_random_seed(seed + fold)
-    means = dataset.channel_means(images, chosen)
-    batches = Batches(images, chosen, means, spec, seed + fold)
-    validation = Batches(images, watched, means, spec)
+    means = dataset.channel_means(training.files, training.mask)
+
+    def dealt(some: Chosen, seed: int | None = None, steps: int | None = None) -> Batches:
+        return Batches(some.files, some.mask, means, spec, seed, steps)
+
+    in_steps = spec.steps is not None
+    batches = dealt(training, seed + fold, spec.watch.every if in_steps else None)
+    used = [batches]
+    validation, looks = None, {}
+    if in_steps:
+        n = math.ceil(spec.watch.events / spec.batch_size)
+        looks = {"": dealt(training, seed + 500 + fold, n), "val_": dealt(watched, seed + 501, n)}
+        used += looks.values()
+    else:
+        validation = dealt(watched)
+        used.append(validation)
+    rounds = spec.epochs if spec.steps is None else math.ceil(spec.steps / len(batches))
     model = build(spec, seed + 1000 * fold)
     start = time.monotonic()
     history = work / f"fold{fold}.csv"
-    epochs_done = pd.read_csv(history) if history.exists() else pd.DataFrame({"val_loss": []})
+    lines = pd.read_csv(history) if history.exists() else pd.DataFrame({"epoch": []})
     logger = keras.callbacks.CSVLogger(history, append=True)
+    monitor, better = ("val_accuracy", "max") if in_steps else ("val_loss", "min")
     checkpoint = keras.callbacks.ModelCheckpoint(
         work / f"fold{fold}.keras",
+        monitor=monitor,
+        mode=better,
         save_best_only=True,
-        initial_value_threshold=epochs_done["val_loss"].min() if len(epochs_done) else None,
+        initial_value_threshold=lines[monitor].agg(better) if len(lines) else None,
     )
+    n_events = rounds * (len(batches) * spec.batch_size if in_steps else len(batches.pools))
     with contextlib.ExitStack() as stack:
-        bar = stack.enter_context(progress(f"train {name}", spec.epochs * len(batches.pools)))
+        bar = stack.enter_context(progress(f"train {name}", n_events))
         stack.callback(lambda: logger.csv_file and logger.csv_file.close())
         try:
             model.fit(
                 batches,
                 validation_data=validation,
-                epochs=spec.epochs,
+                epochs=rounds,
                 shuffle=False,  # of batches, by Keras: it would undo the order of the epoch
                 verbose=0,
                 callbacks=[
-                    _Shuffle(batches),
+                    _Rounds(batches, *looks.values()),
+                    _Look(looks),
                     checkpoint,
-                    keras.callbacks.EarlyStopping(patience=spec.patience),
+                    _Stop(lines, spec),
                     logger,
-                    _Report(name, bar, spec.batch_size),
+                    _Report(name, bar, batches, "step" if in_steps else "epoch"),
                     keras.callbacks.BackupAndRestore(work / f"backup{fold}"),
                 ],
             )
         except Exception:
-            failure = batches.failure or validation.failure
-            if failure is not None:
+            for failure in (b.failure for b in used if b.failure is not None):
                 raise failure from None
             raise
-    # An epoch that was stopped between its line and its backup has been run twice.
-    epochs = pd.read_csv(history).drop_duplicates("epoch", keep="last")
-    files.write_text(history, epochs.to_csv(index=False))
+    # A round that was stopped between its line and its backup has been run twice.
+    lines = pd.read_csv(history).drop_duplicates("epoch", keep="last")
+    files.write_text(history, lines.to_csv(index=False))
     files.write_json(
         work / f"fold{fold}.json",
         {
@@ -237,18 +349,21 @@ def _train_fold(
             "parameters": model.count_params(),
             "channel_means": [float(mean) for mean in means],
             "events": len(batches.pools),
-            "validation_events": len(validation.pools),
-            "epochs": len(epochs),
+            "validation_events": int(np.count_nonzero(watched.mask)),
+            "epochs": len(lines) * len(batches) / batches.steps_an_epoch,
+            "steps": len(lines) * len(batches),
             "seconds": round(time.monotonic() - start, 1),
             "backend": keras.backend.backend(),
         },
     )
 
 
-def _require_both_classes(images: ImageFiles, chosen: Mask, what: str) -> None:
+def _require_both_classes(chosen: Chosen, what: str) -> None:
+    images = chosen.files
     for label, kind in ((1, "signal"), (0, "background")):
         paths = [p for p, own in zip(images.paths, images.labels, strict=True) if own == label]
-        if not any(images.labels[r.file] == label and r.of(chosen).any() for r in images.ranges()):
+        ranges = (r for r in images.ranges() if images.labels[r.file] == label)
+        if not any(r.of(chosen.mask).any() for r in ranges):
             raise InputError(
                 f"{', '.join(map(str, paths))}: no {kind} event {what}: more events or fewer folds "
                 "are needed"

@@ -53,8 +53,7 @@ class Pools:
         self._blocks = [events for events, n in zip(blocks, counts, strict=True) if n]
         self._counts = counts[counts > 0]
         self._pool = pool or files.events_with(POOL_CELLS)
-        self._plan_of = functools.lru_cache(maxsize=2)(self._draw)
-        self._plan = self._plan_of(0)
+        self._plan_of = functools.lru_cache(maxsize=3)(self._draw)
         self._lock = threading.Lock()
         self._reader = ThreadPoolExecutor(1, "pools")
         self._pools: dict[tuple[int, ...], Future[Images]] = {}
@@ -62,17 +61,13 @@ class Pools:
     def __len__(self) -> int:
         return int(self._counts.sum())
 
-    def start(self, epoch: int) -> None:
-        """Take the order of an epoch."""
-        self._plan = self._plan_of(epoch)
-
-    def read(self, begin: int, end: int) -> list[tuple[Images, Indices]]:
-        """The events at places [begin, end) of the epoch's order, as images and indices of them.
+    def read(self, begin: int, end: int, epoch: int = 0) -> list[tuple[Images, Indices]]:
+        """The events at places [begin, end) of an epoch's order, as images and indices of them.
 
         Raises:
             InputError: a file is damaged.
         """
-        plan = self._plan
+        plan = self._plan_of(epoch)
         parts = []
         pool = int(np.searchsorted(plan.starts, begin, "right")) - 1
         while begin < end:

@@ -65,7 +65,7 @@ class Scorer:
             images = files.read(Events(0, start, stop, start))
             mine = scores[start - begin : stop - begin]
             for fold, (model, means) in enumerate(zip(self.models, self.means, strict=True)):
-                of_fold = np.flatnonzero(images.fold == fold)
+                of_fold = np.flatnonzero((images.fold == fold) | (len(self.models) == 1))
                 for first in range(0, len(of_fold), BATCH):
                     batch = of_fold[first : first + BATCH]
                     full = np.resize(batch, BATCH)  # one shape: the model is compiled once
@@ -146,5 +146,5 @@ def image_settings(run: Run) -> dict[str, Any]:
         "particle_threshold_GeV": imaging.particle_threshold,
         "jet_threshold_GeV": imaging.jet_threshold,
         "select": imaging.select or "",
-        "folds": run.config.training.folds,
+        "folds": run.config.folds,
     }

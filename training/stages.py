@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from common import files
 from common.score_file import read_scores
 from common.tables import Table
+from training.dataset import Labelled
 from training.evaluate import Evaluation
 from training.evaluate import evaluate as evaluate_network
 from training.score import image_settings
@@ -25,29 +26,32 @@ def train(run: Run, targets: Sequence[Target], done: Done) -> None:
     from training import fit
 
     config = run.config
-    labels = config.training_samples()
     specs = {spec.name: spec for spec in config.training.networks}
     for target in targets:
         fit.train(
             specs[target.name],
-            [run.images(name) for name in labels],
-            list(labels.values()),
+            _labelled(run, config.training_samples()),
             run.model(target.name),
-            folds=config.training.folds,
+            folds=config.folds,
             validation_fraction=config.training.validation_fraction,
             seed=config.seed,
             recipe=target.fingerprint[:12],
             settings=image_settings(run),
+            test=_labelled(run, config.test_samples()) if config.own_training_samples else None,
         )
         done(target)
+
+
+def _labelled(run: Run, labels: Mapping[str, int]) -> Labelled:
+    return Labelled([run.images(name) for name in labels], list(labels.values()))
 
 
 def evaluate(run: Run, targets: Sequence[Target], done: Done) -> None:
     """Tables of all networks: threshold scans, areas, pass rates by sample."""
     config = run.config
     networks = [spec.name for spec in config.training.networks]
-    columns = {s.name: read_scores(run.scores(s.name), networks) for s in config.samples}
-    labels = config.training_samples()
+    columns = {s.name: read_scores(run.scores(s.name), networks) for s in config.analysed()}
+    labels = config.test_samples()
     results = []
     for network in networks:
         by_label = {
@@ -84,6 +88,13 @@ def _tables(results: Sequence[Evaluation]) -> Table:
         ("precision × recall", lambda r: str(r.precision_times_recall)),
         ("accuracy", lambda r: str(r.accuracy)),
         ("AUC", lambda r: str(r.auc)),
+        *(
+            (
+                f"background rejected at {float(at):.0%} signal efficiency",
+                lambda r, at=at: str(r.rejection[at]),
+            )
+            for at in results[0].rejection
+        ),
     )
     for text, get in lines:
         rows.append([text, *(get(result) for result in results)])

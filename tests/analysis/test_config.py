@@ -85,6 +85,25 @@ def test_training_samples_are_those_of_the_configured_slices() -> None:
     assert load(DEFAULT).training_samples() == {"Znunu_high": 1, "Wtaunu_high": 0}
 
 
+def test_samples_to_learn_from_are_used_for_no_more(tiny_config: Config) -> None:
+    data = tiny_config.model_dump()
+    data["samples"] = [
+        *data["samples"],
+        *(
+            {"process": process, "slice": "high", "role": "training", "events": 200}
+            for process in ("Znunu", "Wtaunu")
+        ),
+    ]
+    config = Config.model_validate(data)
+    assert config.training_samples() == {"Znunu_high_training": 1, "Wtaunu_high_training": 0}
+    assert config.test_samples() == tiny_config.training_samples()
+    assert config.analysed() == tiny_config.samples
+    assert (config.folds, tiny_config.folds) == (1, 2)
+    data["samples"].pop()
+    with pytest.raises(ConfigError, match="'Wtaunu' in slice high, of role 'training'"):
+        Config.model_validate(data).training_samples()
+
+
 def test_training_without_background_is_refused(tiny_config: Config) -> None:
     data = tiny_config.model_dump()
     data["samples"] = [s for s in data["samples"] if s["process"] != "Wtaunu"]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from common.measured import measured_efficiency
-from training.evaluate import Evaluation, auc, evaluate, threshold_row
+from training.evaluate import Evaluation, auc, evaluate, rejection_at, threshold_row
 
 THESIS = json.loads(
     (Path(__file__).parents[2] / "analysis" / "reference" / "thesis_tables.json").read_text()
@@ -101,6 +101,20 @@ def test_values_are_those_of_the_best_row() -> None:
     assert found.precision_times_recall.value == best.precision_times_recall
     assert found.mean_precision_recall.value == best.mean_precision_recall
     assert found.accuracy.value == best.accuracy
+
+
+@pytest.mark.parametrize(("efficiency", "rejected"), [(0.5, 7 / 8), (0.9, 3 / 8), (0.95, 3 / 8)])
+def test_rejection_keeps_at_least_the_share_of_signal(efficiency: float, rejected: float) -> None:
+    assert rejection_at(efficiency, SIGNAL, BACKGROUND) == rejected
+
+
+def test_rejections_have_errors_from_counting() -> None:
+    found = _evaluate(bootstrap=200).rejection
+    assert list(found) == ["0.50", "0.90", "0.95"]
+    values = [rejection.value for rejection in found.values()]
+    assert values == sorted(values, reverse=True)
+    for rejection in found.values():  # at least those of counting the background
+        assert rejection.error > 0.8 * (rejection.value * (1 - rejection.value) / 500) ** 0.5
 
 
 def test_pass_rates_are_shares_at_the_best_threshold_with_errors_from_counting() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import training.score
-from analysis.config import NetworkTraining
+from analysis.config import NetworkTraining, Watch
 from common.errors import ConfigError, InputError
 from common.score_file import read_scores, write_scores
 from tests.training.image_files import flip_a_bit, write_images
@@ -57,8 +57,7 @@ def spec(**changes: Any) -> NetworkTraining:
 def train(spec: NetworkTraining, paths: list[Path], folder: Path, **options: Any) -> dict[str, Any]:
     fit.train(
         spec,
-        paths,
-        [1, 0],
+        dataset.Labelled(paths, [1, 0]),
         folder,
         folds=2,
         validation_fraction=0.2,
@@ -182,9 +181,114 @@ def test_a_stopped_training_resumes_with_the_batches_it_would_have_seen(
     assert resumed.epochs(0) == trained.recorder.epochs(1)[2:]  # fold 0 was finished
     rows = (folder / "fold1.csv").read_text().splitlines()[1:]
     assert [int(row.split(",")[0]) for row in rows] == list(range(EPOCHS))
-    of_fold_0 = np.arange(400) % 2 == 0  # whose network was not stopped: the same seed, the same
-    found = score(spec(), good, folder)[of_fold_0]
-    np.testing.assert_allclose(found, trained.scores[of_fold_0], atol=1e-5)
+    np.testing.assert_allclose(score(spec(), good, folder), trained.scores, atol=1e-5)
+
+
+IN_STEPS: dict[str, Any] = {"steps": 18, "watch": {"every": 4, "events": 60}}
+
+
+def train_apart(samples: list[Path], test: list[Path], folder: Path, **changes: Any) -> Any:
+    """One network, trained on all events of some samples in steps, and watched on others."""
+    settings = spec(**IN_STEPS | changes)
+    fit.train(
+        settings,
+        dataset.Labelled(samples, [1, 0]),
+        folder,
+        folds=1,
+        validation_fraction=0.2,
+        seed=3,
+        recipe="recipe",
+        test=dataset.Labelled(test, [1, 0]),
+    )
+    return json.loads((folder / "training.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Further events of the same two classes."""
+    folder = tmp_path_factory.mktemp("others")
+    return [
+        write_images(folder / "signal.h5", 60, 3, most_cells=3, hard=50.0),
+        write_images(folder / "background.h5", 60, 4, most_cells=3),
+    ]
+
+
+def test_a_training_in_steps_looks_at_events_it_did_not_see(
+    good: list[Path], others: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(monkeypatch)
+    apart = {"watch": IN_STEPS["watch"] | {"sample": "test"}}
+    (fold,) = train_apart(good, others, tmp_path / "model", **apart)["folds"]
+    assert (fold["steps"], fold["events"], fold["validation_events"]) == (20, 400, 120)
+    assert fold["epochs"] == 1.0  # 20 steps of 20 events
+    # All events of an epoch once, then looks at three batches of either, drawn anew each time.
+    by_batches: dict[Any, list[tuple[int, bytes]]] = {}
+    for batches, index, content in recorder.batches:
+        by_batches.setdefault(batches, []).append((index, content))
+    training, look, test_look = by_batches.values()
+    seen = [content for _, content in training[2:]]  # Keras looks at the first two for their shapes
+    assert len(seen) == len(set(seen)) == 20
+    for asked in (look, test_look):
+        assert len({content for _, content in asked}) >= 14
+    history = (tmp_path / "model" / "fold0.csv").read_text().splitlines()
+    assert history[0] == "epoch,accuracy,loss,val_accuracy,val_loss"
+    assert [int(row.split(",")[0]) for row in history[1:]] == list(range(5))
+    assert score_all(others, tmp_path / "model") > 0.8
+
+
+def score_all(paths: list[Path], folder: Path) -> float:
+    """Share of events, half of them signal, on their side of 0.5."""
+    scores = score(spec(**IN_STEPS), paths, folder)
+    return float(np.mean((scores > 0.5) == (np.arange(len(scores)) < len(scores) // 2)))
+
+
+def test_a_training_in_steps_resumes_exactly(
+    good: list[Path], others: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights, optimizer, shuffling, drop-out and sub-samples: to the last bit of the history."""
+    train_apart(good, others, tmp_path / "whole")
+    report = fit._Report.on_epoch_end
+
+    def stop(self: Any, epoch: int, logs: Any = None) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+        report(self, epoch, logs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fit._Report, "on_epoch_end", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_apart(good, others, tmp_path / "stopped")
+    train_apart(good, others, tmp_path / "stopped")
+    histories = [(tmp_path / name / "fold0.csv").read_text() for name in ("whole", "stopped")]
+    assert histories[0] == histories[1]
+    scores = [score(spec(**IN_STEPS), others, tmp_path / name) for name in ("whole", "stopped")]
+    np.testing.assert_array_equal(scores[0], scores[1])
+
+
+RISING, FALLING = [0.6] * 5 + [0.8] * 5, [0.7] * 5 + [0.6] * 5
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "watched", "expected"),
+    [
+        (RISING, FALLING, True),
+        (RISING, RISING, False),
+        (FALLING, FALLING, False),
+        (RISING, [0.7] * 5 + [0.699] * 5, False),  # within its error
+        (RISING[1:], FALLING[1:], False),  # too early to say
+    ],
+)
+def test_a_training_is_overtrained_when_the_accuracies_part(
+    accuracy: list[float], watched: list[float], expected: bool
+) -> None:
+    assert fit.overtrained(accuracy, watched, Watch(window=5, events=1000)) is expected
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"), [([3, 2, 2.5, 2.1], True), ([3, 2, 2.5], False), ([3, 2, 1], False)]
+)
+def test_patience_ends_two_rounds_after_the_best(losses: list[float], expected: bool) -> None:
+    assert fit.out_of_patience(losses, 2) is expected
 
 
 def test_damage_met_in_a_later_epoch_is_told_as_such(

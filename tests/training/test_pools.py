@@ -40,14 +40,14 @@ def files(paths: list[Path]) -> Iterator[ImageFiles]:
 
 
 def inputs(
-    pools: Pools, batch: int, begin: int = 0, end: int | None = None
+    pools: Pools, batch: int, begin: int = 0, end: int | None = None, epoch: int = 0
 ) -> tuple[Numbers, Floats, Floats]:
     """Of the events at these places: their number among all files, dense image, cell list."""
     starts = np.cumsum([0, *SIZES])
     number, images, lists = [], [], []
     end = len(pools) if end is None else min(end, len(pools))
     for first in range(begin, end, batch):
-        for part, events in pools.read(first, min(first + batch, end)):
+        for part, events in pools.read(first, min(first + batch, end), epoch):
             number += (starts[part.run_number[events]] + part.event_number[events]).tolist()
             images.append(dataset.dense(part, events, MEANS, 30))
             lists.append(dataset.cell_lists(part, events, MEANS, 20))
@@ -56,8 +56,7 @@ def inputs(
 
 def order(pools: Pools, epoch: int = 0) -> Numbers:
     """The order of an epoch."""
-    pools.start(epoch)
-    return inputs(pools, 10)[0]
+    return inputs(pools, 10, epoch=epoch)[0]
 
 
 def chosen_by(seed: int, share: float = 0.7) -> Mask:
@@ -86,8 +85,7 @@ def test_an_epoch_holds_each_chosen_event_once_as_it_is_in_the_file(
     chosen: Mask,
 ) -> None:
     pools = Pools(files, chosen, seed, block=block, pool=pool)
-    pools.start(epoch)
-    number, images, lists = inputs(pools, batch)
+    number, images, lists = inputs(pools, batch, epoch=epoch)
     assert len(pools) == chosen.sum()
     assert sorted(number) == np.flatnonzero(chosen).tolist()
     if seed is None:
@@ -169,8 +167,7 @@ def test_every_pool_has_its_share_of_every_file(tmp_path: Path) -> None:
     with ImageFiles(made, [1, 0], "none") as files:
         pools = Pools(files, np.ones(400, bool), 1, block=5, pool=40)
         for epoch, begin in itertools.product(range(4), range(0, 400, 40)):
-            pools.start(epoch)
-            parts = pools.read(begin, begin + 40)
+            parts = pools.read(begin, begin + 40, epoch)
             signal = sum(int(part.label[events].sum()) for part, events in parts)
             assert abs(signal - 30) <= 10  # at most a block or two of five
 

@@ -1,0 +1,265 @@
+"""The report of a run: one page, in Markdown and as self-contained HTML.
+
+It begins with the numbers of the 2018 thesis beside those of the run, each with its error and the
+difference in units of both errors; then come all tables and figures, the configuration, the sizes
+of the samples and the versions of what made the numbers.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+from markdown_it import MarkdownIt
+
+from analysis.pipeline import Done, Run, Target, versions
+from analysis.sensitivity import REFERENCE
+from common import files
+from common.measured import Measured, measured_efficiency
+from common.tables import Table
+
+# The thesis's two chosen networks: our name, and the thesis's in its tables.
+CHOSEN = {"strides+cell": "cell_strides", "maxpool+rowcol": "rowcol_maxpool"}
+AS_PUBLISHED = {
+    "size": 60,
+    "width": 1.0,
+    "initial": "thesis",
+    "l2": 0.01,
+    "coordinates": True,
+    "learning_rate": 1e-4,
+}
+N_THESIS = {"high": 20_000, "others": 8_000}  # events a process of its test samples
+
+# Columns of its table 2 that belong to a network.
+_FIRST = {"rowcol_maxpool": 1, "cell_strides": 5}
+
+
+def run(run: Run, targets: Sequence[Target], done: Done) -> None:
+    """Write the report of a finished run."""
+    (target,) = targets
+    text = "\n\n".join(part.rstrip() for part in sections(run)) + "\n"
+    files.write_text(target.output.with_suffix(".md"), text)
+    files.write_text(target.output, to_html(run, text))
+    done(target)
+
+
+def sections(run: Run) -> Iterator[str]:
+    """The parts of the report, in Markdown."""
+    config = run.config
+    yield f"# {config.name}"
+    yield (
+        "Dark matter in events with a jet and missing transverse momentum: networks on images of "
+        "simulated events, and what they add to the ATLAS selection. Values are given with their "
+        "statistical errors."
+    )
+    yield "## The thesis and this run"
+    comparison = against_the_thesis(run)
+    if comparison.rows:
+        yield comparison.markdown()
+    else:
+        yield (
+            "None of the thesis's two chosen networks (cell + strides, row-col + max-pool) was "
+            "trained in this run."
+        )
+    yield "## Networks"
+    yield cost(run).markdown()
+    for stage, names in (
+        (None, ("evaluation",)),
+        ("## Selection", ("cutflow",)),
+        ("## Sensitivity", ("sensitivity",)),
+    ):
+        if stage:
+            yield stage
+        for name in names:
+            yield run.table(name).with_suffix(".md").read_text()
+    yield "## Figures"
+    for figure in json.loads((run.plots / "figures.json").read_text()):
+        (picture,) = (name for name in figure["files"] if name.endswith(".png"))
+        yield f"![{figure['name']}](plots/{picture})"
+        yield f"*{figure['caption']}*"
+    yield "## Samples"
+    yield run.table("images").with_suffix(".md").read_text()
+    yield "## Configuration"
+    settings = config.model_dump(mode="json", exclude={"batch"})  # which changes no result
+    written = yaml.safe_dump(settings, sort_keys=False, width=100, default_flow_style=None)
+    yield f"```yaml\n{written}```"
+    yield "## Versions"
+    yield "\n".join(f"- {name} {version}" for name, version in versions().items())
+
+
+# --- The thesis ---------------------------------------------------------------------------
+
+
+def against_the_thesis(run: Run) -> Table:
+    """The numbers of tables 2 to 4 and the sensitivity ratio, of the thesis and of this run."""
+    published = json.loads((REFERENCE / "thesis_tables.json").read_text())
+    results = json.loads(run.table("evaluation").read_text())
+    ratios = json.loads(run.table("sensitivity").read_text())
+    specs = {spec.name: spec for spec in run.config.training.networks}
+    rows: list[list[str]] = []
+    others = []
+    for ours, theirs in CHOSEN.items():
+        if ours not in results:
+            continue
+        settings = specs[ours].model_dump()
+        changed = [f"{k} {settings[k]}" for k, v in AS_PUBLISHED.items() if settings[k] != v]
+        if changed:
+            others.append(f"{ours} is not the thesis's network here: {', '.join(changed)}.")
+        chosen = [r for r in ratios if r["network"] == ours and r["region"] == "IM1"]
+        lines = (
+            *_table_2(results[ours], published, theirs),
+            *_table_3(run, results[ours], published["table3"][theirs]),
+            *_table_4(chosen, published["table4"][theirs]),
+            *_ratio(chosen, published["sensitivity_ratio"], theirs),
+        )
+        rows += [[ours, what, *_compared(thesis, own)] for what, thesis, own in lines]
+    return Table(
+        name="thesis",
+        title="Tables 2 to 4 of the thesis, and its sensitivity ratio",
+        columns=("network", "quantity", "thesis", "this run", "difference in errors"),
+        rows=rows,
+        notes=(
+            *others,
+            "The thesis had other generators, inputs and, as given below, sizes of samples. It "
+            "gives no errors: those of its rates are taken from the numbers of its events "
+            f"({N_THESIS['high']} a process in the high slice, {N_THESIS['others']} elsewhere); "
+            "of other numbers the error is ours alone.",
+        ),
+    )
+
+
+Line = tuple[str, Measured, Measured]
+
+
+def _measured(data: Mapping[str, float]) -> Measured:
+    return Measured(data["value"], data["error"])
+
+
+def _table_2(result: Mapping[str, Any], published: Mapping[str, Any], name: str) -> Iterator[Line]:
+    best = published["best_threshold"][name]
+    (row,) = (row for row in published["table2"] if row[0] == best)
+    _, _, mean, product = row[_FIRST[name] : _FIRST[name] + 4]
+    yield "best threshold", Measured(best, 0), Measured(result["best_threshold"], 0)
+    for what, value, key in (
+        ("(precision + recall)/2, table 2", mean, "mean_precision_recall"),
+        ("precision × recall, table 2", product, "precision_times_recall"),
+    ):
+        yield what, Measured(value, 0), _measured(result[key])
+
+
+def _table_3(
+    run: Run, result: Mapping[str, Any], published: Mapping[str, Sequence[float]]
+) -> Iterator[Line]:
+    rates = result["pass_rates"]
+    for slice_, values in published.items():
+        n = N_THESIS["high" if slice_ == "high" else "others"]
+        for process, value in zip(("Znunu", "Wtaunu", "Wmunu"), values, strict=True):
+            name = f"{process}_{slice_}"
+            if name not in rates:
+                continue
+            rate, size = _measured(rates[name]), N_THESIS["others"] if process == "Wmunu" else n
+            thesis = measured_efficiency(value, size)
+            if process == "Znunu":
+                yield f"Znunu selected, {slice_} slice, table 3", thesis, rate
+            else:
+                own = Measured(1 - rate.value, rate.error)
+                yield f"{process} rejected, {slice_} slice, table 3", thesis, own
+
+
+def _table_4(ratios: Sequence[Mapping[str, Any]], published: Sequence[float]) -> Iterator[Line]:
+    for ratio in ratios:
+        if ratio["version"] != "as published":
+            continue
+        for process, value in zip(("Znunu", "Wtaunu", "Wmunu"), published, strict=True):
+            rate = _measured(ratio["rates"][process])
+            if process == "Znunu":
+                yield "Znunu selected in IM1, table 4", Measured(value, 0), rate
+            else:
+                own = Measured(1 - rate.value, rate.error)
+                yield f"{process} rejected in IM1, table 4", Measured(value, 0), own
+
+
+def _ratio(
+    ratios: Sequence[Mapping[str, Any]], published: Mapping[str, float], name: str
+) -> Iterator[Line]:
+    value = Measured(published[f"{name}_recomputed"], 0)
+    for ratio in ratios:
+        own = Measured(ratio["ratio"], ratio["error"])
+        yield f"sensitivity ratio in IM1, {ratio['version']}", value, own
+
+
+def _compared(thesis: Measured, own: Measured) -> tuple[str, str, str]:
+    error = math.hypot(thesis.error, own.error)
+    difference = f"{(own.value - thesis.value) / error:+.1f}" if error else ""
+    return str(thesis), str(own), difference
+
+
+# --- What the networks cost ---------------------------------------------------------------
+
+
+def cost(run: Run) -> Table:
+    """Size and cost of the networks, and how they were trained."""
+    rows = []
+    for network in run.config.training.networks:
+        record = json.loads((run.model(network.name) / "training.json").read_text())
+        folds = record["folds"]
+        rows.append(
+            [
+                network.name,
+                f"{record['parameters']}",
+                f"{sum(fold['events'] for fold in folds) // len(folds)}",
+                f"{sum(fold['steps'] for fold in folds) // len(folds)}",
+                f"{sum(fold['epochs'] for fold in folds) / len(folds):.1f}",
+                f"{sum(fold['seconds'] for fold in folds) / len(folds):.0f}",
+                ", ".join(dict.fromkeys(fold["backend"] for fold in folds)),
+            ]
+        )
+    return Table(
+        name="cost",
+        title="Training of the networks",
+        columns=(
+            "network",
+            "parameters",
+            "training events",
+            "steps",
+            "epochs",
+            "seconds",
+            "backend",
+        ),
+        rows=rows,
+        notes=("Of a network with several folds, the mean of a fold.",),
+    )
+
+
+# --- HTML ---------------------------------------------------------------------------------
+
+_STYLE = """
+body { font: 16px/1.5 sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
+th, td { padding: 0.2rem 0.7rem; border-bottom: 1px solid #ccc; text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+img { max-width: 100%; }
+pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; }
+"""
+
+
+def to_html(run: Run, text: str) -> str:
+    """The Markdown of a report as one HTML page that holds its figures."""
+    body = MarkdownIt("commonmark").enable("table").render(text)
+
+    def embedded(match: re.Match[str]) -> str:
+        picture = base64.b64encode((run.output / match[1]).read_bytes()).decode()
+        return f'src="data:image/png;base64,{picture}"'
+
+    body = re.sub(r'src="(plots/[^"]+\.png)"', embedded, body)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>{html.escape(run.config.name)}</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<body>\n{body}</body>\n</html>\n"
+    )
