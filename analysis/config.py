@@ -237,6 +237,16 @@ class Config(_Model):
                 raise ValueError(f"sample '{sample.name}' has no known slice{hint}")
         return self
 
+    @model_validator(mode="after")
+    def _test_apart(self) -> Config:
+        watching = [n.name for n in self.training.networks if n.watches_test]
+        if watching and not self.own_training_samples:
+            raise ValueError(
+                f"network '{watching[0]}' is to watch the test, which needs samples to learn from "
+                "apart: give them 'role: training'"
+            )
+        return self
+
     @property
     def own_training_samples(self) -> bool:
         """Whether networks learn from samples that are used for no more.

@@ -1,8 +1,8 @@
 """The report of a run: one page, in Markdown and as self-contained HTML.
 
 It begins with the numbers of the 2018 thesis beside those of the run, each with its error and the
-difference in units of both errors; then come all tables and figures, the configuration, the sizes
-of the samples and the versions of what made the numbers.
+difference in units of both errors; then come the tables that a run shows, all figures, the sizes of
+the samples, the configuration and the versions of what made the numbers.
 """
 
 from __future__ import annotations
@@ -69,28 +69,28 @@ def sections(run: Run) -> Iterator[str]:
         )
     yield "## Networks"
     yield cost(run).markdown()
-    for stage, names in (
-        (None, ("evaluation",)),
-        ("## Selection", ("cutflow",)),
-        ("## Sensitivity", ("sensitivity",)),
-    ):
-        if stage:
-            yield stage
-        for name in names:
-            yield run.table(name).with_suffix(".md").read_text()
+    yield _table(run, "evaluation")
+    yield "## Selection"
+    yield _table(run, "cutflow")
+    yield "## Sensitivity"
+    yield _table(run, "sensitivity")
     yield "## Figures"
     for figure in json.loads((run.plots / "figures.json").read_text()):
         (picture,) = (name for name in figure["files"] if name.endswith(".png"))
         yield f"![{figure['name']}](plots/{picture})"
         yield f"*{figure['caption']}*"
     yield "## Samples"
-    yield run.table("images").with_suffix(".md").read_text()
+    yield _table(run, "images")
     yield "## Configuration"
     settings = config.model_dump(mode="json", exclude={"batch"})  # which changes no result
     written = yaml.safe_dump(settings, sort_keys=False, width=100, default_flow_style=None)
     yield f"```yaml\n{written}```"
     yield "## Versions"
     yield "\n".join(f"- {name} {version}" for name, version in versions().items())
+
+
+def _table(run: Run, name: str) -> str:
+    return run.table(name).with_suffix(".md").read_text()
 
 
 # --- The thesis ---------------------------------------------------------------------------

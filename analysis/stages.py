@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from analysis.config import Sample
+from analysis.config import NetworkTraining, Sample
 from analysis.inputs.paths import expand
 from analysis.pipeline import Run, Stage, Target
 from common.errors import ConfigError
@@ -119,7 +119,11 @@ def imaging_targets(run: Run) -> list[Target]:
 def training_targets(run: Run) -> list[Target]:
     """One folder a network."""
     config = run.config
-    made_from = tuple(image_target(run, config.sample(n)) for n in config.training_samples())
+    learned = config.training_samples()
+
+    def watched(network: NetworkTraining) -> dict[str, int]:
+        return config.test_samples() if network.watches_test else {}
+
     return [
         Target(
             "training",
@@ -129,10 +133,13 @@ def training_targets(run: Run) -> list[Target]:
                 "network": _dump(network),
                 "folds": config.folds,
                 "validation_fraction": config.training.validation_fraction,
-                "samples": config.training_samples(),
+                "samples": learned,
+                "watched": watched(network),
                 "seed": config.seed,
             },
-            made_from=made_from,
+            made_from=tuple(
+                image_target(run, config.sample(name)) for name in learned | watched(network)
+            ),
             code=(
                 "training/dataset.py",
                 "training/pools.py",

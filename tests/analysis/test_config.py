@@ -45,6 +45,10 @@ NETWORK = {"network": "strides", "compression": "cell"}
         ),
         ({"training": {"networks": [NETWORK, NETWORK]}}, "network 'strides+cell' is listed twice"),
         (
+            {"training": {"networks": [NETWORK | {"steps": 9, "watch": {"sample": "test"}}]}},
+            "'strides+cell' is to watch the test, which needs samples to learn from apart",
+        ),
+        (
             {"training": {"networks": [{"network": "stride"}]}},
             "unknown name 'stride' (did you mean 'strides'?)",
         ),

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from analysis import pipeline
-from analysis.config import Config
+from analysis.config import CONFIGS, Config, load
 from analysis.pipeline import Done, Run, Stage, Target
-from analysis.stages import STAGES
+from analysis.stages import STAGES, training_targets
 
 
 def target(tmp_path: Path, **changes: object) -> Target:
@@ -105,6 +105,17 @@ def test_a_seed_reaches_every_sample_and_image(tiny_config: Config, tmp_path: Pa
         before = [t.fingerprint for t in stage.targets(Run(tiny_config, tmp_path))]
         after = [t.fingerprint for t in stage.targets(Run(other, tmp_path))]
         assert not set(before) & set(after)
+
+
+@pytest.mark.parametrize("sample", ["validation", "test"])
+def test_a_training_that_watches_the_test_is_made_from_it(sample: str, tmp_path: Path) -> None:
+    data = load(CONFIGS / "thesis_small.yaml").model_dump()
+    for network in data["training"]["networks"]:
+        network["watch"]["sample"] = sample
+    first, *_ = training_targets(Run(Config.model_validate(data), tmp_path))
+    learned = ["Znunu_high_training", "Wtaunu_high_training"]
+    watched = ["Znunu_high", "Wtaunu_high"] if sample == "test" else []
+    assert [target.name for target in first.made_from] == learned + watched
 
 
 def test_the_number_of_workers_changes_no_recipe(tiny_config: Config, tmp_path: Path) -> None:

@@ -55,16 +55,13 @@ def spec(**changes: Any) -> NetworkTraining:
 
 
 def train(spec: NetworkTraining, paths: list[Path], folder: Path, **options: Any) -> dict[str, Any]:
-    fit.train(
-        spec,
-        dataset.Labelled(paths, [1, 0]),
-        folder,
-        folds=2,
-        validation_fraction=0.2,
-        seed=3,
-        recipe="recipe",
-        **options,
-    )
+    settings: dict[str, Any] = {
+        "folds": 2,
+        "validation_fraction": 0.2,
+        "seed": 3,
+        "recipe": "recipe",
+    } | options
+    fit.train(spec, dataset.Labelled(paths, [1, 0]), folder, **settings)
     found: dict[str, Any] = json.loads((folder / "training.json").read_text())
     return found
 
@@ -189,18 +186,8 @@ IN_STEPS: dict[str, Any] = {"steps": 18, "watch": {"every": 4, "events": 60}}
 
 def train_apart(samples: list[Path], test: list[Path], folder: Path, **changes: Any) -> Any:
     """One network, trained on all events of some samples in steps, and watched on others."""
-    settings = spec(**IN_STEPS | changes)
-    fit.train(
-        settings,
-        dataset.Labelled(samples, [1, 0]),
-        folder,
-        folds=1,
-        validation_fraction=0.2,
-        seed=3,
-        recipe="recipe",
-        test=dataset.Labelled(test, [1, 0]),
-    )
-    return json.loads((folder / "training.json").read_text())
+    in_steps = spec(**IN_STEPS | changes)
+    return train(in_steps, samples, folder, folds=1, test=dataset.Labelled(test, [1, 0]))
 
 
 @pytest.fixture(scope="module")
