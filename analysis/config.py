@@ -22,7 +22,9 @@ CONFIGS = Path(__file__).parent / "configs"
 DEFAULT = CONFIGS / "quickstart.yaml"
 
 Compression = Literal["cell", "rowcol", "stochastic", "none"]
-Network = Literal["strides", "maxpool", "particle_flow"]
+Network = Literal[
+    "strides", "maxpool", "vgg", "resnet", "particle_flow", "dense_cells", "transformer"
+]
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
@@ -137,8 +139,10 @@ class NetworkTraining(_Model):
     coordinates: bool = Field(True, description="give image networks the two coordinate channels")
     size: int = Field(60, ge=4, le=126, description="rows and columns kept of a compressed image")
     width: float = Field(1.0, gt=0, description="factor on the numbers of filters and nodes")
-    initial: Literal["thesis", "he"] = Field("thesis", description="initial weights")
-    l2: float = Field(0.01, ge=0, description="on the squared weights of convolutions")
+    initial: Literal["thesis", "he"] = Field(
+        "thesis", description="initial weights of the thesis's networks"
+    )
+    l2: float = Field(0.01, ge=0, description="on the squared weights of the thesis's convolutions")
     max_cells: int = Field(256, gt=0, description="cells kept by a set network, hardest first")
     epochs: int = Field(10, gt=0)
     steps: int | None = Field(

@@ -111,7 +111,7 @@ def in_order(names: Iterable[str]) -> list[str]:
     return [*(n for n in _PROCESSES if n in given), *sorted(given - _PROCESSES.keys())]
 
 
-_NETWORKS = {"strides": "strides", "maxpool": "max-pool", "particle_flow": "particle flow"}
+_NETWORKS = {"maxpool": "max-pool", "vgg": "VGG", "resnet": "ResNet", "dense_cells": "dense"}
 _COMPRESSIONS = {
     "cell": "cell",
     "rowcol": "row-col",

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from analysis.config import NetworkTraining, Watch
 
 log = logging.getLogger("monojet")
+
+TENSORBOARD = "tensorboard"  # folder, in that of a network
 
 
 class Batches(keras.utils.PyDataset):
@@ -83,17 +86,24 @@ def network_input(images: Images, events: Indices, means: Floats, spec: NetworkT
     return dataset.dense(images, events, means, spec.size, spec.coordinates)
 
 
+def input_shape(spec: NetworkTraining) -> tuple[int, ...]:
+    """The shape of what the network of ``spec`` sees of an event."""
+    if spec.network in models.SET_NETWORKS:
+        return (spec.max_cells, 1 + dataset.N_FEATURES)
+    rows, columns = dataset.GRID if spec.compression == "none" else (spec.size, spec.size)
+    return (rows, columns, dataset.N_CHANNELS + 2 * spec.coordinates)
+
+
 def build(spec: NetworkTraining, seed: int) -> keras.Model:
     """The untrained network of ``spec``, compiled."""
+    shape = input_shape(spec)
     if spec.network in models.SET_NETWORKS:
-        shape: tuple[int, ...] = (spec.max_cells, 1 + dataset.N_FEATURES)
         model = models.SET_NETWORKS[spec.network](shape, width=spec.width, seed=seed)
     else:
-        rows, columns = dataset.GRID if spec.compression == "none" else (spec.size, spec.size)
-        shape = (rows, columns, dataset.N_CHANNELS + 2 * spec.coordinates)
-        model = models.IMAGE_NETWORKS[spec.network](
-            shape, width=spec.width, l2=spec.l2, initial=spec.initial, seed=seed
-        )
+        options: dict[str, Any] = {}
+        if spec.network in models.THESIS_NETWORKS:
+            options = {"l2": spec.l2, "initial": spec.initial}
+        model = models.IMAGE_NETWORKS[spec.network](shape, width=spec.width, seed=seed, **options)
     model.compile(
         optimizer=keras.optimizers.Adam(spec.learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -136,17 +146,18 @@ class _Look(keras.callbacks.Callback):
 class _Report(keras.callbacks.Callback):
     """Progress and one log line a round; a loss that is not a number ends the training."""
 
-    def __init__(self, name: str, bar: Progress, batches: Batches, unit: str) -> None:
+    def __init__(self, name: str, bar: Progress, batches: Batches, unit: str, kept: Path) -> None:
         super().__init__()
-        self.name, self.bar, self.batches, self.unit = name, bar, batches, unit
+        self.name, self.bar, self.batches, self.unit, self.kept = name, bar, batches, unit, kept
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.bar.advance(self.batches.spec.batch_size)
         if logs and not math.isfinite(logs["loss"]):
             step = self.batches.round * len(self.batches) + batch + 1
+            kept = f"; the best weights before it are in {self.kept}" if self.kept.exists() else ""
             raise ConfigError(
-                f"{self.name}: the loss is not a number in step {step}; the best weights before it "
-                "are kept: lower the learning_rate"
+                f"{self.name}: the loss is not a number in step {step}: lower the learning_rate"
+                f"{kept}"
             )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -225,7 +236,8 @@ def train(
     """Train the network once a fold, on the events of all other folds; on all if there is one.
 
     Writes ``fold<i>.keras`` (the best weights: of the least validation loss, or with a budget of
-    steps of the highest accuracy watched), ``fold<i>.csv`` (history) and ``training.json``.
+    steps of the highest accuracy watched), ``fold<i>.csv`` (history), ``tensorboard/`` (the same,
+    with the TensorFlow backend) and ``training.json``.
     ``recipe`` names unfinished work, so that only the same training resumes it; ``settings`` are
     those the images must have been filled with (`dataset.SETTINGS`); ``test`` are watched if
     ``spec.watch`` says so.
@@ -263,6 +275,9 @@ def train(
     for fold in range(folds):
         for suffix in ("keras", "csv"):
             os.replace(work / f"fold{fold}.{suffix}", folder / f"fold{fold}.{suffix}")
+    shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)
+    if (work / TENSORBOARD).exists():
+        os.replace(work / TENSORBOARD, folder / TENSORBOARD)
     files.write_json(folder / "training.json", record)
     for leftover in folder.glob(".*"):  # this work, and that of recipes that were given up
         if leftover.is_dir():
@@ -307,8 +322,9 @@ def _train_fold(
     lines = pd.read_csv(history) if history.exists() else pd.DataFrame({"epoch": []})
     logger = keras.callbacks.CSVLogger(history, append=True)
     monitor, better = ("val_accuracy", "max") if in_steps else ("val_loss", "min")
+    best = work / f"fold{fold}.keras"
     checkpoint = keras.callbacks.ModelCheckpoint(
-        work / f"fold{fold}.keras",
+        best,
         monitor=monitor,
         mode=better,
         save_best_only=True,
@@ -331,7 +347,8 @@ def _train_fold(
                     checkpoint,
                     _Stop(lines, spec),
                     logger,
-                    _Report(name, bar, batches, "step" if in_steps else "epoch"),
+                    _Report(name, bar, batches, "step" if in_steps else "epoch", best),
+                    *_tensorboard(work / TENSORBOARD / f"fold{fold}"),
                     keras.callbacks.BackupAndRestore(work / f"backup{fold}"),
                 ],
             )
@@ -356,6 +373,14 @@ def _train_fold(
             "backend": keras.backend.backend(),
         },
     )
+
+
+def _tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
+    """The history for TensorBoard, which Keras writes with TensorFlow alone, and where it is
+    installed."""
+    if keras.backend.backend() != "tensorflow" or find_spec("tensorboard") is None:
+        return []
+    return [keras.callbacks.TensorBoard(folder, write_graph=False)]
 
 
 def _require_both_classes(chosen: Chosen, what: str) -> None:

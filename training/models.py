@@ -93,20 +93,118 @@ def maxpool(shape: tuple[int, int, int], **options: Any) -> keras.Model:
     return _thesis_network("maxpool", shape, pooling=True, **options)
 
 
+# --- Others on images ----------------------------------------------------------------------------
+
+
+class _Seeds:
+    """Initialisers by He, each with a seed of its own."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def __call__(self) -> keras.initializers.Initializer:
+        self.seed += 1
+        return keras.initializers.HeNormal(seed=self.seed)
+
+
+def _nodes(n: int, width: float) -> int:
+    return max(1, round(n * width))
+
+
+def vgg(shape: tuple[int, int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
+    """A network like VGG16 (Simonyan and Zisserman, arXiv:1409.1556), of a size for these images:
+    three blocks of 3 x 3 convolutions, 2, 2 and 3 of them, each halved by max-pooling."""
+    start = _Seeds(seed)
+    inputs = layers.Input(shape, name="image")
+    x = inputs
+    for block, (count, filters) in enumerate(((2, 32), (2, 64), (3, 128)), start=1):
+        for i in range(1, count + 1):
+            x = layers.Conv2D(
+                _nodes(filters, width),
+                3,
+                padding="same",
+                activation="relu",
+                kernel_initializer=start(),
+                name=f"convolution_{block}_{i}",
+            )(x)
+        x = layers.MaxPooling2D(2, padding="same", name=f"maxpool_{block}")(x)
+    x = layers.Flatten()(x)
+    hidden = layers.Dense(
+        _nodes(128, width), activation="relu", kernel_initializer=start(), name="dense_1"
+    )
+    x = layers.Dropout(DROPOUT, seed=seed)(hidden(x))
+    return keras.Model(inputs, _logits(x, start), name="vgg")
+
+
+def resnet(shape: tuple[int, int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
+    """A residual network (He et al., arXiv:1512.03385), of a size for these images: three stages of
+    two residual blocks, the second and third of which halve the image, and the mean over it."""
+    start = _Seeds(seed)
+
+    def convolution(
+        x: keras.KerasTensor, filters: int, name: str, kernel: int = 3, strides: int = 1
+    ) -> keras.KerasTensor:
+        x = layers.Conv2D(
+            filters,
+            kernel,
+            strides=strides,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=start(),
+            name=f"convolution_{name}",
+        )(x)
+        return layers.BatchNormalization(name=f"normalisation_{name}")(x)
+
+    inputs = layers.Input(shape, name="image")
+    x = ops.relu(convolution(inputs, _nodes(32, width), "0"))
+    for stage, n in enumerate((32, 64, 128), start=1):
+        filters = _nodes(n, width)
+        for block in (1, 2):
+            strides = 2 if stage > 1 and block == 1 else 1
+            name = f"{stage}_{block}"
+            y = ops.relu(convolution(x, filters, f"{name}_1", strides=strides))
+            y = convolution(y, filters, f"{name}_2")
+            if strides > 1:
+                x = convolution(x, filters, f"{name}_shortcut", kernel=1, strides=strides)
+            x = ops.relu(x + y)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, _logits(x, start), name="resnet")
+
+
+def _logits(x: keras.KerasTensor, start: _Seeds) -> keras.KerasTensor:
+    initial = keras.initializers.GlorotUniform(seed=start.seed + 1)
+    return layers.Dense(2, kernel_initializer=initial, name="logits")(x)
+
+
+# --- On lists of cells ---------------------------------------------------------------------------
+#
+# Of shape (cells, 1 + features), the first entry of each cell being its mask, the hardest first.
+
+
+def dense_cells(shape: tuple[int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
+    """Dense layers on the list of cells as one vector (section 7 of the thesis)."""
+    start = _Seeds(seed)
+    inputs = layers.Input(shape, name="cells")
+    x = layers.Flatten()(inputs)
+    for i, n in enumerate((256, 128, 64), start=1):
+        x = layers.Dense(
+            _nodes(n, width), activation="relu", kernel_initializer=start(), name=f"dense_{i}"
+        )(x)
+        x = layers.Dropout(DROPOUT, seed=seed + i)(x)
+    return keras.Model(inputs, _logits(x, start), name="dense_cells")
+
+
 def particle_flow(shape: tuple[int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
-    """Particle-flow network (Deep Sets: Komiske, Metodiev, Thaler, arXiv:1810.05165) on a list of
-    cells, shape (cells, 1 + features), the first entry of each being its mask.
+    """Particle-flow network (Deep Sets: Komiske, Metodiev, Thaler, arXiv:1810.05165).
 
     The same dense layers act on every cell; their outputs are summed over the cells (and scaled by
     a constant), so that the order of the list does not matter.
     """
+    start = _Seeds(seed)
 
     def dense(n: int, name: str) -> layers.Dense:
-        nonlocal seed
-        seed += 1
-        initial = keras.initializers.HeNormal(seed=seed)
-        nodes = max(1, round(n * width))
-        return layers.Dense(nodes, activation="relu", kernel_initializer=initial, name=name)
+        nodes = _nodes(n, width)
+        return layers.Dense(nodes, activation="relu", kernel_initializer=start(), name=name)
 
     inputs = layers.Input(shape, name="cells")
     mask, x = inputs[..., :1], inputs[..., 1:]
@@ -115,11 +213,52 @@ def particle_flow(shape: tuple[int, int], width: float = 1.0, seed: int = 0) -> 
     x = ops.sum(x * mask, axis=1) / 64.0
     for i, n in enumerate((128, 128), start=1):
         x = dense(n, f"event_{i}")(x)
-        x = layers.Dropout(DROPOUT, seed=seed)(x)
-    initial = keras.initializers.GlorotUniform(seed=seed + 1)
-    logits = layers.Dense(2, kernel_initializer=initial, name="logits")(x)
-    return keras.Model(inputs, logits, name="particle_flow")
+        x = layers.Dropout(DROPOUT, seed=start.seed)(x)
+    return keras.Model(inputs, _logits(x, start), name="particle_flow")
 
 
-IMAGE_NETWORKS: dict[str, Callable[..., keras.Model]] = {"strides": strides, "maxpool": maxpool}
-SET_NETWORKS: dict[str, Callable[..., keras.Model]] = {"particle_flow": particle_flow}
+HEADS = 4
+
+
+def transformer(shape: tuple[int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
+    """A small transformer (attention: Vaswani et al., arXiv:1706.03762; on particles: Qu, Li, Qian,
+    arXiv:2202.03772, here without its pair-wise features): two blocks of self-attention between the
+    cells, normalised before each part, then the mean over the cells."""
+    start = _Seeds(seed)
+    size = HEADS * _nodes(16, width)
+
+    def dense(n: int, name: str, activation: str | None = "gelu") -> layers.Dense:
+        return layers.Dense(n, activation=activation, kernel_initializer=start(), name=name)
+
+    inputs = layers.Input(shape, name="cells")
+    mask = inputs[..., :1]
+    seen = mask[..., 0][:, None, :] > 0  # by each cell: those that are there
+    x = dense(size, "cell_2", None)(dense(size, "cell_1")(inputs[..., 1:]))
+    for i in (1, 2):
+        y = layers.LayerNormalization(name=f"normalisation_{i}_1")(x)
+        attention = layers.MultiHeadAttention(HEADS, size // HEADS, name=f"attention_{i}")
+        x = x + attention(y, y, attention_mask=ops.repeat(seen, shape[0], axis=1))
+        for weights in attention.trainable_variables:  # one seed would make them all alike
+            if weights.name == "kernel":
+                start.seed += 1
+                initial = keras.initializers.GlorotUniform(seed=start.seed)
+                weights.assign(initial(weights.shape))
+        y = layers.LayerNormalization(name=f"normalisation_{i}_2")(x)
+        x = x + dense(size, f"out_{i}", None)(dense(2 * size, f"hidden_{i}")(y))
+    x = layers.LayerNormalization(name="normalisation")(x)
+    x = ops.sum(x * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1.0)
+    x = layers.Dropout(DROPOUT, seed=seed)(dense(size, "event")(x))
+    return keras.Model(inputs, _logits(x, start), name="transformer")
+
+
+THESIS_NETWORKS: dict[str, Callable[..., keras.Model]] = {"strides": strides, "maxpool": maxpool}
+IMAGE_NETWORKS: dict[str, Callable[..., keras.Model]] = {
+    **THESIS_NETWORKS,
+    "vgg": vgg,
+    "resnet": resnet,
+}
+SET_NETWORKS: dict[str, Callable[..., keras.Model]] = {
+    "particle_flow": particle_flow,
+    "dense_cells": dense_cells,
+    "transformer": transformer,
+}

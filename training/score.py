@@ -21,7 +21,7 @@ from common.score_file import read_part, write_part, write_scores
 from common.tasks import Parts, Provenance, Range, Task
 from training.dataset import SIGNAL_CLASS, Floats, ImageFiles
 from training.dataset import Range as Events
-from training.fit import network_input
+from training.fit import input_shape, network_input
 
 if TYPE_CHECKING:
     from analysis.config import NetworkTraining
@@ -46,10 +46,14 @@ class Scorer:
                 keras.saving.load_model(folder / f"fold{i}.keras", compile=False)
                 for i in range(len(self.means))
             ]
-            for model in self.models:
+            for i, model in enumerate(self.models):
+                if (model.name, model.input_shape[1:]) != (spec.network, input_shape(spec)):
+                    raise ValueError(f"fold{i}.keras is of another network or configuration")
                 model.compile(jit_compile=False)  # prediction is too short to pay for more
         except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{folder}: not a trained network: {error}") from error
+            raise InputError(
+                f"{folder}: not a trained network: {error}: make it with --stage training --force"
+            ) from error
 
     def __call__(self, files: ImageFiles, begin: int = 0, end: int | None = None) -> Floats:
         """Probability of signal for each event of [begin, end) of a file, or of its whole.

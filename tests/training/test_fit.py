@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import h5py
+import keras
 import numpy as np
 import pytest
 
@@ -19,6 +21,7 @@ from common.score_file import read_scores, write_scores
 from tests.training.image_files import flip_a_bit, write_images
 from training import dataset, fit
 from training.dataset import Floats, ImageFiles
+from training.evaluate import auc
 from training.score import Scorer
 
 
@@ -121,12 +124,25 @@ def trained(good: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Train
 
 def test_a_network_learns_and_scores_events_it_did_not_see(trained: Trained) -> None:
     names = sorted(p.name for p in trained.folder.iterdir())
-    assert names == ["fold0.csv", "fold0.keras", "fold1.csv", "fold1.keras", "training.json"]
+    of_folds = ["fold0.csv", "fold0.keras", "fold1.csv", "fold1.keras"]
+    assert [name for name in names if name != "tensorboard"] == [*of_folds, "training.json"]
+    if find_spec("tensorboard"):
+        boards = (trained.folder / "tensorboard").rglob("events.out.tfevents.*")
+        assert {board.parent.name for board in boards} == {"train", "validation"}
     # 200 of 400 events are in the other fold, about a fifth of them watch
     for fold in trained.record["folds"]:
         assert fold["events"] + fold["validation_events"] == 200
         assert 20 <= fold["validation_events"] <= 60
     assert np.mean((trained.scores > 0.5) == (np.arange(400) < 200)) > 0.95
+
+
+def test_files_of_one_process_are_not_told_apart(tmp_path: Path) -> None:
+    """Nothing but the images tells a network the class: not the file, its order or its keys."""
+    same = [write_images(tmp_path / f"{i}.h5", 400, i, most_cells=3) for i in (1, 2)]
+    train(spec(epochs=4), same, tmp_path / "model")
+    scores = score(spec(), same, tmp_path / "model")
+    error = (2 / 400 / 12) ** 0.5  # of the area, where there is nothing to tell
+    assert abs(auc(scores[:400], scores[400:]) - 0.5) < 4 * error
 
 
 @pytest.mark.parametrize("size", [16, 48, 160])
@@ -143,6 +159,33 @@ def test_scores_of_parts_are_those_of_the_whole_to_the_last_bit(
         ]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
     np.testing.assert_allclose(whole, trained.scores[: len(whole)], atol=1e-6)
+
+
+def test_a_network_of_another_configuration_is_refused(trained: Trained, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained.folder, tmp_path / "model"))
+    Scorer(spec(), folder)
+    with pytest.raises(InputError, match=r"model: .* fold0\.keras is of another network"):
+        Scorer(spec(max_cells=4), folder)
+    fit.build(spec(network="dense_cells"), 1).save(folder / "fold1.keras")
+    with pytest.raises(InputError, match=r"model: .* fold1\.keras is of another network"):
+        Scorer(spec(), folder)
+
+
+def test_the_best_weights_are_kept_when_the_loss_is_lost(
+    paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = fit._Report.on_epoch_end
+
+    def spoil(self: Any, epoch: int, logs: Any = None) -> None:
+        report(self, epoch, logs)
+        if epoch == 1:
+            self.model.optimizer.learning_rate.assign(1e30)
+
+    monkeypatch.setattr(fit._Report, "on_epoch_end", spoil)
+    with pytest.raises(ConfigError, match=r"not a number in step \d+: .* weights .*fold0\.keras"):
+        train(spec(), paths, tmp_path / "model")
+    (kept,) = (tmp_path / "model").rglob("fold0.keras")
+    assert keras.saving.load_model(kept).input_shape[1:] == fit.input_shape(spec())
 
 
 def test_an_image_network_trains_on_dense_batches(good: list[Path], tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from analysis.config import NetworkTraining
 from training import models
 
 IMAGE = (60, 60, 10)
@@ -27,12 +28,12 @@ CONVOLUTIONS = {  # label: filters, kernel, input channels (Praderio 2018, table
 
 @functools.cache
 def thesis_network(name: str) -> Any:
-    return models.IMAGE_NETWORKS[name](IMAGE, seed=1)
+    return models.THESIS_NETWORKS[name](IMAGE, seed=1)
 
 
 @functools.cache
-def particle_flow(seed: int = 1) -> Any:
-    return models.particle_flow(CELLS, seed=seed)
+def set_network(name: str, seed: int = 1) -> Any:
+    return models.SET_NETWORKS[name](CELLS, seed=seed)
 
 
 def _weights(layer: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
@@ -126,7 +127,7 @@ def test_penalty_is_that_of_the_weights_of_convolutions_alone(name: str) -> None
 
 @pytest.mark.parametrize("name", THESIS)
 def test_penalty_and_initial_weights_of_he_can_be_chosen(name: str) -> None:
-    network = models.IMAGE_NETWORKS[name]((16, 16, 10), l2=0.5, initial="he")
+    network = models.THESIS_NETWORKS[name]((16, 16, 10), l2=0.5, initial="he")
     layer = network.get_layer("convolution_1_3")
     kernel, bias = _weights(layer)
     assert kernel.std() == pytest.approx((2 / (3 * 3 * 128)) ** 0.5, rel=0.02)
@@ -137,14 +138,16 @@ def test_penalty_and_initial_weights_of_he_can_be_chosen(name: str) -> None:
 
 @pytest.mark.parametrize("name", THESIS)
 def test_narrow_networks_take_small_images_of_any_parity(name: str) -> None:
-    network = models.IMAGE_NETWORKS[name]((29, 30, 8), width=1 / 16)
+    network = models.THESIS_NETWORKS[name]((29, 30, 8), width=1 / 16)
     assert network.get_layer("convolution_1_3").filters == 16
     assert network.get_layer("dense_2").units == 2
     images = np.zeros((3, 29, 30, 8), np.float32)
     assert network(images, training=False).shape == (3, 2)
 
 
-# --- The particle-flow network ------------------------------------------------------------------
+# --- Networks on lists of cells -------------------------------------------------------------------
+
+SYMMETRIC = ("particle_flow", "transformer")
 
 
 def _lists(n_cells: int, n_events: int = 5) -> npt.NDArray[np.float32]:
@@ -161,45 +164,69 @@ def _logits(network: Any, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
     return logits
 
 
-def test_particle_flow_ignores_the_order_of_cells() -> None:
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_symmetric_networks_ignore_the_order_of_cells(name: str) -> None:
     batch = _lists(25)
     order = np.random.default_rng(2).permutation(CELLS[0])
-    logits = _logits(particle_flow(), batch)
-    np.testing.assert_allclose(_logits(particle_flow(), batch[:, order]), logits, rtol=1e-4)
+    logits = _logits(set_network(name), batch)
+    other = _logits(set_network(name), batch[:, order])
+    np.testing.assert_allclose(other, logits, rtol=1e-4, atol=1e-5)
     assert np.ptp(logits, axis=0).min() > 1e-3  # but not the cells
 
 
-def test_particle_flow_ignores_padding_whatever_it_holds() -> None:
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_symmetric_networks_ignore_padding_whatever_it_holds(name: str) -> None:
     batch = _lists(25)
     padded = batch.copy()
     padded[:, 25:, 1:] = 7
-    logits = _logits(particle_flow(), batch)
-    np.testing.assert_allclose(_logits(particle_flow(), padded), logits, rtol=1e-5)
-    longer = models.particle_flow((2 * CELLS[0], CELLS[1]), seed=1)
-    longer.set_weights(particle_flow().get_weights())
+    logits = _logits(set_network(name), batch)
+    np.testing.assert_allclose(_logits(set_network(name), padded), logits, rtol=1e-4, atol=1e-5)
+    longer = models.SET_NETWORKS[name]((2 * CELLS[0], CELLS[1]), seed=1)
+    longer.set_weights(set_network(name).get_weights())
     more = np.concatenate([batch, np.zeros_like(batch)], axis=1)
-    np.testing.assert_allclose(_logits(longer, more), logits, rtol=1e-4)
+    np.testing.assert_allclose(_logits(longer, more), logits, rtol=1e-4, atol=1e-5)
 
 
-def test_particle_flow_gives_an_event_without_cells_finite_logits() -> None:
-    assert np.isfinite(_logits(particle_flow(), _lists(0))).all()
+@pytest.mark.parametrize("name", models.SET_NETWORKS)
+def test_an_event_without_cells_has_finite_logits(name: str) -> None:
+    assert np.isfinite(_logits(set_network(name), _lists(0))).all()
+
+
+# --- Further networks on images -------------------------------------------------------------------
+
+
+def test_residual_blocks_halve_the_image_twice() -> None:
+    network = models.resnet(IMAGE, width=0.25)
+    halved = [x.name for x in network.layers if getattr(x, "strides", 1) == (2, 2)]
+    main = [name for name in halved if not name.endswith("shortcut")]
+    assert main == ["convolution_2_1_1", "convolution_3_1_1"]
+    assert len([x for x in network.layers if type(x).__name__ == "Conv2D"]) == 1 + 12 + 2
+
+
+def test_vgg_has_seven_convolutions_in_three_blocks() -> None:
+    network = models.vgg(IMAGE)
+    filters = [x.filters for x in network.layers if type(x).__name__ == "Conv2D"]
+    assert filters == [32, 32, 64, 64, 128, 128, 128]
+    assert network.get_layer("maxpool_3").output.shape[1:] == (8, 8, 128)
 
 
 # --- All networks ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "shape"), [("strides", (8, 8, 10)), ("maxpool", (8, 8, 10)), ("particle_flow", CELLS)]
-)
-def test_a_seed_sets_the_initial_weights(name: str, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("name", [*models.IMAGE_NETWORKS, *models.SET_NETWORKS])
+def test_a_seed_sets_the_initial_weights(name: str) -> None:
     make = {**models.IMAGE_NETWORKS, **models.SET_NETWORKS}[name]
-    first, again, other = (make(shape, width=0.25, seed=seed).get_weights() for seed in (3, 3, 4))
+    shape = CELLS if name in models.SET_NETWORKS else (8, 8, 10)
+    networks = [make(shape, width=0.25, seed=seed) for seed in (3, 3, 4)]
+    assert all(network.output.shape == (None, 2) for network in networks)
+    assert networks[0].name == name
+    first, again, other = (network.get_weights() for network in networks)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+    kernels = [tuple(w.ravel()[:4]) for w in first if w.ndim > 1 and w.any()]
+    assert len(set(kernels)) == len(kernels)  # no two layers start alike
 
 
-def test_networks_are_known_by_their_names() -> None:
-    assert set(models.IMAGE_NETWORKS) == set(THESIS)
-    assert set(models.SET_NETWORKS) == {"particle_flow"}
-    assert thesis_network("strides").name == "strides"
-    assert particle_flow().name == "particle_flow"
+def test_every_network_can_be_configured() -> None:
+    names = {*models.IMAGE_NETWORKS, *models.SET_NETWORKS}
+    assert names == set(get_args(NetworkTraining.model_fields["network"].annotation))
