@@ -5,11 +5,13 @@ This is the plan only: nothing here imports ROOT or Keras, and no data file is o
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from analysis.config import NetworkTraining, Sample
 from analysis.inputs.paths import expand
 from analysis.pipeline import Run, Stage, Target
+from analysis.processes import PROCESSES
 from common.errors import ConfigError
 from selections import monojet
 
@@ -55,6 +57,7 @@ def sample_target(run: Run, sample: Sample) -> Target:
         settings={
             "seed": config.seed,
             "sample": _dump(sample, "process", "slice", "events"),
+            "process": dataclasses.asdict(PROCESSES[sample.process]),
             "slice": _dump(config.generation.slices[sample.slice]),
             "generation": _dump(
                 config.generation, "block_size", "particle_threshold", "file_format"
@@ -62,7 +65,6 @@ def sample_target(run: Run, sample: Sample) -> Target:
         },
         code=(
             "analysis/generate.py",
-            "analysis/processes.py",
             "analysis/columns.py",
             "analysis/samples.py",
             "cpp_helpers/batch.hxx",
