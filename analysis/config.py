@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -107,9 +108,13 @@ class Imaging(_Model):
     @field_validator("select")
     @classmethod
     def _known_region(cls, value: str | None) -> str | None:
-        if value is not None and value not in monojet.REGIONS:
-            raise ValueError(f"unknown region '{value}'{did_you_mean(value, monojet.REGIONS)}")
-        return value
+        return _region(value)
+
+
+def _region(name: str | None) -> str | None:
+    if name is not None and name not in monojet.REGIONS:
+        raise ValueError(f"unknown region '{name}'{did_you_mean(name, monojet.REGIONS)}")
+    return name
 
 
 class Watch(_Model):
@@ -137,6 +142,16 @@ class NetworkTraining(_Model):
         "", pattern=r"^[A-Za-z0-9_]*$", description="tells networks of one name from another"
     )
     coordinates: bool = Field(True, description="give image networks the two coordinate channels")
+    signal: _Name | None = Field(None, description="process; default: that of 'training'")
+    background: _Name | tuple[_Name, ...] | None = Field(None, description="processes; likewise")
+    slices: tuple[str, ...] | None = Field(None, description="likewise")
+    multiclass: bool = Field(False, description="each background process is a class of its own")
+    select: str | None = Field(None, description="learn from events of this region only")
+    angles: tuple[Literal["hardest_cell", "leading_jet", "met"], ...] = Field(
+        ("hardest_cell",),
+        min_length=1,
+        description="set networks: azimuths are given relative to these",
+    )
     size: int = Field(60, ge=4, le=126, description="rows and columns kept of a compressed image")
     width: float = Field(1.0, gt=0, description="factor on the numbers of filters and nodes")
     initial: Literal["thesis", "he"] = Field(
@@ -151,8 +166,16 @@ class NetworkTraining(_Model):
     watch: Watch = Watch()
     batch_size: int = Field(128, gt=0)
     learning_rate: float = Field(1e-4, gt=0)
+    decay: Literal["none", "cosine"] = Field(
+        "none", description="of the learning rate, to 0 at the end of the epochs or steps"
+    )
     xla: bool = Field(True, description="compile the steps: slower to start, then faster")
     patience: int = Field(5, gt=0, description="epochs without improvement before stopping")
+
+    @field_validator("select")
+    @classmethod
+    def _known_region(cls, value: str | None) -> str | None:
+        return _region(value)
 
     @property
     def name(self) -> str:
@@ -161,16 +184,21 @@ class NetworkTraining(_Model):
         return f"{name}+{self.variant}" if self.variant else name
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Its columns of the score file: the score and, of many classes, the most probable one."""
+        return (self.name, f"{self.name}:class") if self.multiclass else (self.name,)
+
+    @property
     def watches_test(self) -> bool:
         """Whether it is watched, while it trains, on the events that it is tested by."""
         return self.steps is not None and self.watch.sample == "test"
 
 
 class Training(_Model):
-    """What the networks learn."""
+    """What the networks learn, unless they say otherwise, and what they are judged by."""
 
     signal: _Name = "Znunu"
-    background: _Name = "Wtaunu"
+    background: _Name | tuple[_Name, ...] = "Wtaunu"
     slices: tuple[str, ...] = ("high",)
     folds: int = Field(2, ge=2, le=100, description="each is scored by the network of the others")
     validation_fraction: float = Field(0.1, gt=0, lt=0.5)
@@ -242,6 +270,20 @@ class Config(_Model):
         return self
 
     @model_validator(mode="after")
+    def _selecting(self) -> Config:
+        for network in self.training.networks:
+            if 0 not in self.classes_of(network).values():
+                signal = network.signal or self.training.signal
+                raise ValueError(
+                    f"network '{network.name}' has '{signal}' as signal and as background"
+                )
+        if not self.selecting_networks():
+            raise ValueError(
+                f"no network has the signal '{self.training.signal}', by which to select events"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _test_apart(self) -> Config:
         watching = [n.name for n in self.training.networks if n.watches_test]
         if watching and not self.own_training_samples:
@@ -273,28 +315,55 @@ class Config(_Model):
         """The sample of that name."""
         return next(s for s in self.samples if s.name == name)
 
-    def training_samples(self) -> dict[str, int]:
-        """Samples the networks learn from: name -> label (1 signal, 0 background)."""
-        return self._labelled("training" if self.own_training_samples else "analysis")
+    def training_samples(self, network: NetworkTraining) -> dict[str, int]:
+        """Samples the network learns from: name -> class, 0 being the signal."""
+        role = "training" if self.own_training_samples else "analysis"
+        slices = network.slices or self.training.slices
+        return self._samples_of(self.classes_of(network), slices, role)
 
-    def test_samples(self) -> dict[str, int]:
-        """Samples the networks are judged by, on events they did not see: name -> label."""
-        return self._labelled("analysis")
+    def watched_samples(self, network: NetworkTraining) -> dict[str, int]:
+        """The same of the samples that are analysed."""
+        slices = network.slices or self.training.slices
+        return self._samples_of(self.classes_of(network), slices, "analysis")
 
-    def _labelled(self, role: str) -> dict[str, int]:
-        labels = {self.training.signal: 1, self.training.background: 0}
+    def test_samples(self, network: NetworkTraining) -> dict[str, int]:
+        """Samples the network is judged by, on events it did not see: name -> class, 0 being the
+        signal and 1 the background.
+
+        They are the same for all networks of one signal, whatever else these learn from.
+        """
+        usual = network.signal in (None, self.training.signal)
+        task = network.model_copy(
+            update={"multiclass": False} | ({"background": None} if usual else {})
+        )
+        return self._samples_of(self.classes_of(task), self.training.slices, "analysis")
+
+    def classes_of(self, network: NetworkTraining) -> dict[str, int]:
+        """Processes the network learns from: name -> class, 0 being the signal."""
+        background = network.background or self.training.background
+        backgrounds = (background,) if isinstance(background, str) else background
+        signal = network.signal or self.training.signal
+        numbered = enumerate(backgrounds, start=1)
+        return {signal: 0} | {p: i if network.multiclass else 1 for i, p in numbered}
+
+    def selecting_networks(self) -> tuple[NetworkTraining, ...]:
+        """The networks that know the analysis's signal, by which events are selected."""
+        signal = self.training.signal
+        return tuple(n for n in self.training.networks if n.signal in (None, signal))
+
+    def _samples_of(
+        self, classes: Mapping[str, int], slices: tuple[str, ...], role: str
+    ) -> dict[str, int]:
         chosen = {
-            s.name: labels[s.process]
+            s.name: classes[s.process]
             for s in self.samples
-            if s.role == role
-            and s.process in labels
-            and (s.slice is None or s.slice in self.training.slices)
+            if s.role == role and s.process in classes and (s.slice is None or s.slice in slices)
         }
-        for process, label in labels.items():
-            if label not in chosen.values():
+        for process in classes:
+            if not any(self.sample(name).process == process for name in chosen):
                 raise ConfigError(
                     f"training needs a sample of process '{process}' in slice "
-                    f"{' or '.join(self.training.slices)}, of role '{role}': none is configured"
+                    f"{' or '.join(slices)}, of role '{role}': none is configured"
                 )
         return chosen
 

@@ -319,7 +319,8 @@ def _sample_result(
 def _thresholds(run: Run) -> dict[str, float]:
     """The least score that passes, by network."""
     evaluation = json.loads(run.table("evaluation").read_text())
-    return {name: float(result["best_threshold"]) for name, result in evaluation.items()}
+    names = [spec.name for spec in run.config.selecting_networks()]
+    return {name: float(evaluation[name]["best_threshold"]) for name in names}
 
 
 def _changed(path: Path) -> int:

@@ -83,8 +83,8 @@ def _read(run: Run, table: str) -> Any:
 
 
 def _images(run: Run, samples: Sequence[Sample]) -> Iterator[Captioned]:
-    labels = run.config.test_samples()
-    path = run.images(next(name for name, label in labels.items() if label == 0))
+    judged = run.config.test_samples(run.config.selecting_networks()[0])
+    path = run.images(next(name for name, label in judged.items() if label == 1))
     event = images.read_event(path, images.typical_event(path))
     yield (
         "event_compressions",
@@ -167,7 +167,7 @@ def _yields(run: Run, flow_data: Any, results: Any) -> Iterator[Captioned]:
         "Expected events after each cut of the signal region, and after all cuts and one network. "
         "Leading-order cross-sections; errors are statistical, of the simulation.",
     )
-    best = max(results, key=lambda network: results[network]["auc"]["value"])
+    best = max(flow_data["networks"], key=lambda network: results[network]["auc"]["value"])
     yield (
         "met_spectrum",
         partial(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from analysis.config import NetworkTraining, Sample
+from analysis.config import Sample
 from analysis.inputs.paths import expand
 from analysis.pipeline import Run, Stage, Target
 from analysis.processes import PROCESSES
@@ -121,36 +121,35 @@ def imaging_targets(run: Run) -> list[Target]:
 def training_targets(run: Run) -> list[Target]:
     """One folder a network."""
     config = run.config
-    learned = config.training_samples()
-
-    def watched(network: NetworkTraining) -> dict[str, int]:
-        return config.test_samples() if network.watches_test else {}
-
-    return [
-        Target(
-            "training",
-            network.name,
-            run.model(network.name) / "training.json",
-            settings={
-                "network": _dump(network),
-                "folds": config.folds,
-                "validation_fraction": config.training.validation_fraction,
-                "samples": learned,
-                "watched": watched(network),
-                "seed": config.seed,
-            },
-            made_from=tuple(
-                image_target(run, config.sample(name)) for name in learned | watched(network)
-            ),
-            code=(
-                "training/dataset.py",
-                "training/pools.py",
-                "training/models.py",
-                "training/fit.py",
-            ),
+    targets = []
+    for network in config.training.networks:
+        learned = config.training_samples(network)
+        watched = config.watched_samples(network) if network.watches_test else {}
+        targets.append(
+            Target(
+                "training",
+                network.name,
+                run.model(network.name) / "training.json",
+                settings={
+                    "network": _dump(network),
+                    "folds": config.folds,
+                    "validation_fraction": config.training.validation_fraction,
+                    "samples": learned,
+                    "watched": watched,
+                    "seed": config.seed,
+                },
+                made_from=tuple(
+                    image_target(run, config.sample(name)) for name in learned | watched
+                ),
+                code=(
+                    "training/dataset.py",
+                    "training/pools.py",
+                    "training/models.py",
+                    "training/fit.py",
+                ),
+            )
         )
-        for network in config.training.networks
-    ]
+    return targets
 
 
 def scoring_targets(run: Run) -> list[Target]:
@@ -183,7 +182,7 @@ def evaluation_targets(run: Run) -> list[Target]:
             run.table("evaluation"),
             settings={
                 "evaluation": _dump(config.evaluation),
-                "samples": config.test_samples(),
+                "samples": {n.name: config.test_samples(n) for n in config.training.networks},
                 "seed": config.seed,
             },
             made_from=tuple(scoring_targets(run)),

@@ -40,7 +40,7 @@ def largest():
     return int(line.split()[1]) * 1024
 
 times, kind, *paths = sys.argv[1:]
-paths, labels = [Path(p) for p in paths] * int(times), [1, 0] * int(times)
+paths, labels = [Path(p) for p in paths] * int(times), [0, 1] * int(times)
 start = largest()
 with dataset.ImageFiles(paths, labels, "none" if kind == "cells" else "cell") as files:
     chosen = (files.fold != 0) & ~files.in_validation(0.1)
@@ -106,7 +106,7 @@ def rates(paths: list[Path], pairs: int, **options: object) -> None:
             return self.ready or self.batches[(self.first + index) % full]
 
     spec = NetworkTraining.model_validate(options)
-    with dataset.ImageFiles(paths, [1, 0], spec.compression) as files:
+    with dataset.ImageFiles(paths, [0, 1], spec.compression) as files:
         chosen = (files.fold != 0) & ~files.in_validation(VALIDATION)
         means = dataset.channel_means(files, chosen)
         batches = fit.Batches(files, chosen, means, spec, seed=1)

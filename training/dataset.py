@@ -30,7 +30,7 @@ CHANNELS = ("pt_all", "n_part", "charge", "pt_mu", "pt_e", "emf", "pt_jet", "jet
 N_CHANNELS = len(CHANNELS)
 COMPRESSIONS = ("cell", "rowcol", "stochastic", "none")
 GRID = (100, 126)
-SIGNAL_CLASS = 0  # of the two outputs of a network, as in the thesis: (signal, background)
+SIGNAL = 0  # class of the signal, and its output of a network, as in the thesis; then backgrounds
 
 # How a file was filled: what must be the same in all files that are read together.
 SETTINGS = ("particle_threshold_GeV", "jet_threshold_GeV", "select", "folds")
@@ -51,7 +51,8 @@ class Images:
 
     ``row`` and ``column`` are the address in the grid; ``new_row`` and ``new_column`` that after
     the compression. ``kept_rows`` (events, 100) and ``kept_columns`` (events, 126) are set for the
-    stochastic compression alone.
+    stochastic compression alone, the azimuths of the missing transverse momentum and of the leading
+    jet where the file has them.
     """
 
     compression: str
@@ -67,6 +68,8 @@ class Images:
     label: npt.NDArray[np.int8]
     kept_rows: npt.NDArray[np.uint8] | None = None
     kept_columns: npt.NDArray[np.uint8] | None = None
+    met_phi: Floats | None = None
+    leading_jet_phi: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -92,7 +95,11 @@ class Images:
 
 
 _OF_CELLS = ("row", "column", "new_row", "new_column", "values")
-_OF_EVENTS = ("run_number", "event_number", "fold", "label", "kept_rows", "kept_columns")
+_DIRECTIONS = ("met_phi", "leading_jet_phi")
+_OF_EVENTS = (
+    *("run_number", "event_number", "fold", "label", "kept_rows", "kept_columns"),
+    *_DIRECTIONS,
+)
 
 
 # --- Image files ----------------------------------------------------------------------------------
@@ -114,7 +121,8 @@ class Range:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Image files and the label of each: 1 signal, 0 background."""
+    """Image files and the label of each, the number of its events' class: 0 signal, then the
+    backgrounds."""
 
     paths: Sequence[Path]
     labels: Sequence[int]
@@ -123,7 +131,7 @@ class Labelled:
 class ImageFiles:
     """The events of some image files, numbered through in their order, each file with a label.
 
-    Labels are 1 (signal) and 0 (background). Only ``fold``, a byte an event, is kept in memory;
+    Labels are 0 (signal), 1, ... (backgrounds). Only ``fold``, a byte an event, is kept in memory;
     images are read in ranges, from any thread. ``settings`` are those of `SETTINGS` that the files
     must have been filled with.
 
@@ -213,6 +221,7 @@ class ImageFiles:
                     for name, n in zip(("kept_rows", "kept_columns"), GRID, strict=True):
                         bits = folder[name][begin:end]
                         kept[name] = np.unpackbits(bits, axis=1, count=n, bitorder="little")
+            directions = {n: file[f"events/{n}"] for n in _DIRECTIONS if n in file["events"]}
             return Images(
                 self.compression,
                 offsets - offsets[0],
@@ -226,6 +235,7 @@ class ImageFiles:
                 events.of(self.fold),
                 np.full(end - begin, self.labels[events.file], np.int8),
                 **kept,
+                **{name: phi[begin:end] for name, phi in directions.items()},
             )
 
     def gather(self, wanted: Sequence[tuple[Range, Indices]]) -> Images:
@@ -278,6 +288,18 @@ class ImageFiles:
                 for name, parts in found.items():
                     parts.append(file[f"events/{name}"][:])
         return {name: np.concatenate(parts) for name, parts in found.items()} | {"fold": self.fold}
+
+    def passing(self, region: str) -> Mask:
+        """Which of all events lie in a region of the selection.
+
+        Raises:
+            InputError: a file is damaged, or does not know the region.
+        """
+        parts = []
+        for path, file in zip(self.paths, self._files, strict=True):
+            with _damage_named(path):
+                parts.append(file[f"events/pass_{region}"][:].astype(bool))
+        return np.concatenate(parts)
 
     def in_validation(self, fraction: float) -> Mask:
         """Which of all events watch the training: see `in_validation`."""
@@ -429,6 +451,7 @@ ETA = eta_of_row(np.arange(GRID[0])).astype(np.float32)
 PHI = phi_of_column(np.arange(GRID[1])).astype(np.float32)
 _DELTA_PHI = np.arange(1 - GRID[1], GRID[1]) / 20
 _COS_SIN = np.stack([np.cos(_DELTA_PHI), np.sin(_DELTA_PHI)], axis=1).astype(np.float32)
+_COS_SIN_PHI = np.stack([np.cos(PHI), np.sin(PHI)], axis=1)
 
 
 def dense(
@@ -488,15 +511,27 @@ def _centres(kept: Mask, size: int, centre: Floats) -> tuple[Floats, Mask]:
     return coordinates, present
 
 
-N_FEATURES = N_CHANNELS + 3
+def n_features(angles: Sequence[str]) -> int:
+    """Numbers that a list of cells has for each, the mask not counted."""
+    return N_CHANNELS + 1 + 2 * len(angles)
 
 
-def cell_lists(images: Images, events: Indices, means: Floats, max_cells: int) -> Floats:
-    """Lists of non-empty cells for set networks, shape (events, max_cells, 12).
+def cell_lists(
+    images: Images,
+    events: Indices,
+    means: Floats,
+    max_cells: int,
+    angles: Sequence[str] = ("hardest_cell",),
+) -> Floats:
+    """Lists of non-empty cells for set networks, shape (events, max_cells, 1 + features).
 
-    Features: a mask (1 for a cell, 0 for padding), the pseudorapidity, cosine and sine of the
-    azimuth relative to the cell of highest pT, and the eight standardised channels on a
-    logarithmic scale, sign(x) ln(1 + |x|). Of more than ``max_cells`` the hardest are kept.
+    Features: a mask (1 for a cell, 0 for padding), the pseudorapidity, the cosine and sine of the
+    azimuth relative to each of ``angles`` (the cell of highest pT, the leading jet, the missing
+    transverse momentum), and the eight standardised channels on a logarithmic scale,
+    sign(x) ln(1 + |x|). Of more than ``max_cells`` the hardest are kept.
+
+    Raises:
+        InputError: the images know no such direction.
     """
     cells, place = images.cells_of(events)
     # One key puts the hardest cell of each event first: the bits of a float >= 0 rise with it.
@@ -510,13 +545,41 @@ def cell_lists(images: Images, events: Indices, means: Floats, max_cells: int) -
         (kept,) = np.nonzero(rank < max_cells)
         cells, place, rank, hardest = cells[kept], place[kept], rank[kept], hardest[kept]
     scaled = np.take(images.values, cells, axis=0) / means
-    features = np.empty((len(cells), 1 + N_FEATURES), np.float32)
+    n = n_features(angles)
+    features = np.empty((len(cells), 1 + n), np.float32)
     features[:, 0] = 1
     features[:, 1] = ETA[images.row[cells]]
-    delta = images.column[cells].astype(np.int64) - images.column[hardest]
-    features[:, 2:4] = np.take(_COS_SIN, delta + (GRID[1] - 1), axis=0)
+    for i, reference in enumerate(angles, start=1):
+        column = images.column[cells]
+        if reference == "hardest_cell":
+            delta = column.astype(np.int64) - images.column[hardest]
+            found = np.take(_COS_SIN, delta + (GRID[1] - 1), axis=0)
+        else:
+            found = _relative(column, _direction(images, reference)[events][place])
+        features[:, 2 * i : 2 * i + 2] = found
     # numpy has a fast log of float32, but no fast log1p
-    np.copysign(np.log(1 + np.abs(scaled)), scaled, out=features[:, 4:])
-    batch = np.zeros((len(events), max_cells, 1 + N_FEATURES), np.float32)
-    batch.reshape(-1, 1 + N_FEATURES)[place * max_cells + rank] = features
+    channels = features[:, 1 + n - N_CHANNELS :]
+    np.copysign(np.log(1 + np.abs(scaled)), scaled, out=channels)
+    batch = np.zeros((len(events), max_cells, 1 + n), np.float32)
+    batch.reshape(-1, 1 + n)[place * max_cells + rank] = features
     return batch
+
+
+def _direction(images: Images, reference: str) -> Floats:
+    phi: Floats | None = getattr(images, f"{reference}_phi")
+    if phi is None:
+        raise InputError(f"the images have no '{reference}_phi': make them with --stage imaging")
+    return phi
+
+
+def _relative(column: npt.NDArray[np.uint8], phi: Floats) -> Floats:
+    """Cosine and sine of the difference between the azimuths of columns' centres and ``phi``."""
+    cosine, sine = np.cos(phi), np.sin(phi)
+    of_cell = np.take(_COS_SIN_PHI, column, axis=0)
+    return np.stack(
+        [
+            of_cell[:, 0] * cosine + of_cell[:, 1] * sine,
+            of_cell[:, 1] * cosine - of_cell[:, 0] * sine,
+        ],
+        axis=1,
+    )

@@ -55,6 +55,7 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         self.pools = Pools(files, chosen, seed)
         self.means, self.spec = means, spec
+        self.weights = class_weights(files, chosen)
         self.steps_an_epoch = math.ceil(len(self.pools) / spec.batch_size)
         self.steps = steps or self.steps_an_epoch
         self.round = 0
@@ -63,7 +64,7 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return self.steps
 
-    def __getitem__(self, index: int) -> tuple[Floats, npt.NDArray[np.int32]]:
+    def __getitem__(self, index: int) -> tuple[Floats, npt.NDArray[np.int32], Floats]:
         epoch, place = divmod(self.round * self.steps + index, self.steps_an_epoch)
         begin = place * self.spec.batch_size
         end = min(begin + self.spec.batch_size, len(self.pools))
@@ -73,39 +74,48 @@ class Batches(keras.utils.PyDataset):
             self.failure = error  # the backend that asks may wrap it beyond recognition
             raise
         inputs = [network_input(images, events, self.means, self.spec) for images, events in parts]
-        label = np.concatenate([images.label[events] for images, events in parts])
-        classes = np.where(label == 1, dataset.SIGNAL_CLASS, 1 - dataset.SIGNAL_CLASS)
+        classes = np.concatenate([images.label[events] for images, events in parts])
         # A batch of two pools is rare: the others are not copied.
-        return inputs[0] if len(inputs) == 1 else np.concatenate(inputs), classes.astype(np.int32)
+        batch = inputs[0] if len(inputs) == 1 else np.concatenate(inputs)
+        return batch, classes.astype(np.int32), self.weights[classes]
+
+
+def class_weights(files: ImageFiles, chosen: Mask) -> Floats:
+    """Weights by which the chosen events of each class count as much together, shape (classes,)."""
+    n_events = np.zeros(1 + max(files.labels))
+    for events in files.ranges():
+        n_events[files.labels[events.file]] += np.count_nonzero(events.of(chosen))
+    mean = n_events.sum() / len(n_events)
+    weights: Floats = (mean / np.maximum(n_events, 1)).astype(np.float32)
+    return weights
 
 
 def network_input(images: Images, events: Indices, means: Floats, spec: NetworkTraining) -> Floats:
     """What the network of ``spec`` sees of some events."""
     if spec.network in models.SET_NETWORKS:
-        return dataset.cell_lists(images, events, means, spec.max_cells)
+        return dataset.cell_lists(images, events, means, spec.max_cells, spec.angles)
     return dataset.dense(images, events, means, spec.size, spec.coordinates)
 
 
 def input_shape(spec: NetworkTraining) -> tuple[int, ...]:
     """The shape of what the network of ``spec`` sees of an event."""
     if spec.network in models.SET_NETWORKS:
-        return (spec.max_cells, 1 + dataset.N_FEATURES)
+        return (spec.max_cells, 1 + dataset.n_features(spec.angles))
     rows, columns = dataset.GRID if spec.compression == "none" else (spec.size, spec.size)
     return (rows, columns, dataset.N_CHANNELS + 2 * spec.coordinates)
 
 
-def build(spec: NetworkTraining, seed: int) -> keras.Model:
-    """The untrained network of ``spec``, compiled."""
-    shape = input_shape(spec)
-    if spec.network in models.SET_NETWORKS:
-        model = models.SET_NETWORKS[spec.network](shape, width=spec.width, seed=seed)
-    else:
-        options: dict[str, Any] = {}
-        if spec.network in models.THESIS_NETWORKS:
-            options = {"l2": spec.l2, "initial": spec.initial}
-        model = models.IMAGE_NETWORKS[spec.network](shape, width=spec.width, seed=seed, **options)
+def build(spec: NetworkTraining, seed: int, classes: int = 2, steps: int = 1) -> keras.Model:
+    """The untrained network of ``spec``, compiled; ``steps`` are those of its whole training."""
+    options: dict[str, Any] = {"width": spec.width, "seed": seed, "classes": classes}
+    if spec.network in models.THESIS_NETWORKS:
+        options |= {"l2": spec.l2, "initial": spec.initial}
+    model = models.NETWORKS[spec.network](input_shape(spec), **options)
+    rate: Any = spec.learning_rate
+    if spec.decay == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
     model.compile(
-        optimizer=keras.optimizers.Adam(spec.learning_rate),
+        optimizer=keras.optimizers.Adam(rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         jit_compile="auto" if spec.xla else False,
@@ -256,6 +266,9 @@ def train(
             return stack.enter_context(files)
 
         images = opened(samples)
+        selected = np.ones(len(images), bool)
+        if spec.select is not None:
+            selected = images.passing(spec.select)
         tested = opened(test) if test is not None and spec.watches_test else None
         if tested is None:
             validation = images.in_validation(validation_fraction)
@@ -264,11 +277,14 @@ def train(
         for fold in range(folds):
             finished = work / f"fold{fold}.json"
             if not finished.exists():
-                chosen = images.fold != fold if folds > 1 else np.ones(len(images), bool)
+                chosen = selected & (images.fold != fold) if folds > 1 else selected
                 training = Chosen(images, chosen & ~validation)
                 watched = Chosen(images, chosen & validation)
                 if tested is not None:
-                    watched = Chosen(tested, np.ones(len(tested), bool))
+                    seen = np.ones(len(tested), bool)
+                    if spec.select is not None:
+                        seen = tested.passing(spec.select)
+                    watched = Chosen(tested, seen)
                 _train_fold(spec, training, watched, work, fold, seed)
             record["folds"].append(json.loads(finished.read_text()))
     record["parameters"] = record["folds"][0].pop("parameters")
@@ -296,8 +312,8 @@ def _train_fold(
     spec: NetworkTraining, training: Chosen, watched: Chosen, work: Path, fold: int, seed: int
 ) -> None:
     name = f"{spec.name}, fold {fold}"
-    _require_both_classes(training, f"to train {name}")
-    _require_both_classes(watched, f"to validate {name}")
+    _require_all_classes(training, f"to train {name}")
+    _require_all_classes(watched, f"to validate {name}")
     keras.utils.set_random_seed(seed + fold)
     means = dataset.channel_means(training.files, training.mask)
 
@@ -316,7 +332,8 @@ def _train_fold(
         validation = dealt(watched)
         used.append(validation)
     rounds = spec.epochs if spec.steps is None else math.ceil(spec.steps / len(batches))
-    model = build(spec, seed + 1000 * fold)
+    n_classes = 1 + max(training.files.labels)
+    model = build(spec, seed + 1000 * fold, n_classes, rounds * len(batches))
     start = time.monotonic()
     history = work / f"fold{fold}.csv"
     lines = pd.read_csv(history) if history.exists() else pd.DataFrame({"epoch": []})
@@ -364,6 +381,7 @@ def _train_fold(
         {
             "fold": fold,
             "parameters": model.count_params(),
+            "classes": n_classes,
             "channel_means": [float(mean) for mean in means],
             "events": len(batches.pools),
             "validation_events": int(np.count_nonzero(watched.mask)),
@@ -383,9 +401,10 @@ def _tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
     return [keras.callbacks.TensorBoard(folder, write_graph=False)]
 
 
-def _require_both_classes(chosen: Chosen, what: str) -> None:
+def _require_all_classes(chosen: Chosen, what: str) -> None:
     images = chosen.files
-    for label, kind in ((1, "signal"), (0, "background")):
+    for label in sorted(set(images.labels)):
+        kind = "background" if label else "signal"
         paths = [p for p, own in zip(images.paths, images.labels, strict=True) if own == label]
         ranges = (r for r in images.ranges() if images.labels[r.file] == label)
         if not any(r.of(chosen.mask).any() for r in ranges):

@@ -3,7 +3,8 @@
 *strides* and *maxpool* are those of the 2018 thesis (section 3.2 and table 1, whose labels are
 misprinted: the layers are 1_1, 1_2, 1_3, 2_1, 2_2, 3_1; the last convolution is 1 x 1 with 128
 filters, as the text says). Padding "same": only then do both give the stated shapes. At
-60 x 60 x 10 each has 4,684,738 parameters. All networks give two logits: signal, background.
+60 x 60 x 10 each has 4,684,738 parameters. All networks give a logit a class: signal, background,
+and further backgrounds where ``classes`` is more than 2.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def _thesis_network(
     l2: float = L2,
     initial: str = "thesis",
     seed: int = 0,
+    classes: int = 2,
 ) -> keras.Model:
     def nodes(n: int) -> int:
         return max(1, round(n * width))
@@ -72,14 +74,14 @@ def _thesis_network(
         nodes(128), activation="relu", name="dense_1", **_initial(initial, seed + 2)
     )
     x = layers.Dropout(DROPOUT, seed=seed)(hidden(x))
-    logits = layers.Dense(2, name="dense_2", **_initial(initial, seed + 4))(x)
+    logits = layers.Dense(classes, name="dense_2", **_initial(initial, seed + 4))(x)
     return keras.Model(inputs, logits, name=name)
 
 
 def strides(shape: tuple[int, int, int], **options: Any) -> keras.Model:
     """The thesis's *strides* network: strided convolutions halve the image.
 
-    Options as those of `maxpool`: ``width``, ``l2``, ``initial``, ``seed``.
+    Options as those of `maxpool`: ``width``, ``l2``, ``initial``, ``seed``, ``classes``.
     """
     return _thesis_network("strides", shape, pooling=False, **options)
 
@@ -88,7 +90,8 @@ def maxpool(shape: tuple[int, int, int], **options: Any) -> keras.Model:
     """The thesis's *max-pool* network: 2 x 2 max-pooling halves the image.
 
     Options: ``width``, a factor on the numbers of filters and nodes; ``l2``, the regularisation;
-    ``initial``, the initial weights, "thesis" or "he"; ``seed``.
+    ``initial``, the initial weights, "thesis" or "he"; ``seed``; ``classes``, the number of
+    outputs.
     """
     return _thesis_network("maxpool", shape, pooling=True, **options)
 
@@ -111,7 +114,9 @@ def _nodes(n: int, width: float) -> int:
     return max(1, round(n * width))
 
 
-def vgg(shape: tuple[int, int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
+def vgg(
+    shape: tuple[int, int, int], width: float = 1.0, seed: int = 0, classes: int = 2
+) -> keras.Model:
     """A network like VGG16 (Simonyan and Zisserman, arXiv:1409.1556), of a size for these images:
     three blocks of 3 x 3 convolutions, 2, 2 and 3 of them, each halved by max-pooling."""
     start = _Seeds(seed)
@@ -133,10 +138,12 @@ def vgg(shape: tuple[int, int, int], width: float = 1.0, seed: int = 0) -> keras
         _nodes(128, width), activation="relu", kernel_initializer=start(), name="dense_1"
     )
     x = layers.Dropout(DROPOUT, seed=seed)(hidden(x))
-    return keras.Model(inputs, _logits(x, start), name="vgg")
+    return keras.Model(inputs, _logits(x, start, classes), name="vgg")
 
 
-def resnet(shape: tuple[int, int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
+def resnet(
+    shape: tuple[int, int, int], width: float = 1.0, seed: int = 0, classes: int = 2
+) -> keras.Model:
     """A residual network (He et al., arXiv:1512.03385), of a size for these images: three stages of
     two residual blocks, the second and third of which halve the image, and the mean over it."""
     start = _Seeds(seed)
@@ -168,12 +175,12 @@ def resnet(shape: tuple[int, int, int], width: float = 1.0, seed: int = 0) -> ke
                 x = convolution(x, filters, f"{name}_shortcut", kernel=1, strides=strides)
             x = ops.relu(x + y)
     x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(inputs, _logits(x, start), name="resnet")
+    return keras.Model(inputs, _logits(x, start, classes), name="resnet")
 
 
-def _logits(x: keras.KerasTensor, start: _Seeds) -> keras.KerasTensor:
+def _logits(x: keras.KerasTensor, start: _Seeds, classes: int) -> keras.KerasTensor:
     initial = keras.initializers.GlorotUniform(seed=start.seed + 1)
-    return layers.Dense(2, kernel_initializer=initial, name="logits")(x)
+    return layers.Dense(classes, kernel_initializer=initial, name="logits")(x)
 
 
 # --- On lists of cells ---------------------------------------------------------------------------
@@ -181,7 +188,9 @@ def _logits(x: keras.KerasTensor, start: _Seeds) -> keras.KerasTensor:
 # Of shape (cells, 1 + features), the first entry of each cell being its mask, the hardest first.
 
 
-def dense_cells(shape: tuple[int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
+def dense_cells(
+    shape: tuple[int, int], width: float = 1.0, seed: int = 0, classes: int = 2
+) -> keras.Model:
     """Dense layers on the list of cells as one vector (section 7 of the thesis)."""
     start = _Seeds(seed)
     inputs = layers.Input(shape, name="cells")
@@ -191,10 +200,12 @@ def dense_cells(shape: tuple[int, int], width: float = 1.0, seed: int = 0) -> ke
             _nodes(n, width), activation="relu", kernel_initializer=start(), name=f"dense_{i}"
         )(x)
         x = layers.Dropout(DROPOUT, seed=seed + i)(x)
-    return keras.Model(inputs, _logits(x, start), name="dense_cells")
+    return keras.Model(inputs, _logits(x, start, classes), name="dense_cells")
 
 
-def particle_flow(shape: tuple[int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
+def particle_flow(
+    shape: tuple[int, int], width: float = 1.0, seed: int = 0, classes: int = 2
+) -> keras.Model:
     """Particle-flow network (Deep Sets: Komiske, Metodiev, Thaler, arXiv:1810.05165).
 
     The same dense layers act on every cell; their outputs are summed over the cells (and scaled by
@@ -214,13 +225,15 @@ def particle_flow(shape: tuple[int, int], width: float = 1.0, seed: int = 0) -> 
     for i, n in enumerate((128, 128), start=1):
         x = dense(n, f"event_{i}")(x)
         x = layers.Dropout(DROPOUT, seed=start.seed)(x)
-    return keras.Model(inputs, _logits(x, start), name="particle_flow")
+    return keras.Model(inputs, _logits(x, start, classes), name="particle_flow")
 
 
 HEADS = 4
 
 
-def transformer(shape: tuple[int, int], width: float = 1.0, seed: int = 0) -> keras.Model:
+def transformer(
+    shape: tuple[int, int], width: float = 1.0, seed: int = 0, classes: int = 2
+) -> keras.Model:
     """A small transformer (attention: Vaswani et al., arXiv:1706.03762; on particles: Qu, Li, Qian,
     arXiv:2202.03772, here without its pair-wise features): two blocks of self-attention between the
     cells, normalised before each part, then the mean over the cells."""
@@ -248,7 +261,7 @@ def transformer(shape: tuple[int, int], width: float = 1.0, seed: int = 0) -> ke
     x = layers.LayerNormalization(name="normalisation")(x)
     x = ops.sum(x * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1.0)
     x = layers.Dropout(DROPOUT, seed=seed)(dense(size, "event")(x))
-    return keras.Model(inputs, _logits(x, start), name="transformer")
+    return keras.Model(inputs, _logits(x, start, classes), name="transformer")
 
 
 THESIS_NETWORKS: dict[str, Callable[..., keras.Model]] = {"strides": strides, "maxpool": maxpool}
@@ -262,3 +275,4 @@ SET_NETWORKS: dict[str, Callable[..., keras.Model]] = {
     "dense_cells": dense_cells,
     "transformer": transformer,
 }
+NETWORKS: dict[str, Callable[..., keras.Model]] = {**IMAGE_NETWORKS, **SET_NETWORKS}

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from common.errors import BatchError, ConfigError, InputError
 from common.score_file import read_part, write_part, write_scores
 from common.tasks import Parts, Provenance, Range, Task
-from training.dataset import SIGNAL_CLASS, Floats, ImageFiles
+from training.dataset import SIGNAL, Floats, ImageFiles
 from training.dataset import Range as Events
 from training.fit import input_shape, network_input
 
@@ -31,7 +32,6 @@ SUFFIX = ".h5"
 LINKS = False
 BATCH = 256
 WINDOW = 4096  # events
-OTHER = 1 - SIGNAL_CLASS
 
 
 class Scorer:
@@ -56,7 +56,13 @@ class Scorer:
             ) from error
 
     def __call__(self, files: ImageFiles, begin: int = 0, end: int | None = None) -> Floats:
-        """Probability of signal for each event of [begin, end) of a file, or of its whole.
+        """Probability of signal for each event of [begin, end) of a file, or of its whole."""
+        return self.classify(files, begin, end)[0]
+
+    def classify(
+        self, files: ImageFiles, begin: int = 0, end: int | None = None
+    ) -> tuple[Floats, npt.NDArray[np.uint8]]:
+        """The same, and the most probable class.
 
         Raises:
             ConfigError: a score is not a number.
@@ -64,21 +70,24 @@ class Scorer:
         """
         end = len(files) if end is None else end
         scores = np.full(end - begin, np.nan, np.float32)
+        classes = np.zeros(end - begin, np.uint8)
         for start in range(begin, end, WINDOW):
             stop = min(start + WINDOW, end)
             images = files.read(Events(0, start, stop, start))
-            mine = scores[start - begin : stop - begin]
+            mine = slice(start - begin, stop - begin)
             for fold, (model, means) in enumerate(zip(self.models, self.means, strict=True)):
                 of_fold = np.flatnonzero((images.fold == fold) | (len(self.models) == 1))
                 for first in range(0, len(of_fold), BATCH):
                     batch = of_fold[first : first + BATCH]
                     full = np.resize(batch, BATCH)  # one shape: the model is compiled once
                     logits = model.predict_on_batch(network_input(images, full, means, self.spec))
-                    signal = np.exp(-np.logaddexp(0, logits[:, OTHER] - logits[:, SIGNAL_CLASS]))
-                    mine[batch] = signal[: len(batch)]
+                    others = np.logaddexp.reduce(logits - logits[:, [SIGNAL]], axis=1)
+                    signal = np.exp(-others)
+                    scores[mine][batch] = signal[: len(batch)]
+                    classes[mine][batch] = np.argmax(logits, axis=1)[: len(batch)]
         if not np.isfinite(scores).all():
             raise ConfigError(f"{self.spec.name}: a score is not a number: train it again")
-        return scores
+        return scores, classes
 
 
 def ranges(run: Run, target: Target) -> Iterator[Range]:
@@ -100,12 +109,13 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     image_file = run.output / task.range.file
     begin, end = task.range.begin, task.range.end
     settings = image_settings(run)
-    scores = {}
+    scores: dict[str, npt.NDArray[Any]] = {}
     for spec in run.config.training.networks:
         folder = run.model(spec.name)
         scorer = _scorer(spec, folder, (folder / "training.json").stat().st_mtime_ns)
         with ImageFiles([image_file], [0], spec.compression, settings) as images:
-            scores[spec.name] = scorer(images, begin, end)
+            found = scorer.classify(images, begin, end)
+            scores |= dict(zip(spec.columns, found, strict=False))
     with ImageFiles([image_file], [0], "none", settings) as images:
         end = len(images) if end is None else end
         events = Events(0, begin, end, begin)
@@ -138,8 +148,8 @@ def join(run: Run, target: Target, parts: Parts) -> None:
     joined: dict[str, Any] = {
         name: np.concatenate([part[name] for part in columns]) for name in columns[0]
     }
-    networks = [spec.name for spec in run.config.training.networks]
-    scores = {name: joined.pop(f"score/{name}") for name in networks}
+    networks = run.config.training.networks
+    scores = {c: joined.pop(f"score/{c}") for spec in networks for c in spec.columns}
     write_scores(target.output, joined, scores)
 
 

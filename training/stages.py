@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from common import files
+from common.measured import measured_efficiency
 from common.score_file import read_scores
 from common.tables import Table
 from training.dataset import Labelled
@@ -30,14 +31,16 @@ def train(run: Run, targets: Sequence[Target], done: Done) -> None:
     for target in targets:
         fit.train(
             specs[target.name],
-            _labelled(run, config.training_samples()),
+            _labelled(run, config.training_samples(specs[target.name])),
             run.model(target.name),
             folds=config.folds,
             validation_fraction=config.training.validation_fraction,
             seed=config.seed,
             recipe=target.fingerprint[:12],
             settings=image_settings(run),
-            test=_labelled(run, config.test_samples()) if config.own_training_samples else None,
+            test=_labelled(run, config.watched_samples(specs[target.name]))
+            if config.own_training_samples
+            else None,
         )
         done(target)
 
@@ -49,20 +52,20 @@ def _labelled(run: Run, labels: Mapping[str, int]) -> Labelled:
 def evaluate(run: Run, targets: Sequence[Target], done: Done) -> None:
     """Tables of all networks: threshold scans, areas, pass rates by sample."""
     config = run.config
-    networks = [spec.name for spec in config.training.networks]
-    columns = {s.name: read_scores(run.scores(s.name), networks) for s in config.analysed()}
-    labels = config.test_samples()
+    specs = {spec.name: spec for spec in config.training.networks}
+    columns = {s.name: read_scores(run.scores(s.name), list(specs)) for s in config.analysed()}
     results = []
-    for network in networks:
-        by_label = {
-            label: np.concatenate([columns[n][network] for n, k in labels.items() if k == label])
-            for label in (1, 0)
-        }
+    for network, spec in specs.items():
+        labels = config.test_samples(spec)
+        signal, background = (
+            np.concatenate([columns[n][network] for n, k in labels.items() if k == label])
+            for label in (0, 1)
+        )
         results.append(
             evaluate_network(
                 network,
-                by_label[1],
-                by_label[0],
+                signal,
+                background,
                 {name: column[network] for name, column in columns.items()},
                 thresholds=config.evaluation.thresholds,
                 bootstrap=config.evaluation.bootstrap,
@@ -71,7 +74,7 @@ def evaluate(run: Run, targets: Sequence[Target], done: Done) -> None:
         )
     (target,) = targets
     _tables(results).write_beside(target.output)
-    for table in _scans(results):
+    for table in (*_scans(results), *_classes(run)):
         table.write_beside(target.output.with_name(f"{table.name}.json"))
     files.write_json(target.output, {r.network: r.to_json() for r in results})
     done(target)
@@ -131,3 +134,30 @@ def _scans(results: Sequence[Evaluation]) -> list[Table]:
         )
         for result in results
     ]
+
+
+def _classes(run: Run) -> Iterator[Table]:
+    """Of each network that tells several backgrounds apart: what it takes each process for."""
+    config = run.config
+    for spec in config.training.networks:
+        if not spec.multiclass:
+            continue
+        processes = config.classes_of(spec)
+        rows = []
+        for sample in config.analysed():
+            if sample.process not in processes:
+                continue
+            column = spec.columns[1]
+            found = read_scores(run.scores(sample.name), [column])[column]
+            shares = [
+                measured_efficiency(float(np.mean(found == i)), len(found))
+                for i in processes.values()
+            ]
+            rows.append([sample.name, f"{len(found)}", *map(str, shares)])
+        yield Table(
+            name=f"classes_{spec.name}",
+            title=f"What {spec.name} takes each process for",
+            columns=("sample", "events", *processes),
+            rows=rows,
+            notes=("Shares of events by their most probable class, with the errors of counting.",),
+        )

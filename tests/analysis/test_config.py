@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from analysis.config import CONFIGS, DEFAULT, Config, load
 from common.errors import ConfigError
@@ -86,7 +88,9 @@ def test_overrides_replace_top_level_keys() -> None:
 
 
 def test_training_samples_are_those_of_the_configured_slices() -> None:
-    assert load(DEFAULT).training_samples() == {"Znunu_high": 1, "Wtaunu_high": 0}
+    config = load(DEFAULT)
+    for network in config.training.networks:
+        assert config.training_samples(network) == {"Znunu_high": 0, "Wtaunu_high": 1}
 
 
 def test_samples_to_learn_from_are_used_for_no_more(tiny_config: Config) -> None:
@@ -99,17 +103,56 @@ def test_samples_to_learn_from_are_used_for_no_more(tiny_config: Config) -> None
         ),
     ]
     config = Config.model_validate(data)
-    assert config.training_samples() == {"Znunu_high_training": 1, "Wtaunu_high_training": 0}
-    assert config.test_samples() == tiny_config.training_samples()
+    network = config.training.networks[0]
+    assert config.training_samples(network) == {"Znunu_high_training": 0, "Wtaunu_high_training": 1}
+    assert config.test_samples(network) == tiny_config.training_samples(network)
     assert config.analysed() == tiny_config.samples
     assert (config.folds, tiny_config.folds) == (1, 2)
     data["samples"].pop()
     with pytest.raises(ConfigError, match="'Wtaunu' in slice high, of role 'training'"):
-        Config.model_validate(data).training_samples()
+        Config.model_validate(data).training_samples(network)
+
+
+def test_a_network_may_learn_more_than_the_others(tiny_config: Config) -> None:
+    """It is judged by the same events, unless its signal is another one."""
+    data = tiny_config.model_dump()
+    plain = data["training"]["networks"][0]
+    changes: dict[str, dict[str, Any]] = {
+        "wide": {"background": ["Wtaunu", "Wmunu"], "slices": ["high", "low"]},
+        "classes": {"background": ["Wmunu", "Wtaunu"], "multiclass": True},
+        "muons": {"signal": "Wmunu", "background": "Wtaunu"},
+    }
+    samples = [{"process": "Znunu", "slice": "low", "events": 100}]
+    samples += [{"process": "Wmunu", "slice": s, "events": 100} for s in ("high", "low")]
+    samples += [{"process": p, "slice": "high", "events": 100} for p in ("Znunu", "Wtaunu")]
+    data["samples"] = samples
+    networks = [plain, *({**plain, "variant": n, **c} for n, c in changes.items())]
+    data["training"] |= {"networks": networks, "slices": ["high"]}
+    config = Config.model_validate(data)
+    first, wide, classes, muons = config.training.networks
+    usual = {"Znunu_high": 0, "Wtaunu_high": 1}
+    assert config.training_samples(first) == usual
+    assert config.training_samples(wide) == usual | {
+        "Znunu_low": 0,
+        "Wmunu_high": 1,
+        "Wmunu_low": 1,
+    }
+    assert config.training_samples(classes) == {"Znunu_high": 0, "Wmunu_high": 1, "Wtaunu_high": 2}
+    assert config.training_samples(muons) == {"Wmunu_high": 0, "Wtaunu_high": 1}
+    assert [config.test_samples(n) for n in (first, wide, classes)] == [usual] * 3
+    assert config.test_samples(muons) == {"Wmunu_high": 0, "Wtaunu_high": 1}
+    assert config.selecting_networks() == (first, wide, classes)
+    assert classes.columns == (classes.name, f"{classes.name}:class")
+    data["training"]["networks"] = [{**plain, "background": ["Wtaunu", "Znunu"]}]
+    with pytest.raises(ValidationError, match="has 'Znunu' as signal and as background"):
+        Config.model_validate(data)
+    data["training"]["networks"] = networks[-1:]
+    with pytest.raises(ValidationError, match="no network has the signal 'Znunu'"):
+        Config.model_validate(data)
 
 
 def test_training_without_background_is_refused(tiny_config: Config) -> None:
     data = tiny_config.model_dump()
     data["samples"] = [s for s in data["samples"] if s["process"] != "Wtaunu"]
     with pytest.raises(ConfigError, match="needs a sample of process 'Wtaunu' in slice high"):
-        Config.model_validate(data).training_samples()
+        Config.model_validate(data).training_samples(tiny_config.training.networks[0])

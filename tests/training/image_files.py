@@ -70,6 +70,9 @@ def image_columns(
         "events/event_number": np.arange(n_events, dtype=np.uint64),
         "events/weight": rng.exponential(1, n_events),
         "events/fold": (np.arange(n_events) % 2).astype(np.uint8),
+        "events/met_phi": rng.uniform(-np.pi, np.pi, n_events).astype(np.float32),
+        "events/leading_jet_phi": rng.uniform(-np.pi, np.pi, n_events).astype(np.float32),
+        "events/pass_SR": np.arange(n_events) % 3 == 0,
     }
     return ImageColumns(offsets.astype(np.uint64), columns_, list(values.T), Losses())
 

@@ -172,6 +172,35 @@ def test_cell_lists_are_those_of_the_reference(
     np.testing.assert_allclose(batch, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_azimuths_are_relative_to_what_is_asked_for(tmp_path: Path) -> None:
+    made = write_images(tmp_path / "images.h5", 20, most_cells=15)
+    with dataset.ImageFiles([made], [0], "none") as files:
+        (whole,) = files.ranges()
+        some = files.read(whole)
+        phi = files.columns(whole, ("met_phi", "leading_jet_phi"))
+    events = np.array([3, 0, 17])
+    usual = dataset.cell_lists(some, events, MEANS, 15)
+    angles = ("met", "hardest_cell", "leading_jet")
+    found = dataset.cell_lists(some, events, MEANS, 15, angles)
+    assert found.shape == (3, 15, 1 + dataset.n_features(angles))
+    np.testing.assert_array_equal(found[..., [0, 1, 4, 5, *range(8, 16)]], usual)
+    for i, event in enumerate(events):
+        cells, _ = some.cells_of(events[i : i + 1])
+        hardest_first = cells[np.argsort(-some.values[cells, 0], kind="stable")]
+        centre = dataset.phi_of_column(some.column[hardest_first])
+        for place, name in ((2, "met_phi"), (6, "leading_jet_phi")):
+            delta = centre - phi[name][event]
+            expected = np.stack([np.cos(delta), np.sin(delta)], axis=1)
+            of_cells = found[i, : len(cells), place : place + 2]
+            np.testing.assert_allclose(of_cells, expected, atol=1e-6)
+            assert not found[i, len(cells) :].any()
+
+
+def test_images_without_a_direction_are_refused(path: Path) -> None:
+    with pytest.raises(InputError, match="have no 'met_phi'"):
+        dataset.cell_lists(read(path), np.array([0]), MEANS, 20, ("met",))
+
+
 # --- What a compression loses ---------------------------------------------------------------------
 
 POWERS = np.array([8, 2, 0.5, 32, 1, 0.25, 64, 0.125], np.float32)  # to divide by: exact

@@ -58,13 +58,14 @@ def spec(**changes: Any) -> NetworkTraining:
 
 
 def train(spec: NetworkTraining, paths: list[Path], folder: Path, **options: Any) -> dict[str, Any]:
+    labels = options.pop("labels", [0, 1])
     settings: dict[str, Any] = {
         "folds": 2,
         "validation_fraction": 0.2,
         "seed": 3,
         "recipe": "recipe",
     } | options
-    fit.train(spec, dataset.Labelled(paths, [1, 0]), folder, **settings)
+    fit.train(spec, dataset.Labelled(paths, labels), folder, **settings)
     found: dict[str, Any] = json.loads((folder / "training.json").read_text())
     return found
 
@@ -224,13 +225,55 @@ def test_a_stopped_training_resumes_with_the_batches_it_would_have_seen(
     np.testing.assert_allclose(score(spec(), good, folder), trained.scores, atol=1e-5)
 
 
+# --- What is learned ------------------------------------------------------------------------------
+
+
+def test_several_backgrounds_are_told_apart(good: list[Path], tmp_path: Path) -> None:
+    soft = write_images(tmp_path / "soft.h5", 100, 3, most_cells=3, hard=5000.0)
+    network = spec(multiclass=True, epochs=14, decay="cosine")
+    train(network, [*good, soft], tmp_path / "model", labels=[0, 1, 2])
+    scorer = Scorer(network, tmp_path / "model")
+    for label, path in enumerate([*good, soft]):
+        with ImageFiles([path], [0], "none") as files:
+            scores, classes = scorer.classify(files)
+        assert np.mean(classes == label) > 0.9
+        assert np.mean((scores > 0.5) == (label == 0)) > 0.9
+
+
+def test_each_class_counts_as_much_as_the_others(good: list[Path]) -> None:
+    with ImageFiles([*good, good[0]], [0, 1, 1], "none") as files:
+        chosen = np.arange(600) >= 150  # 50 of the first
+        weights = fit.class_weights(files, chosen)
+        np.testing.assert_allclose(weights * [50, 400], [225, 225])
+        batches = fit.Batches(files, chosen, np.ones(8, np.float32), spec(), seed=1)
+        for i in range(3):
+            _, classes, of_events = batches[i]
+            np.testing.assert_array_equal(of_events, weights[classes])
+
+
+def test_events_of_a_region_alone_are_learned_from(good: list[Path], tmp_path: Path) -> None:
+    record = train(spec(select="SR", epochs=1), good, tmp_path / "model")
+    (first, second) = record["folds"]
+    assert sum(f["events"] + f["validation_events"] for f in (first, second)) == 2 * 67
+    with pytest.raises(InputError, match="pass_SR_no_veto"):
+        train(spec(select="SR_no_veto", epochs=1), good, tmp_path / "other")
+
+
+def test_the_learning_rate_falls_to_0() -> None:
+    model = fit.build(spec(decay="cosine", learning_rate=0.1), 1, steps=10)
+    rates = [float(model.optimizer._learning_rate(step)) for step in (0, 5, 10)]
+    np.testing.assert_allclose(rates, [0.1, 0.05, 0], atol=1e-8)
+
+
+# --- By steps -------------------------------------------------------------------------------------
+
 IN_STEPS: dict[str, Any] = {"steps": 18, "watch": {"every": 4, "events": 60}}
 
 
 def train_apart(samples: list[Path], test: list[Path], folder: Path, **changes: Any) -> Any:
     """One network, trained on all events of some samples in steps, and watched on others."""
     in_steps = spec(**IN_STEPS | changes)
-    return train(in_steps, samples, folder, folds=1, test=dataset.Labelled(test, [1, 0]))
+    return train(in_steps, samples, folder, folds=1, test=dataset.Labelled(test, [0, 1]))
 
 
 @pytest.fixture(scope="module")
