@@ -229,15 +229,17 @@ def test_a_stopped_training_resumes_with_the_batches_it_would_have_seen(
 
 
 def test_several_backgrounds_are_told_apart(good: list[Path], tmp_path: Path) -> None:
-    soft = write_images(tmp_path / "soft.h5", 100, 3, most_cells=3, hard=5000.0)
-    network = spec(multiclass=True, epochs=14, decay="cosine")
+    soft = write_images(tmp_path / "soft.h5", 100, 3, most_cells=3, hard=500.0)
+    network = spec(multiclass=True, epochs=8)
     train(network, [*good, soft], tmp_path / "model", labels=[0, 1, 2])
     scorer = Scorer(network, tmp_path / "model")
+    means = []
     for label, path in enumerate([*good, soft]):
         with ImageFiles([path], [0], "none") as files:
             scores, classes = scorer.classify(files)
         assert np.mean(classes == label) > 0.9
-        assert np.mean((scores > 0.5) == (label == 0)) > 0.9
+        means.append(np.mean(scores))
+    assert means[0] > 1.5 * max(means[1:])
 
 
 def test_each_class_counts_as_much_as_the_others(good: list[Path]) -> None:
