@@ -98,6 +98,12 @@ def parser() -> argparse.ArgumentParser:
     add("--seed", type=int, metavar="N", help="replaces that of the configuration")
     add("--select", metavar="REGION", help="keep only images of events in this region")
     add("--force", action="store_true", help="run the named stages though they are up to date")
+    add(
+        "--only",
+        action="store_true",
+        help="run the named stages without those they need, whose outputs must be there: to train "
+        "where there are images but no ROOT",
+    )
     add("--list", action="store_true", help="list the stages and what is up to date")
     add("--dry-run", action="store_true", help="say what would run, and why")
     add("-v", "--verbose", action="store_true", help="more messages; tracebacks of errors")
@@ -259,6 +265,9 @@ def _run(options: argparse.Namespace) -> int:
         options.skip_bad_files,
     )
     stages = pipeline.with_needs(options.stage or NAMES, STAGES)
+    if options.only:
+        stages = [stage for stage in stages if stage.name in (options.stage or NAMES)]
+        pipeline.require_inputs(stages, run)
     force = (options.stage or NAMES) if options.force else ()
     if options.list:
         print(list_stages(run))

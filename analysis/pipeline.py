@@ -242,6 +242,21 @@ def with_needs(names: Iterable[str], stages: Sequence[Stage]) -> list[Stage]:
     return [stage for stage in stages if stage.name in wanted]
 
 
+def require_inputs(stages: Sequence[Stage], run: Run) -> None:
+    """Make sure that all that these stages need of others is there and current.
+
+    Raises:
+        InputError: something is not.
+    """
+    targets = [target for stage in stages for target in stage.targets(run)]
+    own = {target.output for target in targets}
+    for needed in (needed for target in targets for needed in target.made_from):
+        state = "current" if needed.output in own else needed.state()
+        if state != "current":
+            why = "there is none" if state == "missing" else "of other settings or code"
+            raise InputError(f"{needed.output}: {why}: make it with --stage {needed.stage}")
+
+
 def to_make(stage: Stage, run: Run, force: bool) -> list[Target]:
     """The targets of a stage that are not current."""
     return [t for t in stage.targets(run) if force or t.state() != "current"]
