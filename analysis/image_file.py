@@ -26,7 +26,7 @@ from common.errors import OutputError
 from common.hdf5 import create_file
 from common.tasks import Skipped
 
-SCHEMA = 3
+SCHEMA = 4
 N_ROWS, N_COLUMNS = 100, 126
 COMPRESSIONS = ("cell", "rowcol", "stochastic")  # beside "none", the address itself
 CHANNELS = ("pt_all", "n_part", "charge", "pt_mu", "pt_e", "emf", "pt_jet", "jet_width")

@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from analysis.config import Config
+from analysis.config import Config, Detector
 from analysis.image_file import (
     CHANNELS,
     COMPRESSIONS,
@@ -46,7 +46,7 @@ from common import files
 from common.errors import BatchError, InputError
 from common.tables import Table
 from common.tasks import Parts, Provenance, Range, Skipped, Task
-from cpp_helpers import declare, load_root
+from cpp_helpers import declare, declare_detector, load_root
 from cpp_helpers.errors import cause_of
 from selections import monojet
 
@@ -186,6 +186,8 @@ def make_images(path: str, begin: int, end: int, config: Config, threads: int = 
     options.min_jet_pt = config.imaging.jet_threshold
     options.seed = config.seed
     options.folds = config.folds
+    if config.imaging.detector is not None:
+        declare_detector().use_detector(options, _detector(config.imaging.detector))
     df = native.open_range([path], begin, end)
     df = define_columns(df, config.imaging.select)
     try:
@@ -194,6 +196,15 @@ def make_images(path: str, begin: int, end: int, config: Config, threads: int = 
         cause = cause_of(error)
         raise InputError(f"{path}: the event loop failed: {cause}") from error
     return _columns(block)
+
+
+def _detector(settings: Detector) -> Any:
+    """The detector of the C++, whose members have the names of the settings."""
+    detector = declare().Detector()
+    for name, numbers in settings:
+        for key, value in numbers:
+            setattr(getattr(detector, name), key, value)
+    return detector
 
 
 def _array(vector: Any, dtype: Any) -> npt.NDArray[Any]:
@@ -260,6 +271,7 @@ def _attributes(
         "particle_threshold_GeV": imaging.particle_threshold,
         "jet_threshold_GeV": imaging.jet_threshold,
         "select": imaging.select or "",
+        "detector": imaging.detector_json,
         "grid_shape": (N_ROWS, N_COLUMNS),
         "eta_range": (-2.5, 2.5),
         "phi_range": (-3.15, 3.15),

@@ -96,7 +96,9 @@ def image_target(run: Run, sample: Sample) -> Target:
         sample.name,
         run.images(sample.name),
         settings={
-            "imaging": _dump(config.imaging, "particle_threshold", "jet_threshold", "select"),
+            "imaging": _dump(
+                config.imaging, "particle_threshold", "jet_threshold", "select", "detector"
+            ),
             "seed": config.seed,
             "folds": config.folds,
             "sample": _dump(sample, "cross_section", "sum_of_weights"),

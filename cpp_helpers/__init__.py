@@ -1,8 +1,9 @@
 """C++ helpers, declared to cling once a process.
 
 The headers use one namespace, ``monojet``, and are pure functions of columns; what works on data
-frames (``graph.hxx``) comes from a compiled library where one can be made. ``jets.hxx`` needs
-FastJet, whose wheel carries headers and library (an LCG view has both on its own paths).
+frames (``graph.hxx``) comes from a compiled library where one can be made. ``jets.hxx`` and
+``detector_jets.hxx`` need FastJet, whose wheel carries headers and library (an LCG view has both on
+its own paths): the others are declared without it.
 """
 
 from __future__ import annotations
@@ -69,6 +70,15 @@ def declare_jets() -> Any:
     _declare("jets.hxx")
     root.gInterpreter.ProcessLine("fastjet::ClusterSequence::set_fastjet_banner_stream(nullptr);")
     return root.monojet
+
+
+@functools.cache
+def declare_detector() -> Any:
+    """Declare what fills images with a detector, jets among it; returns the ``monojet``
+    namespace."""
+    declare_jets()
+    _declare("detector_jets.hxx")
+    return load_root().monojet
 
 
 def _load(library: str) -> None:

@@ -3,6 +3,7 @@
 #define MONOJET_IMAGES_HXX
 
 #include "compression.hxx"
+#include "detector.hxx"
 #include "grid.hxx"
 
 #include <ROOT/RVec.hxx>
@@ -27,11 +28,22 @@ struct EventSummary {
   std::array<float, n_quantities> quantities;
 };
 
+struct ImageJets {
+  ROOT::RVecF pt, eta, phi, width;
+};
+
+/// Clusters the jets above `min_pt` of particles: pt, eta, phi, energy, pdg_id, charge.
+using JetFinder = ImageJets (*)(const ROOT::RVecF &, const ROOT::RVecF &, const ROOT::RVecF &,
+                                const ROOT::RVecF &, const ROOT::RVecI &, const ROOT::RVecI &,
+                                double min_pt);
+
 struct ImageOptions {
   double min_particle_pt; // GeV; a particle is entered above it
   double min_jet_pt;      // GeV, likewise
-  std::uint64_t seed;     // of the stochastic compression
+  std::uint64_t seed;     // of the stochastic compression and the detector
   unsigned int folds;
+  Detector detector{};           // used with `find_jets`
+  JetFinder find_jets = nullptr; // none: an ideal detector, and the jets of the event
 };
 
 /// The compressions in the order of `ImageBlock::addresses`, after `none`.
@@ -144,11 +156,33 @@ class ImageMaker {
 public:
   explicit ImageMaker(const ImageOptions &options) : options_(options) {}
 
-  /// Particles may be of all kinds; invisible ones are passed over.
+  /// Particles may be of all kinds; invisible ones are passed over. With a detector its own jets
+  /// take the place of the given ones.
   void add(ImageBlock &block, const EventSummary &event, const ROOT::RVecF &pt,
            const ROOT::RVecF &eta, const ROOT::RVecF &phi, const ROOT::RVecF &energy,
            const ROOT::RVecI &pdg_id, const ROOT::RVecI &charge, const ROOT::RVecF &jet_pt,
            const ROOT::RVecF &jet_eta, const ROOT::RVecF &jet_phi, const ROOT::RVecF &jet_width) {
+    if (!options_.find_jets) {
+      fill(block, event, pt, eta, phi, energy, pdg_id, charge, jet_pt, jet_eta, jet_phi, jet_width);
+      return;
+    }
+    MeasuredParticles &seen = measured_;
+    seen.fill(options_.detector, detector_key(options_.seed, event.run_number, event.event_number),
+              pt, eta, energy, pdg_id, charge);
+    const ImageJets jets = options_.find_jets(seen.pt, eta, phi, seen.energy, seen.pdg_id,
+                                              seen.charge, options_.min_jet_pt);
+    fill(block, event, seen.pt, eta, phi, seen.energy, seen.pdg_id, seen.charge, jets.pt, jets.eta,
+         jets.phi, jets.width);
+  }
+
+private:
+  // Folds depend on nothing but the event: not on the seed of the run either.
+  static constexpr std::uint64_t fold_key = 0x666f6c64;
+
+  void fill(ImageBlock &block, const EventSummary &event, const ROOT::RVecF &pt,
+            const ROOT::RVecF &eta, const ROOT::RVecF &phi, const ROOT::RVecF &energy,
+            const ROOT::RVecI &pdg_id, const ROOT::RVecI &charge, const ROOT::RVecF &jet_pt,
+            const ROOT::RVecF &jet_eta, const ROOT::RVecF &jet_phi, const ROOT::RVecF &jet_width) {
     choose(block, pt, eta, phi, energy, pdg_id);
     addresses_.resize(chosen_.size());
     for (std::size_t j = 0; j < chosen_.size(); ++j)
@@ -172,10 +206,6 @@ public:
     append_cells(block, event_hash(options_.seed, event.run_number, event.event_number));
     append_summary(block, event);
   }
-
-private:
-  // Folds depend on nothing but the event: not on the seed of the run either.
-  static constexpr std::uint64_t fold_key = 0x666f6c64;
 
   /// The visible particles above the threshold; counts the others. Without a jump on the particle,
   /// which the processor would guess wrong as often as not.
@@ -298,6 +328,7 @@ private:
   ImageBuilder builder_;
   std::vector<unsigned int> chosen_; // particles of the event that enter
   std::vector<int> addresses_;       // their cells
+  MeasuredParticles measured_;       // with a detector
 };
 
 } // namespace monojet

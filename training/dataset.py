@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from common.errors import InputError
 
-SCHEMA = 3
+SCHEMA = 4
 CHANNELS = ("pt_all", "n_part", "charge", "pt_mu", "pt_e", "emf", "pt_jet", "jet_width")
 N_CHANNELS = len(CHANNELS)
 COMPRESSIONS = ("cell", "rowcol", "stochastic", "none")
@@ -33,7 +33,7 @@ GRID = (100, 126)
 SIGNAL = 0  # class of the signal, and its output of a network, as in the thesis; then backgrounds
 
 # How a file was filled: what must be the same in all files that are read together.
-SETTINGS = ("particle_threshold_GeV", "jet_threshold_GeV", "select", "folds")
+SETTINGS = ("particle_threshold_GeV", "jet_threshold_GeV", "select", "detector", "folds")
 
 RANGE_CELLS = 1 << 19  # of ranges read one after another: 20 MB, and many chunks of the file
 

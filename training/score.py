@@ -160,5 +160,6 @@ def image_settings(run: Run) -> dict[str, Any]:
         "particle_threshold_GeV": imaging.particle_threshold,
         "jet_threshold_GeV": imaging.jet_threshold,
         "select": imaging.select or "",
+        "detector": imaging.detector_json,
         "folds": run.config.folds,
     }

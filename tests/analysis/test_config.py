@@ -33,6 +33,26 @@ NETWORK = {"network": "strides", "compression": "cell"}
         ({"luminosity": float("nan")}, "'luminosity': Input should be a finite number"),
         ({"imaging": {"particle_treshold": 1}}, "(did you mean 'particle_threshold'?)"),
         ({"imaging": {"select": "SR_no_vet"}}, "unknown region 'SR_no_vet' (did you mean 'SR_no"),
+        (
+            {"imaging": {"detector": {"track": {"barrel": 1, "endcap": 1}}}},
+            "unknown key 'imaging.detector.track' (did you mean 'tracks'?)",
+        ),
+        (
+            {"imaging": {"detector": {"muons": {"barel": 1, "endcap": 1}}}},
+            "unknown key 'imaging.detector.muons.barel' (did you mean 'barrel'?)",
+        ),
+        (
+            {"imaging": {"detector": {"muons": {"barrel": 1.01, "endcap": 1}}}},
+            "'imaging.detector.muons.barrel': Input should be less than or equal to 1",
+        ),
+        (
+            {"imaging": {"detector": {"muons": {"barrel": 1, "endcap": -0.1}}}},
+            "'imaging.detector.muons.endcap': Input should be greater than or equal to 0",
+        ),
+        (
+            {"imaging": {"detector": {"hadronic": {"stochastic": -1, "constant": 0}}}},
+            "'imaging.detector.hadronic.stochastic': Input should be greater than or equal to 0",
+        ),
         ({"samples": [{"process": "Znu", "slice": "high", "events": 3}]}, "(did you mean 'Znunu'"),
         ({"samples": [{"process": "Znunu", "slice": "hi", "events": 3}]}, "has no known slice"),
         ({"samples": [{"process": "Znunu", "slice": "high"}]}, "needs either 'events'"),

@@ -3,6 +3,8 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.config import Config
+from analysis import imaging
+from analysis.config import CalorimeterResolution, Config, Detector
 from analysis.image_file import ImageWriter
 from analysis.inputs import native, sources
 from analysis.pipeline import Run
+from analysis.stages import imaging_targets
 from common.errors import BatchError
-from tests.conftest import WriteEvents, make_stage
+from tests.conftest import REPOSITORY, TINY, WriteEvents, make_stage
 
 RunOf = Callable[..., Run]
 
@@ -198,4 +202,111 @@ def test_the_configuration_is_stored(
     run = run_of(Znunu=[write_events()])
     with h5py.File(make(run)) as file:
         assert Config.model_validate_json(file.attrs["config"]) == run.config
-        assert file.attrs["schema"] == 3
+        assert file.attrs["schema"] == 4
+
+
+# --- With a detector ----------------------------------------------------------------------------
+
+# The same particles in each event: images differ by their draws alone.
+SAME = {
+    "particle_pt": "ROOT::RVecF{300.f, 40.f, 5.f}",
+    "particle_energy": "ROOT::RVecF{320.f, 70.f, 20.f}",
+}
+
+
+def images_by_event(path: Path) -> dict[int, list[Any]]:
+    with h5py.File(path) as file:
+        offsets, values = file["cells/offsets"][:], file["cells/values"][:]
+        numbers = file["events/event_number"][:].tolist()
+    parts = np.split(values, offsets[1:-1].astype(int))
+    return {number: part.tolist() for number, part in zip(numbers, parts, strict=True)}
+
+
+def test_without_a_detector_the_file_is_the_same_and_fastjet_is_not_needed(
+    write_events: WriteEvents, run_of: RunOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(Znunu=[write_events()])
+    before = make(run).read_bytes()
+    measured = make(with_imaging(run, detector=Detector())).read_bytes()
+    monkeypatch.delattr(imaging, "declare_detector")
+    assert make(with_imaging(run, detector=None)).read_bytes() == before != measured
+
+
+def test_a_detector_changes_the_images_and_not_the_event_quantities(
+    write_events: WriteEvents, run_of: RunOf
+) -> None:
+    run = run_of(Znunu=[write_events()])
+    found = []
+    for detector in (None, Detector()):
+        path = make(with_imaging(run, detector=detector))
+        with h5py.File(path) as file:
+            events = {name: column[:].tolist() for name, column in file["events"].items()}
+            found.append((images_by_event(path), events, file.attrs["detector"]))
+    (ideal, ideal_events, none), (measured, events, settings) = found
+    assert events == ideal_events
+    assert measured != ideal
+    assert none == ""
+    assert Detector.model_validate_json(settings) == Detector()
+
+
+def test_an_event_is_measured_alike_wherever_it_stands(
+    write_events: WriteEvents, run_of: RunOf
+) -> None:
+    forwards = write_events("forwards.root", n_events=40, **SAME)
+    backwards = write_events(
+        "backwards.root", n_events=40, event_number="40ull - (unsigned long long)rdfentry_", **SAME
+    )
+    (first, second) = (
+        images_by_event(make(with_imaging(run_of(Znunu=[path]), detector=Detector(), block_size=n)))
+        for path, n in ((forwards, 7), (backwards, 50))
+    )
+    assert first == second
+    assert len({str(image) for image in first.values()}) == 40
+
+
+_THREADS = """
+import hashlib, sys
+import numpy as np
+from analysis import imaging
+from analysis.config import load
+from pathlib import Path
+config = load(Path(sys.argv[1]), imaging={"detector": {}})
+for threads in (1, 3):
+    images = imaging.make_images(sys.argv[2], 0, 3000, config, threads)
+    digest = hashlib.sha256(np.stack(images.channels).tobytes())
+    digest.update(images.columns["events/event_number"].tobytes())
+    print(len(images), digest.hexdigest())
+"""
+
+
+def test_threads_measure_alike(root: Any, write_events: WriteEvents, tmp_path: Path) -> None:
+    path = str(tmp_path / "clusters.root")
+    options = root.RDF.RSnapshotOptions()
+    options.fOutputFormat = root.RDF.ESnapshotOutputFormat.kTTree
+    options.fAutoFlush = 100
+    source = write_events(n_events=3000, **SAME)
+    root.RDataFrame("events", str(source)).Snapshot("events", path, "", options)
+    done = subprocess.run(
+        [sys.executable, "-c", _THREADS, str(TINY), path],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    one, three = done.stdout.splitlines()
+    assert one == three
+    assert one.startswith("3000 ")
+
+
+def test_images_of_another_detector_are_made_again(
+    write_events: WriteEvents, run_of: RunOf
+) -> None:
+    run = run_of(Znunu=[write_events()])
+    coarse = Detector(hadronic=CalorimeterResolution(stochastic=1, constant=0.1))
+    detectors = (None, Detector(), coarse)
+    recipes = {
+        target.recipe
+        for detector in detectors
+        for target in imaging_targets(with_imaging(run, detector=detector))
+    }
+    assert len(recipes) == len(detectors)

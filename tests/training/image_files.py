@@ -18,6 +18,7 @@ ATTRIBUTES: dict[str, Any] = {
     "particle_threshold_GeV": 1.0,
     "jet_threshold_GeV": 20.0,
     "select": "",
+    "detector": "",
     "folds": 2,
     "grid_shape": (N_ROWS, N_COLUMNS),
     "channels": list(CHANNELS),

@@ -376,7 +376,7 @@ def copy(path: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(path, tmp_path / "copy.h5"))
 
 
-@pytest.mark.parametrize("version", [1, 2, None])
+@pytest.mark.parametrize("version", [1, 2, 3, None])
 def test_another_schema_version_is_refused_and_named(copy: Path, version: int | None) -> None:
     with h5py.File(copy, "a") as file:
         del file.attrs["schema"]
@@ -451,6 +451,7 @@ OTHERWISE: dict[str, Any] = {
     "particle_threshold_GeV": 2.0,
     "jet_threshold_GeV": 30.0,
     "select": "SR",
+    "detector": "{}",
     "folds": 3,
 }
 
