@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import yaml
 
@@ -33,7 +34,7 @@ def test_an_input_depends_on_the_event_alone(settings: dict[str, Any], tmp_path:
     """Not on its numbers, fold, weight or label, nor on the events around it."""
     spec = NetworkTraining.model_validate(settings)
     made = image_columns(8)
-    others = {
+    others: dict[str, npt.NDArray[Any]] = {
         "events/run_number": np.full(8, 77, np.uint32),
         "events/event_number": np.arange(1000, 1008).astype(np.uint64),
         "events/weight": np.full(8, 5.0),
