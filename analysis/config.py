@@ -24,7 +24,14 @@ DEFAULT = CONFIGS / "quickstart.yaml"
 
 Compression = Literal["cell", "rowcol", "stochastic", "none"]
 Network = Literal[
-    "strides", "maxpool", "vgg", "resnet", "particle_flow", "dense_cells", "transformer"
+    "strides",
+    "maxpool",
+    "vgg",
+    "resnet",
+    "dense_cells",
+    "particle_flow",
+    "local_flow",
+    "transformer",
 ]
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]

@@ -228,6 +228,43 @@ def particle_flow(
     return keras.Model(inputs, _logits(x, start, classes), name="particle_flow")
 
 
+WIDTHS = (0.06, 0.12, 0.25, 0.5)  # in the distance of cells, R
+
+
+def local_flow(
+    shape: tuple[int, int], width: float = 1.0, seed: int = 0, classes: int = 2
+) -> keras.Model:
+    """A particle-flow network whose cells first see their neighbourhoods.
+
+    Each cell gathers what the others hold, weighted by Gaussians of some `WIDTHS` in their distance
+    R = sqrt(Delta eta^2 + Delta phi^2) (continuous-filter convolution: Schuett et al.,
+    arXiv:1706.08566): so it can be seen whether it is isolated, which takes pairs, and sums over
+    single cells cannot tell.
+    """
+    start = _Seeds(seed)
+
+    def dense(n: int, name: str) -> layers.Dense:
+        nodes = _nodes(n, width)
+        return layers.Dense(nodes, activation="relu", kernel_initializer=start(), name=name)
+
+    inputs = layers.Input(shape, name="cells")
+    mask, features = inputs[..., :1], inputs[..., 1:]
+    eta, unit = features[..., :1], features[..., 1:3]  # cosine and sine of an azimuth
+    cosine = ops.matmul(unit, ops.transpose(unit, (0, 2, 1)))
+    apart = ops.square(eta - ops.transpose(eta, (0, 2, 1))) + 2 * (1 - cosine)
+    squared = ops.maximum(apart, 0.0)  # of what is no direction: padding
+    own = dense(32, "own_2")(dense(64, "own_1")(features)) * mask
+    seen = [ops.matmul(ops.exp(squared * (-0.5 / w**2)), own) for w in WIDTHS]
+    x = ops.concatenate([features, own, *(ops.log(1 + around) for around in seen)], axis=-1)
+    for i, n in enumerate((96, 64, 128), start=1):
+        x = dense(n, f"cell_{i}")(x)
+    x = ops.sum(x * mask, axis=1) / 64.0
+    for i, n in enumerate((128, 128), start=1):
+        x = dense(n, f"event_{i}")(x)
+        x = layers.Dropout(DROPOUT, seed=start.seed)(x)
+    return keras.Model(inputs, _logits(x, start, classes), name="local_flow")
+
+
 HEADS = 4
 
 
@@ -273,6 +310,7 @@ IMAGE_NETWORKS: dict[str, Callable[..., keras.Model]] = {
 SET_NETWORKS: dict[str, Callable[..., keras.Model]] = {
     "particle_flow": particle_flow,
     "dense_cells": dense_cells,
+    "local_flow": local_flow,
     "transformer": transformer,
 }
 NETWORKS: dict[str, Callable[..., keras.Model]] = {**IMAGE_NETWORKS, **SET_NETWORKS}

@@ -147,7 +147,7 @@ def test_narrow_networks_take_small_images_of_any_parity(name: str) -> None:
 
 # --- Networks on lists of cells -------------------------------------------------------------------
 
-SYMMETRIC = ("particle_flow", "transformer")
+SYMMETRIC = ("particle_flow", "local_flow", "transformer")
 
 
 def _lists(n_cells: int, n_events: int = 5) -> npt.NDArray[np.float32]:
@@ -155,7 +155,10 @@ def _lists(n_cells: int, n_events: int = 5) -> npt.NDArray[np.float32]:
     batch = np.zeros((n_events, *CELLS), np.float32)
     batch[:, :n_cells, 0] = 1
     shape = (n_events, n_cells, CELLS[1] - 1)
-    batch[:, :n_cells, 1:] = np.random.default_rng(1).normal(size=shape)
+    rng = np.random.default_rng(1)
+    batch[:, :n_cells, 1:] = rng.normal(size=shape)
+    phi = rng.uniform(-np.pi, np.pi, shape[:2])
+    batch[:, :n_cells, 2:4] = np.stack([np.cos(phi), np.sin(phi)], axis=-1)
     return batch
 
 
