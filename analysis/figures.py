@@ -181,7 +181,8 @@ def _yields(run: Run, flow_data: Any, results: Any) -> Iterator[Captioned]:
         "Missing transverse momentum in the signal region, before and after "
         f"{style.network(best)}, the network with the largest area under its ROC curve. "
         "Leading-order cross-sections; processes that the run has no sample of are left out. The "
-        f"mediator's shape means something, its cross-section does not.{_generated_above(run)}",
+        "shapes of signals mean something, their cross-sections little: see the physics notes."
+        f"{_generated_above(run)}",
     )
 
 

@@ -19,6 +19,7 @@ from analysis import figures
 from analysis.cutflow import by_process, scaled
 from analysis.image_file import CHANNELS
 from analysis.pipeline import Run, Target
+from analysis.processes import SIGNALS
 from analysis.sensitivity import REFERENCE
 from common.errors import InputError, ScoreError
 from plots import cutflow, images, scores, sensitivity, style, thresholds, training
@@ -343,7 +344,7 @@ def test_an_unknown_process_has_its_own_name_and_always_the_same_look() -> None:
 
 
 def test_processes_differ_in_colour_and_in_line_and_marker() -> None:
-    looks = [style.process(p) for p in ("Znunu", "Wtaunu", "Wmunu", "Wenu", "mediator")]
+    looks = [style.process(p) for p in ("Znunu", "Wtaunu", "Wmunu", "Wenu", *SIGNALS)]
     for feature in ("label", "colour", "line", "marker"):
         assert len({getattr(look, feature) for look in looks}) == len(looks)
 
