@@ -16,7 +16,7 @@ from analysis.pipeline import Done, Run, Target
 from analysis.sensitivity import REFERENCE
 from common import files
 from common.progress import progress
-from plots import cutflow, images, scores, sensitivity, style, thresholds, training
+from plots import cutflow, images, scores, sensitivity, signals, style, thresholds, training
 from plots.results import Sample
 from selections import monojet
 
@@ -76,6 +76,7 @@ def figures(run: Run) -> Iterator[Captioned]:
     )
     yield from _yields(run, flow_data, results)
     yield from _sensitivity(_read(run, "sensitivity"), flow_data["luminosity"], reference)
+    yield from _signals(_read(run, "signals"))
 
 
 def _read(run: Run, table: str) -> Any:
@@ -211,4 +212,17 @@ def _sensitivity(ratios: Any, luminosity: float, reference: Any) -> Iterator[Cap
             "inclusive signal regions. Dark matter is taken to pass as Znunu does. As published: "
             "pass rates from before the lepton veto, as in the thesis. Consistent: of events after "
             "the whole selection. Errors are statistical and correlated between regions.",
+        )
+
+
+def _signals(comparisons: Any) -> Iterator[Captioned]:
+    for network in dict.fromkeys(comparison["network"] for comparison in comparisons):
+        chosen = [c for c in comparisons if c["network"] == network]
+        yield (
+            f"signals_{network}",
+            partial(signals.pass_rates, network, chosen, monojet.EXCLUSIVE),
+            f"Share of Znunu and of the simulated signals that {style.network(network)} selects, "
+            "in the exclusive signal regions, and the ratio of the two: 1 where the thesis's "
+            "assumption holds, that dark matter passes as Znunu does. Errors are statistical, those of "
+            "Znunu a band.",
         )

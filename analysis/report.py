@@ -74,6 +74,8 @@ def sections(run: Run) -> Iterator[str]:
     yield _table(run, "cutflow")
     yield "## Sensitivity"
     yield _table(run, "sensitivity")
+    yield "## Signals"
+    yield _table(run, "signals")
     yield "## Figures"
     for figure in json.loads((run.plots / "figures.json").read_text()):
         (picture,) = (name for name in figure["files"] if name.endswith(".png"))

@@ -251,6 +251,26 @@ def sensitivity_targets(run: Run) -> list[Target]:
     ]
 
 
+def signals_targets(run: Run) -> list[Target]:
+    """One comparison of all signals with Znunu."""
+    return [
+        Target(
+            "signals",
+            "signals",
+            run.table("signals"),
+            made_from=tuple(cutflow_targets(run)),
+            code=(
+                "analysis/signals.py",
+                "analysis/sensitivity.py",
+                "analysis/processes.py",
+                "analysis/yields.py",
+                "common/measured.py",
+                *_SELECTION,
+            ),
+        )
+    ]
+
+
 def plots_targets(run: Run) -> list[Target]:
     """All figures."""
     return [
@@ -265,6 +285,7 @@ def plots_targets(run: Run) -> list[Target]:
                 *evaluation_targets(run),
                 *cutflow_targets(run),
                 *sensitivity_targets(run),
+                *signals_targets(run),
             ),
             code=("plots/*.py", "analysis/figures.py"),
         )
@@ -375,13 +396,24 @@ STAGES = (
         sensitivity_targets,
     ),
     Stage(
+        "signals",
+        "compare how signals and Znunu pass the networks",
+        "cutflow",
+        "tables/signals",
+        "analysis.signals",
+        "run",
+        ("cutflow",),
+        ("signals",),
+        signals_targets,
+    ),
+    Stage(
         "plots",
         "all figures",
         "images, scores, tables",
         "plots/*.{png,pdf}",
         "analysis.figures",
         "run",
-        ("imaging", "scoring", "evaluation", "cutflow", "sensitivity"),
+        ("imaging", "scoring", "evaluation", "cutflow", "sensitivity", "signals"),
         (),
         plots_targets,
     ),

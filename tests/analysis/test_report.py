@@ -60,7 +60,7 @@ def finished(tiny_config: Config, tmp_path: Path) -> Run:
     for path, content in made.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
-    for name in ("evaluation", "cutflow", "sensitivity", "images"):
+    for name in ("evaluation", "cutflow", "sensitivity", "signals", "images"):
         run.table(name).with_suffix(".md").write_text(f"| table | {name} |\n| --- | ---: |\n")
     (run.plots / "roc.png").write_bytes(PICTURE)
     return run
@@ -124,7 +124,7 @@ def test_the_page_holds_all_and_needs_no_other_file(finished: Run) -> None:
     assert base64.b64encode(PICTURE).decode() in page
     assert 'src="plots' not in page
     assert "http" not in page
-    assert page.count("<table>") == 6
+    assert page.count("<table>") == 7
     for word in ("Curves.", "Wmunu rejected, high slice", "luminosity: 36.1", "numpy"):
         assert word in page
         assert word in text
