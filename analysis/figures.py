@@ -223,6 +223,6 @@ def _signals(comparisons: Any) -> Iterator[Captioned]:
             partial(signals.pass_rates, network, chosen, monojet.EXCLUSIVE),
             f"Share of Znunu and of the simulated signals that {style.network(network)} selects, "
             "in the exclusive signal regions, and the ratio of the two: 1 where the thesis's "
-            "assumption holds, that dark matter passes as Znunu does. Errors are statistical, those of "
-            "Znunu a band.",
+            "assumption holds, that dark matter passes as Znunu does. Errors are statistical; the "
+            "band is that of Znunu.",
         )

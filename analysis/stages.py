@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from analysis import results
 from analysis.config import NetworkTraining, Sample
 from analysis.inputs.paths import expand
 from analysis.pipeline import Run, Stage, Target
@@ -147,6 +148,7 @@ def training_targets(run: Run) -> list[Target]:
                 "training/pools.py",
                 "training/models.py",
                 "training/fit.py",
+                "training/flops.py",
             ),
         )
         for network in config.training.networks
@@ -300,7 +302,15 @@ def report_targets(run: Run) -> list[Target]:
             "report",
             run.output / "report.html",
             made_from=(*plots_targets(run), *training_targets(run)),
-            code=("analysis/report.py", "common/tables.py"),
+            external=tuple(str(path) for path in results.kept()),
+            code=(
+                "analysis/report.py",
+                "analysis/results.py",
+                "analysis/reference/*.json",
+                "common/machine.py",
+                "common/tables.py",
+            ),
+            also=(run.output / "results.json",),
         )
     ]
 
@@ -421,7 +431,7 @@ STAGES = (
         "report",
         "one page with all results, beside those of the thesis",
         "tables, plots",
-        "report.{html,md}",
+        "report.{html,md}, results.json",
         "analysis.report",
         "run",
         ("plots", "sensitivity", "training"),

@@ -15,7 +15,11 @@ from typing import Any
 import h5py
 import hdf5plugin  # noqa: F401
 
-SIGNALS = ("mediator", "graviton", "higgs", "pseudoscalar")
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from analysis import results
+from analysis.processes import SIGNALS
+
 REGIONS = [f"IM{i}" for i in range(1, 11)]
 
 
@@ -105,6 +109,19 @@ def check_report(output: Path) -> None:
     assert (output / "report.md").stat().st_size > 1000
 
 
+def check_results(output: Path) -> None:
+    found = results.read(output / "results.json")
+    evaluated = load(output / "tables" / "evaluation.json")
+    assert [network.name for network in found.networks] == list(evaluated)
+    for network in found.networks:
+        assert network.evaluation.auc.value == evaluated[network.name]["auc"]["value"]
+        assert network.training.parameters > 0
+        assert network.training.flops_an_event
+        assert network.training.events_per_second
+        assert results.REJECTION_AT in network.evaluation.rejection
+        assert network.sensitivity
+
+
 def check_tables_and_leftovers(output: Path) -> None:
     for name in ("images", "cutflow", "evaluation", "sensitivity", "signals"):
         for suffix in ("md", "tex", "txt"):
@@ -122,6 +139,7 @@ def main(output: Path) -> None:
         check_images_and_scores,
         check_figures,
         check_report,
+        check_results,
         check_tables_and_leftovers,
     ):
         check(output)
