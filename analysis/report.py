@@ -317,7 +317,9 @@ def _total(events: Sequence[Measured]) -> Measured:
 
 
 def _events(events: Measured) -> str:
-    return str(events) if events.error else f"{events.value:.6g}"
+    if events.error:
+        return str(events)
+    return f"{events.value:.0f}" if events.value >= 1 else f"{events.value:g}"
 
 
 # --- What the networks cost ---------------------------------------------------------------

@@ -87,8 +87,17 @@ def _znunu(
 
 
 def _band(axes: Axes, edges: Any, value: Any, error: Any, colour: str) -> None:
-    low, high = (np.append(x, x[-1]) for x in (value - error, value + error))
-    axes.fill_between(edges, low, high, step="post", color=colour, alpha=0.25, linewidth=0)
+    """A box of the error in each bin."""
+    axes.bar(
+        edges[:-1],
+        2 * error,
+        np.diff(edges),
+        bottom=value - error,
+        align="edge",
+        color=colour,
+        alpha=0.25,
+        linewidth=0,
+    )
 
 
 def _signal(
