@@ -88,6 +88,7 @@ def _znunu(
 
 def _band(axes: Axes, edges: Any, value: Any, error: Any, colour: str) -> None:
     """A box of the error in each bin."""
+    axes.use_sticky_edges = False  # the lowest box is not to end the axis
     axes.bar(
         edges[:-1],
         2 * error,
