@@ -16,7 +16,7 @@ from analysis.pipeline import Done, Run, Target
 from analysis.sensitivity import REFERENCE
 from common import files
 from common.progress import progress
-from plots import cutflow, images, scores, sensitivity, style, thresholds, training
+from plots import cutflow, images, scores, sensitivity, signals, style, thresholds, training
 from plots.results import Sample
 from selections import monojet
 
@@ -76,6 +76,7 @@ def figures(run: Run) -> Iterator[Captioned]:
     )
     yield from _yields(run, flow_data, results)
     yield from _sensitivity(_read(run, "sensitivity"), flow_data["luminosity"], reference)
+    yield from _signals(_read(run, "signals"))
 
 
 def _read(run: Run, table: str) -> Any:
@@ -181,7 +182,8 @@ def _yields(run: Run, flow_data: Any, results: Any) -> Iterator[Captioned]:
         "Missing transverse momentum in the signal region, before and after "
         f"{style.network(best)}, the network with the largest area under its ROC curve. "
         "Leading-order cross-sections; processes that the run has no sample of are left out. The "
-        f"mediator's shape means something, its cross-section does not.{_generated_above(run)}",
+        "shapes of signals mean something, their cross-sections little: see the physics notes."
+        f"{_generated_above(run)}",
     )
 
 
@@ -210,4 +212,17 @@ def _sensitivity(ratios: Any, luminosity: float, reference: Any) -> Iterator[Cap
             "inclusive signal regions. Dark matter is taken to pass as Znunu does. As published: "
             "pass rates from before the lepton veto, as in the thesis. Consistent: of events after "
             "the whole selection. Errors are statistical and correlated between regions.",
+        )
+
+
+def _signals(comparisons: Any) -> Iterator[Captioned]:
+    for network in dict.fromkeys(comparison["network"] for comparison in comparisons):
+        chosen = [c for c in comparisons if c["network"] == network]
+        yield (
+            f"signals_{network}",
+            partial(signals.pass_rates, network, chosen, monojet.EXCLUSIVE),
+            f"Share of Znunu and of the simulated signals that {style.network(network)} selects, "
+            "in the exclusive signal regions, and the ratio of the two: 1 where the thesis's "
+            "assumption holds, that dark matter passes as Znunu does. Errors are statistical; the "
+            "band is that of Znunu.",
         )

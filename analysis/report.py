@@ -13,16 +13,25 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 from markdown_it import MarkdownIt
 
+from analysis import results
 from analysis.pipeline import Done, Run, Target, versions
-from analysis.sensitivity import REFERENCE
+from analysis.sensitivity import (
+    IRREDUCIBLE,
+    REFERENCE,
+    REJECTED,
+    VERSIONS,
+    im1_background,
+    sensitivity_ratio,
+)
 from common import files
 from common.measured import Measured, measured_efficiency
-from common.tables import Table
+from common.tables import Table, with_error
 
 # The thesis's two chosen networks: our name, and the thesis's in its tables.
 CHOSEN = {"strides+cell": "cell_strides", "maxpool+rowcol": "rowcol_maxpool"}
@@ -41,8 +50,11 @@ _FIRST = {"rowcol_maxpool": 1, "cell_strides": 5}
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Write the report of a finished run."""
+    """Write the report of a finished run, and its results as a file for other programs."""
     (target,) = targets
+    (written,) = target.also
+    own = results.of_run(run)
+    files.write_text(written, own.model_dump_json(by_alias=True, indent=1) + "\n")
     text = "\n\n".join(part.rstrip() for part in sections(run)) + "\n"
     files.write_text(target.output.with_suffix(".md"), text)
     files.write_text(target.output, to_html(run, text))
@@ -67,13 +79,19 @@ def sections(run: Run) -> Iterator[str]:
             "None of the thesis's two chosen networks (cell + strides, row-col + max-pool) was "
             "trained in this run."
         )
+    yield backgrounds(run).markdown()
     yield "## Networks"
     yield cost(run).markdown()
     yield _table(run, "evaluation")
+    if others := _others(run):
+        yield "## All networks"
+        yield results.table([results.of_run(run), *others]).markdown()
     yield "## Selection"
     yield _table(run, "cutflow")
     yield "## Sensitivity"
     yield _table(run, "sensitivity")
+    yield "## Signals"
+    yield _table(run, "signals")
     yield "## Figures"
     for figure in json.loads((run.plots / "figures.json").read_text()):
         (picture,) = (name for name in figure["files"] if name.endswith(".png"))
@@ -87,6 +105,12 @@ def sections(run: Run) -> Iterator[str]:
     yield f"```yaml\n{written}```"
     yield "## Versions"
     yield "\n".join(f"- {name} {version}" for name, version in versions().items())
+
+
+def _others(run: Run) -> list[results.Results]:
+    """The results kept in the repository, but for those of this very run."""
+    own = run.config.model_dump(mode="json", exclude={"batch"})
+    return [r for r in map(results.read, results.kept()) if r.configuration != own]
 
 
 def _table(run: Run, name: str) -> str:
@@ -200,6 +224,104 @@ def _compared(thesis: Measured, own: Measured) -> tuple[str, str, str]:
     return str(thesis), str(own), difference
 
 
+# --- ATLAS's background, line by line ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Column:
+    """The background after a network, in the order of table 5, and the gains in sensitivity."""
+
+    title: str
+    events: list[Measured]
+    ratios: list[str]
+
+
+_RATIOS = tuple((version, region) for region in ("IM1", "IM10") for version in VERSIONS)
+_NOT_GIVEN = ["-"] * len(_RATIOS)
+
+
+def backgrounds(run: Run) -> Table:
+    """Table 5 of the thesis: the background in IM1 before and after its networks and ours."""
+    background = im1_background()
+    ratios = json.loads(run.table("sensitivity").read_text())
+    columns = [
+        _Column("ATLAS, IM1", [Measured(n, 0) for n in background.values()], _NOT_GIVEN),
+        *(_thesis_column(ours, theirs, background) for ours, theirs in CHOSEN.items()),
+        *(_own_column(name, ratios, background) for name in _shown(ratios)),
+    ]
+    rows = [
+        [process, *(_events(column.events[i]) for column in columns)]
+        for i, process in enumerate(background)
+    ]
+    rows.append(["all", *(_events(_total(column.events)) for column in columns)])
+    rows += [
+        [f"sensitivity ratio in {region}, {version}", *(column.ratios[i] for column in columns)]
+        for i, (version, region) in enumerate(_RATIOS)
+    ]
+    return Table(
+        name="backgrounds",
+        title="Table 5 of the thesis: ATLAS's background of 36.1 fb⁻¹ in IM1, before and after "
+        "networks",
+        columns=("process", *(column.title for column in columns)),
+        rows=rows,
+        notes=(
+            "Events are scaled by pass rates from before the lepton veto, as published; errors are "
+            "those of the rates. Processes but Znunu, Wtaunu and Wmunu are not scaled, as in the "
+            "thesis, which gives no ratio after the whole selection, nor above 1 TeV (IM10). The "
+            "thesis's rates come without errors. Of this run: the thesis's networks, and the one "
+            "with the largest ratio.",
+        ),
+    )
+
+
+def _thesis_column(ours: str, theirs: str, background: Mapping[str, float]) -> _Column:
+    published = json.loads((REFERENCE / "thesis_tables.json").read_text())
+    kept, *rejected = published["table4"][theirs]
+    rates = {IRREDUCIBLE: Measured(kept, 0)}
+    rates |= {p: Measured(1 - share, 0) for p, share in zip(REJECTED, rejected, strict=True)}
+    ratio, _ = sensitivity_ratio(rates, background)
+    return _Column(f"thesis, {ours}", _after(rates, background), [f"{ratio:.3f}", *_NOT_GIVEN[1:]])
+
+
+def _own_column(
+    network: str, ratios: Sequence[Mapping[str, Any]], background: Mapping[str, float]
+) -> _Column:
+    found = {(r["version"], r["region"]): r for r in ratios if r["network"] == network}
+    rates = {p: _measured(r) for p, r in found["as published", "IM1"]["rates"].items()}
+    written = [
+        with_error(found[which]["ratio"], found[which]["error"]) if which in found else "-"
+        for which in _RATIOS
+    ]
+    return _Column(network, _after(rates, background), written)
+
+
+def _shown(ratios: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The thesis's networks, and the best, that have a ratio in IM1."""
+    in_im1 = {
+        r["network"]: r["ratio"]
+        for r in ratios
+        if (r["version"], r["region"]) == ("as published", "IM1")
+    }
+    best = [max(in_im1, key=lambda network: in_im1[network])] if in_im1 else []
+    return [*dict.fromkeys([name for name in CHOSEN if name in in_im1] + best)]
+
+
+def _after(rates: Mapping[str, Measured], background: Mapping[str, float]) -> list[Measured]:
+    unchanged = Measured(1, 0)
+    scale = {process: rates.get(process, unchanged) for process in background}
+    return [Measured(n * scale[p].value, n * scale[p].error) for p, n in background.items()]
+
+
+def _total(events: Sequence[Measured]) -> Measured:
+    return Measured(sum(e.value for e in events), math.hypot(*(e.error for e in events)))
+
+
+def _events(events: Measured) -> str:
+    if events.error:
+        return str(events)
+    return f"{events.value:.0f}" if events.value >= 1 else f"{events.value:g}"
+
+
 # --- What the networks cost ---------------------------------------------------------------
 
 
@@ -207,33 +329,41 @@ def cost(run: Run) -> Table:
     """Size and cost of the networks, and how they were trained."""
     rows = []
     for network in run.config.training.networks:
-        record = json.loads((run.model(network.name) / "training.json").read_text())
-        folds = record["folds"]
+        found = results.training(run, network.name)
+        flops, speed = found.flops_an_event, found.events_per_second
         rows.append(
             [
                 network.name,
-                f"{record['parameters']}",
-                f"{sum(fold['events'] for fold in folds) // len(folds)}",
-                f"{sum(fold['steps'] for fold in folds) // len(folds)}",
-                f"{sum(fold['epochs'] for fold in folds) / len(folds):.1f}",
-                f"{sum(fold['seconds'] for fold in folds) / len(folds):.0f}",
-                ", ".join(dict.fromkeys(fold["backend"] for fold in folds)),
+                f"{found.parameters}",
+                "-" if flops is None else f"{flops / 1e6:.4g}",
+                f"{found.events}",
+                f"{found.steps}",
+                f"{found.epochs:.1f}",
+                f"{found.seconds:.0f}",
+                "-" if speed is None else f"{speed:.0f}",
+                found.backend,
             ]
         )
     return Table(
         name="cost",
-        title="Training of the networks",
+        title="Size and training of the networks",
         columns=(
             "network",
             "parameters",
+            "MFLOP an event",
             "training events",
             "steps",
             "epochs",
             "seconds",
+            "events scored a second",
             "backend",
         ),
         rows=rows,
-        notes=("Of a network with several folds, the mean of a fold.",),
+        notes=(
+            "Of a network with several folds, the mean of a fold. Operations are those of the "
+            "forward pass; the speed is that of scoring at the end of the training, with the "
+            "reading of images.",
+        ),
     )
 
 

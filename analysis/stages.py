@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from analysis import results
 from analysis.config import Sample
 from analysis.inputs.paths import expand
 from analysis.pipeline import Run, Stage, Target
@@ -148,6 +149,7 @@ def training_targets(run: Run) -> list[Target]:
                     "training/pools.py",
                     "training/models.py",
                     "training/fit.py",
+                    "training/flops.py",
                 ),
             )
         )
@@ -252,6 +254,26 @@ def sensitivity_targets(run: Run) -> list[Target]:
     ]
 
 
+def signals_targets(run: Run) -> list[Target]:
+    """One comparison of all signals with Znunu."""
+    return [
+        Target(
+            "signals",
+            "signals",
+            run.table("signals"),
+            made_from=tuple(cutflow_targets(run)),
+            code=(
+                "analysis/signals.py",
+                "analysis/sensitivity.py",
+                "analysis/processes.py",
+                "analysis/yields.py",
+                "common/measured.py",
+                *_SELECTION,
+            ),
+        )
+    ]
+
+
 def plots_targets(run: Run) -> list[Target]:
     """All figures."""
     return [
@@ -266,6 +288,7 @@ def plots_targets(run: Run) -> list[Target]:
                 *evaluation_targets(run),
                 *cutflow_targets(run),
                 *sensitivity_targets(run),
+                *signals_targets(run),
             ),
             code=("plots/*.py", "analysis/figures.py"),
         )
@@ -280,7 +303,15 @@ def report_targets(run: Run) -> list[Target]:
             "report",
             run.output / "report.html",
             made_from=(*plots_targets(run), *training_targets(run)),
-            code=("analysis/report.py", "common/tables.py"),
+            external=tuple(str(path) for path in results.kept()),
+            code=(
+                "analysis/report.py",
+                "analysis/results.py",
+                "analysis/reference/*.json",
+                "common/machine.py",
+                "common/tables.py",
+            ),
+            also=(run.output / "results.json",),
         )
     ]
 
@@ -376,13 +407,24 @@ STAGES = (
         sensitivity_targets,
     ),
     Stage(
+        "signals",
+        "compare how signals and Znunu pass the networks",
+        "cutflow",
+        "tables/signals",
+        "analysis.signals",
+        "run",
+        ("cutflow",),
+        ("signals",),
+        signals_targets,
+    ),
+    Stage(
         "plots",
         "all figures",
         "images, scores, tables",
         "plots/*.{png,pdf}",
         "analysis.figures",
         "run",
-        ("imaging", "scoring", "evaluation", "cutflow", "sensitivity"),
+        ("imaging", "scoring", "evaluation", "cutflow", "sensitivity", "signals"),
         (),
         plots_targets,
     ),
@@ -390,7 +432,7 @@ STAGES = (
         "report",
         "one page with all results, beside those of the thesis",
         "tables, plots",
-        "report.{html,md}",
+        "report.{html,md}, results.json",
         "analysis.report",
         "run",
         ("plots", "sensitivity", "training"),

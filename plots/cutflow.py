@@ -12,14 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.processes import SIGNALS
 from plots import style
 
 if TYPE_CHECKING:
     from analysis.cutflow import Flow
     from analysis.yields import Yield
     from selections.cuts import MetBin, Region
-
-SIGNALS = ("mediator",)  # drawn as lines over the stack of all others
 
 _OVERFLOW_WIDTH = 200.0  # GeV
 
@@ -149,7 +148,8 @@ def met_spectrum(
 def _stack(
     axes: Axes, yields: Mapping[str, Sequence[Yield]], edges: Floats, factor: float
 ) -> Floats:
-    """Draw the backgrounds on each other, their error, and the signals; gives the total."""
+    """Draw the backgrounds on each other, their error, and the signals as lines over them; gives
+    the total."""
     widths = np.diff(edges)
     total, variance = np.zeros(len(widths)), np.zeros(len(widths))
     backgrounds = [p for p in style.in_order(yields) if p not in SIGNALS]

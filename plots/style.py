@@ -90,6 +90,9 @@ _PROCESSES = {
     "Wmunu": Look(r"$W(\to\mu\nu)$ + jets", GREEN, "-.", "^", "\\\\\\"),
     "Wenu": Look(r"$W(\to e\nu)$ + jets", ORANGE, ":", "v", "..."),
     "mediator": Look("invisible mediator (1 TeV)", BLACK, (0, (7, 1.5, 1.5, 1.5)), "D"),
+    "graviton": Look("graviton, extra dimensions", PURPLE, (0, (3, 1, 1, 1, 1, 1)), "P"),
+    "higgs": Look(r"$H$ + jets, invisible", SKY_BLUE, (0, (1, 1)), "X"),
+    "pseudoscalar": Look(r"$A(\to\chi\bar\chi)$ + jets", GREY, (0, (5, 1)), "*"),
 }
 _OTHER_COLOURS = (PURPLE, SKY_BLUE, GREY)
 _LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (7, 1.5, 1.5, 1.5)), (0, (3, 1, 1, 1, 1, 1)))

@@ -15,6 +15,11 @@ from typing import Any
 import h5py
 import hdf5plugin  # noqa: F401
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from analysis import results
+from analysis.processes import SIGNALS
+
 REGIONS = [f"IM{i}" for i in range(1, 11)]
 
 
@@ -58,6 +63,19 @@ def check_sensitivity(output: Path) -> None:
         assert math.isfinite(ratio["error"])
 
 
+def check_signals(output: Path) -> None:
+    processes = {s["process"] for s in load(output / "tables" / "cutflow.json")["samples"].values()}
+    comparisons = load(output / "tables" / "signals.json")
+    assert {comparison["signal"] for comparison in comparisons} == processes & set(SIGNALS)
+    for comparison in comparisons:
+        assert comparison["chi2"] >= 0
+        assert comparison["ndf"] <= len(comparison["bins"]) <= 10
+        for found in comparison["bins"]:
+            assert 0 <= found["signal"]["value"] <= 1
+            assert found["signal"]["error"] > 0
+            assert math.isfinite(found["difference"])
+
+
 def check_images_and_scores(output: Path) -> None:
     for path in sorted((output / "images").glob("*.h5")):
         with h5py.File(path) as images, h5py.File(output / "scores" / path.name) as scores:
@@ -91,8 +109,21 @@ def check_report(output: Path) -> None:
     assert (output / "report.md").stat().st_size > 1000
 
 
+def check_results(output: Path) -> None:
+    found = results.read(output / "results.json")
+    evaluated = load(output / "tables" / "evaluation.json")
+    assert [network.name for network in found.networks] == list(evaluated)
+    for network in found.networks:
+        assert network.evaluation.auc.value == evaluated[network.name]["auc"]["value"]
+        assert network.training.parameters > 0
+        assert network.training.flops_an_event
+        assert network.training.events_per_second
+        assert results.REJECTION_AT in network.evaluation.rejection
+        assert network.sensitivity
+
+
 def check_tables_and_leftovers(output: Path) -> None:
-    for name in ("images", "cutflow", "evaluation", "sensitivity"):
+    for name in ("images", "cutflow", "evaluation", "sensitivity", "signals"):
         for suffix in ("md", "tex", "txt"):
             assert (output / "tables" / f"{name}.{suffix}").stat().st_size > 100
     leftovers = [path for path in output.rglob(".*") if path.is_file()]
@@ -104,9 +135,11 @@ def main(output: Path) -> None:
         check_cutflow,
         check_evaluation,
         check_sensitivity,
+        check_signals,
         check_images_and_scores,
         check_figures,
         check_report,
+        check_results,
         check_tables_and_leftovers,
     ):
         check(output)

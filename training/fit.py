@@ -25,6 +25,7 @@ from common.errors import ConfigError, InputError, MonojetError
 from common.progress import Progress, progress
 from training import dataset, models
 from training.dataset import Floats, ImageFiles, Images, Indices, Labelled, Mask
+from training.flops import device, flops_an_event
 from training.pools import Pools
 
 if TYPE_CHECKING:
@@ -389,8 +390,37 @@ def _train_fold(
             "steps": len(lines) * len(batches),
             "seconds": round(time.monotonic() - start, 1),
             "backend": keras.backend.backend(),
+            **_cost_of_scoring(model, batches),
         },
     )
+
+
+SPEED_EVENTS = 2000
+
+
+def _cost_of_scoring(model: keras.Model, batches: Batches) -> dict[str, Any]:
+    """Operations an event, and how many events a second are read, prepared and scored, on what."""
+    try:
+        flops = flops_an_event(model)
+    except Exception as error:  # a training is not lost for it
+        log.warning("%s: its operations cannot be counted: %s", batches.spec.name, error)
+        flops = None
+    pools, means, spec = batches.pools, batches.means, batches.spec
+    size = min(spec.batch_size, len(pools))  # batches of one shape: the model is compiled once
+    n_batches = math.ceil(SPEED_EVENTS / size)
+
+    def score(batch: int) -> None:
+        place = batch % (len(pools) // size) * size
+        parts = pools.read(place, place + size)
+        inputs = [network_input(images, events, means, spec) for images, events in parts]
+        model.predict_on_batch(np.concatenate(inputs))
+
+    score(0)  # compiles the model
+    start = time.monotonic()
+    for batch in range(n_batches):
+        score(batch)
+    rate = n_batches * size / (time.monotonic() - start)
+    return {"flops_an_event": flops, "events_per_second": float(f"{rate:.3g}"), "device": device()}
 
 
 def _tensorboard(folder: Path) -> list[keras.callbacks.Callback]:

@@ -93,7 +93,7 @@ def _tables(results: Sequence[Evaluation]) -> Table:
         ("AUC", lambda r: str(r.auc)),
         *(
             (
-                f"background rejected at {float(at):.0%} signal efficiency",
+                f"background rejected at {100 * float(at):g}% signal efficiency",
                 lambda r, at=at: str(r.rejection[at]),
             )
             for at in results[0].rejection

@@ -17,6 +17,7 @@ from analysis.cutflow import BINS, Flow
 from analysis.image_file import CHANNELS, UNITS, ImageColumns, ImageWriter, Losses
 from analysis.pipeline import Run
 from analysis.sensitivity import measure
+from analysis.signals import measure as measure_signals
 from analysis.yields import Yield
 from selections import monojet
 from training.evaluate import evaluate
@@ -163,7 +164,7 @@ def _write_tables(run: Run, rng: Rng, scores: dict[str, dict[str, Any]]) -> None
         ).to_json()
         for name in NETWORKS
     }
-    cutflow = {
+    cutflow: dict[str, Any] = {
         "luminosity": 36.1,
         "networks": {name: result["best_threshold"] for name, result in results.items()},
         "samples": {
@@ -176,10 +177,13 @@ def _write_tables(run: Run, rng: Rng, scores: dict[str, dict[str, Any]]) -> None
             for process, part, normalisation in SAMPLES
         },
     }
+    mediator = {"mediator": cutflow["samples"]["own_model_low"] | {"process": "mediator"}}
+    with_signal = cutflow | {"samples": cutflow["samples"] | mediator}
     tables = {
         "evaluation": results,
         "cutflow": cutflow,
         "sensitivity": [asdict(ratio) for ratio in measure(cutflow)],
+        "signals": [asdict(comparison) for comparison in measure_signals(with_signal)],
     }
     for name, data in tables.items():
         run.table(name).parent.mkdir(exist_ok=True)

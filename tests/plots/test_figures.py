@@ -19,9 +19,10 @@ from analysis import figures
 from analysis.cutflow import by_process, scaled
 from analysis.image_file import CHANNELS
 from analysis.pipeline import Run, Target
+from analysis.processes import SIGNALS
 from analysis.sensitivity import REFERENCE
 from common.errors import InputError, ScoreError
-from plots import cutflow, images, scores, sensitivity, style, thresholds, training
+from plots import cutflow, images, scores, sensitivity, signals, style, thresholds, training
 from plots.results import Sample, opened
 from selections import monojet
 from tests.plots.conftest import EVENTS, FOLDS, NETWORKS, SAMPLES, made_flow, write_scores
@@ -327,6 +328,26 @@ def test_sensitivity_shows_both_versions_and_the_limit(finished: Run) -> None:
     assert axes.get_ylabel()
 
 
+def test_pass_rates_of_signals_stand_beside_those_of_znunu(finished: Run) -> None:
+    chosen = [c for c in table(finished, "signals") if c["network"] == NETWORK]
+    figure = signals.pass_rates(NETWORK, chosen, monojet.EXCLUSIVE)
+    for upper, lower, comparison in zip(figure.axes[:2], figure.axes[2:], chosen, strict=True):
+        assert upper.get_title(loc="right").startswith(comparison["version"])
+        rates = [b["signal"]["value"] for b in comparison["bins"]]
+        znunu = [b["znunu"]["value"] for b in comparison["bins"]]
+        (_, drawn), (_, ratios) = upper.containers, lower.containers  # after Znunu's error
+        assert ys(drawn[0]) == rates  # type: ignore[index]
+        assert ys(ratios[0]) == pytest.approx(np.divide(rates, znunu))  # type: ignore[index]
+        found = steps(upper)[style.process("Znunu").label]
+        assert found.values == pytest.approx(znunu)
+        edges = [*(b.low for b in monojet.EXCLUSIVE), 1200]
+        assert list(found.edges) == edges
+        for x, low, high in zip(xs(drawn[0]), edges, edges[1:], strict=False):  # type: ignore[index]
+            assert low < x < high
+        assert lower.get_xlabel().endswith("[GeV]")
+    assert len(figure.legends[0].get_texts()) == 2
+
+
 # --- style and the stage ---------------------------------------------------------
 
 
@@ -343,7 +364,7 @@ def test_an_unknown_process_has_its_own_name_and_always_the_same_look() -> None:
 
 
 def test_processes_differ_in_colour_and_in_line_and_marker() -> None:
-    looks = [style.process(p) for p in ("Znunu", "Wtaunu", "Wmunu", "Wenu", "mediator")]
+    looks = [style.process(p) for p in ("Znunu", "Wtaunu", "Wmunu", "Wenu", *SIGNALS)]
     for feature in ("label", "colour", "line", "marker"):
         assert len({getattr(look, feature) for look in looks}) == len(looks)
 
@@ -391,9 +412,9 @@ def test_the_stage_makes_every_figure_then_the_list(
     assert {"event_compressions", "event_channels", "mean_images", "mean_images_aligned"} <= names
     assert {"roc", "cutflow", "met_spectrum"} <= names
     for network in NETWORKS:
-        for kind in ("training", "scores", "thresholds", "sensitivity"):
+        for kind in ("training", "scores", "thresholds", "sensitivity", "signals"):
             assert f"{kind}_{network}" in names
-    assert len(names) == len(listed) == 7 + 4 * len(NETWORKS)
+    assert len(names) == len(listed) == 7 + 5 * len(NETWORKS)
     assert all(entry["caption"] and entry["files"] for entry in listed)
 
 
@@ -404,6 +425,6 @@ def test_all_files_are_the_same_twice(finished: Run, tmp_path: Path) -> None:
     for name, build, _ in figures.figures(finished):
         style.save(build(), tmp_path / "second" / name)
     files = sorted((tmp_path / "first").iterdir())
-    assert len(files) == 2 * (7 + 4 * len(NETWORKS))
+    assert len(files) == 2 * (7 + 5 * len(NETWORKS))
     for path in files:
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()

@@ -293,7 +293,11 @@ def test_a_training_in_steps_looks_at_events_it_did_not_see(
 ) -> None:
     recorder = Recorder(monkeypatch)
     apart = {"watch": IN_STEPS["watch"] | {"sample": "test"}}
-    (fold,) = train_apart(good, others, tmp_path / "model", **apart)["folds"]
+    record = train_apart(good, others, tmp_path / "model", **apart)
+    (fold,) = record["folds"]
+    assert fold["events_per_second"] > 0
+    assert fold["flops_an_event"] > 2 * record["parameters"]  # all cells share them
+    assert fold["device"]
     assert (fold["steps"], fold["events"], fold["validation_events"]) == (20, 400, 120)
     assert fold["epochs"] == 1.0  # 20 steps of 20 events
     # All events of an epoch once, then looks at three batches of either, drawn anew each time.

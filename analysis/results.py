@@ -1,0 +1,310 @@
+"""The results of a run as one file, and of many runs as one table.
+
+The report writes ``results.json``; files of runs that are worth keeping lie in ``docs/results``:
+
+    python -m analysis.results docs/results/*.json --output docs/results.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from analysis.config import Config
+from analysis.pipeline import ROOT_DIRECTORY, Run, versions
+from common import files
+from common.errors import InputError, MonojetError
+from common.machine import cores, processor
+from common.measured import Measured
+from common.tables import Table
+
+KEPT = "docs/results/*.json"
+REJECTION_AT = "0.919"  # signal efficiency of the thesis's cell + strides at its best threshold
+THESIS_EVENTS = 140_000  # of both classes, which the thesis's networks learn from
+_SIZES = {THESIS_EVENTS: "full", THESIS_EVENTS // 10: "tenth"}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Training(_Model):
+    """What a network is and what it cost; of several folds, the mean of one."""
+
+    parameters: int
+    flops_an_event: float | None
+    events: int
+    validation_events: int
+    steps: int
+    epochs: float
+    seconds: float
+    events_per_second: float | None
+    device: str | None
+    backend: str
+
+
+class Evaluation(_Model):
+    """How it does on events it was not trained on."""
+
+    signal_events: int
+    background_events: int
+    best_threshold: float
+    mean_precision_recall: Measured
+    precision_times_recall: Measured
+    accuracy: Measured
+    auc: Measured
+    rejection: dict[str, Measured]
+    pass_rates: dict[str, Measured]
+
+
+class Sensitivity(_Model):
+    """The sensitivity ratio in one region."""
+
+    version: str
+    region: str
+    ratio: Measured
+    largest: float
+
+
+class Network(_Model):
+    """All that is known of one network."""
+
+    name: str
+    settings: dict[str, Any]
+    training: Training
+    evaluation: Evaluation
+    sensitivity: list[Sensitivity]
+
+    def ratio(self, version: str, region: str) -> Measured | None:
+        """Its sensitivity ratio, if the region has events."""
+        chosen = (version, region)
+        found = (s.ratio for s in self.sensitivity if (s.version, s.region) == chosen)
+        return next(found, None)
+
+
+class Device(_Model):
+    """The machine that wrote the results; its GPU if the networks were trained on one."""
+
+    processor: str
+    cores: int
+    gpu: str | None
+
+
+class Results(_Model):
+    """The results of a run."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    run: str
+    seed: int
+    learned_events: int | None  # of signal and background, of samples generated here
+    configuration: dict[str, Any]
+    versions: dict[str, str]
+    device: Device
+    networks: list[Network]
+
+    @property
+    def size(self) -> str:
+        """How much there is to learn from, next to the thesis."""
+        if self.learned_events is None:
+            return "-"
+        return _SIZES.get(self.learned_events, f"{self.learned_events} events")
+
+
+# --- Of a run -----------------------------------------------------------------------------
+
+
+def training(run: Run, network: str) -> Training:
+    """The record of a network's training; what older ones lack is None."""
+    record = json.loads((run.model(network) / "training.json").read_text())
+    folds = record["folds"]
+
+    def mean(key: str) -> float:
+        return float(sum(fold[key] for fold in folds)) / len(folds)
+
+    def if_known(key: str) -> float | None:
+        return mean(key) if all(fold.get(key) is not None for fold in folds) else None
+
+    def names(key: str) -> str:
+        return ", ".join(dict.fromkeys(fold[key] for fold in folds if fold.get(key)))
+
+    return Training(
+        parameters=record["parameters"],
+        flops_an_event=if_known("flops_an_event"),
+        events=int(mean("events")),
+        validation_events=int(if_known("validation_events") or 0),
+        steps=int(mean("steps")),
+        epochs=mean("epochs"),
+        seconds=mean("seconds"),
+        events_per_second=if_known("events_per_second"),
+        device=names("device") or None,
+        backend=names("backend"),
+    )
+
+
+def of_run(run: Run) -> Results:
+    """The results of a finished run."""
+    config = run.config
+    evaluated, ratios = (
+        json.loads(run.table(t).read_text()) for t in ("evaluation", "sensitivity")
+    )
+    networks = [
+        Network(
+            name=spec.name,
+            settings=spec.model_dump(mode="json"),
+            training=training(run, spec.name),
+            evaluation=_evaluation(evaluated[spec.name]),
+            sensitivity=[_sensitivity(r) for r in ratios if r["network"] == spec.name],
+        )
+        for spec in config.training.networks
+    ]
+    used = {network.training.device for network in networks}
+    gpus = sorted(device for device in used if device and device != processor())
+    return Results(
+        schema=1,
+        run=config.name,
+        seed=config.seed,
+        learned_events=_learned_events(config),
+        configuration=config.model_dump(mode="json", exclude={"batch"}),
+        versions=versions(),
+        device=Device(processor=processor(), cores=cores(), gpu=", ".join(gpus) or None),
+        networks=networks,
+    )
+
+
+def _evaluation(result: Mapping[str, Any]) -> Evaluation:
+    kept = set(Evaluation.model_fields) - {"signal_events", "background_events"}
+    return Evaluation(
+        signal_events=result["n_signal"],
+        background_events=result["n_background"],
+        **{key: result[key] for key in kept},
+    )
+
+
+def _sensitivity(ratio: Mapping[str, Any]) -> Sensitivity:
+    value = Measured(ratio["ratio"], ratio["error"])
+    return Sensitivity(
+        version=ratio["version"], region=ratio["region"], ratio=value, largest=ratio["largest"]
+    )
+
+
+def _learned_events(config: Config) -> int | None:
+    """Events of the two classes, in the slices that are learned from."""
+    learned = config.training
+    role = "training" if config.own_training_samples else "analysis"
+    counts = [
+        sample.events
+        for sample in config.samples
+        if sample.role == role
+        and sample.process in (learned.signal, learned.background)
+        and (sample.slice is None or sample.slice in learned.slices)
+    ]
+    return None if None in counts else sum(n for n in counts if n)
+
+
+# --- Of many ------------------------------------------------------------------------------
+
+
+def kept() -> list[Path]:
+    """The files of results that come with this repository."""
+    return sorted(ROOT_DIRECTORY.glob(KEPT))
+
+
+def read(path: Path) -> Results:
+    """The results in a file.
+
+    Raises:
+        InputError: it cannot be read, or is not a file of results.
+    """
+    try:
+        return Results.model_validate_json(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the results: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not the results of a run: not text") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        problem = f"'{where}': {first['msg']}" if where else first["msg"]
+        raise InputError(
+            f"{path}: not the results of a run, or of another version: {problem}: make it again "
+            "with --stage report"
+        ) from error
+
+
+def table(results: Iterable[Results]) -> Table:
+    """All networks of all runs."""
+    rows = [_row(result, network) for result in results for network in result.networks]
+    return Table(
+        name="results",
+        title="All networks",
+        columns=(
+            "run",
+            "size",
+            "network",
+            "trained on (events, steps, device)",
+            "(P + R)/2",
+            "AUC",
+            f"background rejected at {100 * float(REJECTION_AT):g} % signal efficiency",
+            "ratio in IM1, as published",
+            "consistent",
+            "ratio above 1 TeV, as published",
+        ),
+        rows=rows,
+        notes=(
+            f"Size: what there is to learn from, next to the thesis's {THESIS_EVENTS} events: "
+            "full, a tenth, or the number of events. Rejection is of simulated events that the "
+            "network was not trained on, at the efficiency that the thesis's cell + strides has at "
+            "its best threshold. Ratio: sensitivity with the network over that without; IM1 is "
+            "missing transverse momentum above 250 GeV. Errors are statistical.",
+        ),
+    )
+
+
+def _row(result: Results, network: Network) -> list[str]:
+    training, evaluation = network.training, network.evaluation
+    ratios = (("as published", "IM1"), ("consistent", "IM1"), ("as published", "IM10"))
+    return [
+        result.run,
+        result.size,
+        network.name,
+        f"{training.events}, {training.steps}, {training.device or '-'}",
+        str(evaluation.mean_precision_recall),
+        str(evaluation.auc),
+        str(evaluation.rejection.get(REJECTION_AT, "-")),
+        *(str(network.ratio(*which) or "-") for which in ratios),
+    ]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(
+        prog="python -m analysis.results", description="One table of the results of many runs."
+    )
+    made.add_argument("results", nargs="+", type=Path, metavar="RESULTS.json")
+    made.add_argument("--output", "-o", type=Path, metavar="TABLE.md", help="default: print it")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        text = f"# Results\n\n{table([read(path) for path in options.results]).markdown()}"
+        if options.output:
+            files.write_text(options.output, text)
+        else:
+            print(text, end="")
+    except MonojetError as error:
+        print(f"ERROR {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
