@@ -22,6 +22,7 @@ from markdown_it import MarkdownIt
 from analysis import results
 from analysis.pipeline import Done, Run, Target, versions
 from analysis.sensitivity import (
+    IM1_SPLIT,
     IRREDUCIBLE,
     REFERENCE,
     REJECTED,
@@ -83,6 +84,9 @@ def sections(run: Run) -> Iterator[str]:
     yield "## Networks"
     yield cost(run).markdown()
     yield _table(run, "evaluation")
+    for spec in config.training.networks:
+        if spec.multiclass:
+            yield _table(run, f"classes_{spec.name}")
     if others := _others(run):
         yield "## All networks"
         yield results.table([results.of_run(run), *others]).markdown()
@@ -236,7 +240,10 @@ class _Column:
     ratios: list[str]
 
 
-_RATIOS = tuple((version, region) for region in ("IM1", "IM10") for version in VERSIONS)
+_RATIOS = (
+    *((version, region) for region in ("IM1", "IM10") for version in VERSIONS),
+    (IM1_SPLIT, "IM10"),
+)
 _NOT_GIVEN = ["-"] * len(_RATIOS)
 
 

@@ -254,6 +254,7 @@ def table(results: Iterable[Results]) -> Table:
             "ratio in IM1, as published",
             "consistent",
             "ratio above 1 TeV, as published",
+            "with the split of IM1",
         ),
         rows=rows,
         notes=(
@@ -261,14 +262,21 @@ def table(results: Iterable[Results]) -> Table:
             "full, a tenth, or the number of events. Rejection is of simulated events that the "
             "network was not trained on, at the efficiency that the thesis's cell + strides has at "
             "its best threshold. Ratio: sensitivity with the network over that without; IM1 is "
-            "missing transverse momentum above 250 GeV. Errors are statistical.",
+            "missing transverse momentum above 250 GeV. Split of IM1: the background above 1 TeV "
+            "is made up as that of IM1, the only one whose make-up is published. Errors are "
+            "statistical.",
         ),
     )
 
 
 def _row(result: Results, network: Network) -> list[str]:
+    from analysis.sensitivity import IM1_SPLIT  # late: it imports what a plan needs not
+
     training, evaluation = network.training, network.evaluation
-    ratios = (("as published", "IM1"), ("consistent", "IM1"), ("as published", "IM10"))
+    ratios = (
+        *(("as published", "IM1"), ("consistent", "IM1")),
+        *(("as published", "IM10"), (IM1_SPLIT, "IM10")),
+    )
     return [
         result.run,
         result.size,

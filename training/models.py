@@ -228,7 +228,7 @@ def particle_flow(
     return keras.Model(inputs, _logits(x, start, classes), name="particle_flow")
 
 
-WIDTHS = (0.06, 0.12, 0.25, 0.5)  # in the distance of cells, R
+WIDEST = 0.5  # neighbourhood, in the distance of cells R; three more halve it in turn
 
 
 def local_flow(
@@ -236,8 +236,8 @@ def local_flow(
 ) -> keras.Model:
     """A particle-flow network whose cells first see their neighbourhoods.
 
-    Each cell gathers what the others hold, weighted by Gaussians of some `WIDTHS` in their distance
-    R = sqrt(Delta eta^2 + Delta phi^2) (continuous-filter convolution: Schuett et al.,
+    Each cell gathers what the others hold, weighted by Gaussians in their distance R = sqrt(Delta
+    eta^2 + Delta phi^2) of four widths (continuous-filter convolution: Schuett et al.,
     arXiv:1706.08566): so it can be seen whether it is isolated, which takes pairs, and sums over
     single cells cannot tell.
     """
@@ -254,8 +254,12 @@ def local_flow(
     apart = ops.square(eta - ops.transpose(eta, (0, 2, 1))) + 2 * (1 - cosine)
     squared = ops.maximum(apart, 0.0)  # of what is no direction: padding
     own = dense(32, "own_2")(dense(64, "own_1")(features)) * mask
-    seen = [ops.matmul(ops.exp(squared * (-0.5 / w**2)), own) for w in WIDTHS]
-    x = ops.concatenate([features, own, *(ops.log(1 + around) for around in seen)], axis=-1)
+    near = ops.exp(squared * (-0.5 / WIDEST**2))
+    seen = [features, own]
+    for _ in range(4):
+        seen.append(ops.log(1 + ops.matmul(near, own)))
+        near = ops.square(ops.square(near))  # half as wide
+    x = ops.concatenate(seen, axis=-1)
     for i, n in enumerate((96, 64, 128), start=1):
         x = dense(n, f"cell_{i}")(x)
     x = ops.sum(x * mask, axis=1) / 64.0

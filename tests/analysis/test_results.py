@@ -83,6 +83,7 @@ def test_a_line_a_network(tmp_path: Path) -> None:
         "1.110 ± 0.050",
         "-",
         "-",
+        "-",
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from analysis.cutflow import BINS, Flow
 from analysis.sensitivity import (
+    IM1_SPLIT,
     REFERENCE,
     background_in,
     im1_background,
@@ -111,8 +112,10 @@ def cutflow_file(passing: dict[str, float]) -> dict[str, Any]:
 
 def test_every_region_with_events_has_both_versions() -> None:
     ratios = measure(cutflow_file({"Znunu": 1.0, "Wtaunu": 0.0, "Wmunu": 0.0}))
-    assert len(ratios) == 2 * 10
-    assert {r.version for r in ratios} == {"as published", "consistent"}
+    assert len(ratios) == 2 * 10 + 9
+    assert {r.version for r in ratios} == {"as published", "consistent", IM1_SPLIT}
+    (largest,) = {r.largest for r in ratios if r.region == "IM1"}
+    assert {r.largest for r in ratios if r.version == IM1_SPLIT} == {largest}
     for ratio in ratios:  # a perfect network reaches the largest value
         assert ratio.ratio == pytest.approx(ratio.largest)
 
