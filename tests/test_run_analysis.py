@@ -166,6 +166,12 @@ def test_imaging_alone_on_a_users_file(tmp_path: Path, write_events: WriteEvents
     assert "images/Znunu.h5: its recipe" in call(*arguments, "--dry-run").stdout
 
 
+def test_a_stage_alone_is_refused_where_what_it_needs_is_not_there(tmp_path: Path) -> None:
+    error = fails("--config", TINY, "--stage", "training", "--only", "--output", tmp_path)
+    assert "Znunu_high.h5: there is none: make it with --stage imaging" in error
+    assert not (tmp_path / "samples").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("file_format", ["rntuple", "ttree"])
 def test_images_do_not_depend_on_workers_and_threads(
