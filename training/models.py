@@ -9,7 +9,7 @@ and further backgrounds where ``classes`` is more than 2.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -212,19 +212,9 @@ def particle_flow(
     a constant), so that the order of the list does not matter.
     """
     start = _Seeds(seed)
-
-    def dense(n: int, name: str) -> layers.Dense:
-        nodes = _nodes(n, width)
-        return layers.Dense(nodes, activation="relu", kernel_initializer=start(), name=name)
-
     inputs = layers.Input(shape, name="cells")
-    mask, x = inputs[..., :1], inputs[..., 1:]
-    for i, n in enumerate((64, 64, 128), start=1):
-        x = dense(n, f"cell_{i}")(x)
-    x = ops.sum(x * mask, axis=1) / 64.0
-    for i, n in enumerate((128, 128), start=1):
-        x = dense(n, f"event_{i}")(x)
-        x = layers.Dropout(DROPOUT, seed=start.seed)(x)
+    x = _relu(inputs[..., 1:], "cell", (64, 64, 128), width, start)
+    x = _of_event(x, inputs[..., :1], width, start)
     return keras.Model(inputs, _logits(x, start, classes), name="particle_flow")
 
 
@@ -242,31 +232,42 @@ def local_flow(
     single cells cannot tell.
     """
     start = _Seeds(seed)
-
-    def dense(n: int, name: str) -> layers.Dense:
-        nodes = _nodes(n, width)
-        return layers.Dense(nodes, activation="relu", kernel_initializer=start(), name=name)
-
     inputs = layers.Input(shape, name="cells")
     mask, features = inputs[..., :1], inputs[..., 1:]
     eta, unit = features[..., :1], features[..., 1:3]  # cosine and sine of an azimuth
     cosine = ops.matmul(unit, ops.transpose(unit, (0, 2, 1)))
     apart = ops.square(eta - ops.transpose(eta, (0, 2, 1))) + 2 * (1 - cosine)
     squared = ops.maximum(apart, 0.0)  # of what is no direction: padding
-    own = dense(32, "own_2")(dense(64, "own_1")(features)) * mask
+    own = _relu(features, "own", (64, 32), width, start) * mask
     near = ops.exp(squared * (-0.5 / WIDEST**2))
     seen = [features, own]
     for _ in range(4):
         seen.append(ops.log(1 + ops.matmul(near, own)))
         near = ops.square(ops.square(near))  # half as wide
-    x = ops.concatenate(seen, axis=-1)
-    for i, n in enumerate((96, 64, 128), start=1):
-        x = dense(n, f"cell_{i}")(x)
-    x = ops.sum(x * mask, axis=1) / 64.0
-    for i, n in enumerate((128, 128), start=1):
-        x = dense(n, f"event_{i}")(x)
-        x = layers.Dropout(DROPOUT, seed=start.seed)(x)
+    x = _relu(ops.concatenate(seen, axis=-1), "cell", (96, 64, 128), width, start)
+    x = _of_event(x, mask, width, start)
     return keras.Model(inputs, _logits(x, start, classes), name="local_flow")
+
+
+def _relu(
+    x: keras.KerasTensor, name: str, nodes: Sequence[int], width: float, start: _Seeds
+) -> keras.KerasTensor:
+    for i, n in enumerate(nodes, start=1):
+        x = layers.Dense(
+            _nodes(n, width), activation="relu", kernel_initializer=start(), name=f"{name}_{i}"
+        )(x)
+    return x
+
+
+def _of_event(
+    cells: keras.KerasTensor, mask: keras.KerasTensor, width: float, start: _Seeds
+) -> keras.KerasTensor:
+    """Sums over the cells, and two layers on them."""
+    x = ops.sum(cells * mask, axis=1) / 64.0
+    for i in (1, 2):
+        x = _relu(x, f"event_{i}", (128,), width, start)
+        x = layers.Dropout(DROPOUT, seed=start.seed)(x)
+    return x
 
 
 HEADS = 4
