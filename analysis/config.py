@@ -382,14 +382,15 @@ class Config(_Model):
 
     def training_samples(self, network: NetworkTraining) -> dict[str, int]:
         """Samples the network learns from: name -> class, 0 being the signal."""
-        role = "training" if self.own_training_samples else "analysis"
-        slices = network.slices or self.training.slices
-        return self._samples_of(self.classes_of(network), slices, role)
+        return self._learned(network, "training" if self.own_training_samples else "analysis")
 
     def watched_samples(self, network: NetworkTraining) -> dict[str, int]:
         """The same of the samples that are analysed."""
+        return self._learned(network, "analysis")
+
+    def _learned(self, network: NetworkTraining, role: str) -> dict[str, int]:
         slices = network.slices or self.training.slices
-        return self._samples_of(self.classes_of(network), slices, "analysis")
+        return self._samples_of(self.classes_of(network), slices, role)
 
     def test_samples(self, network: NetworkTraining) -> dict[str, int]:
         """Samples the network is judged by, on events it did not see: name -> class, 0 being the
