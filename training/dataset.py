@@ -289,12 +289,14 @@ class ImageFiles:
                     parts.append(file[f"events/{name}"][:])
         return {name: np.concatenate(parts) for name, parts in found.items()} | {"fold": self.fold}
 
-    def passing(self, region: str) -> Mask:
-        """Which of all events lie in a region of the selection.
+    def passing(self, region: str | None) -> Mask:
+        """Which of all events lie in a region of the selection; all if it is None.
 
         Raises:
             InputError: a file is damaged, or does not know the region.
         """
+        if region is None:
+            return np.ones(len(self), bool)
         parts = []
         for path, file in zip(self.paths, self._files, strict=True):
             with _damage_named(path):

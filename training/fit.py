@@ -267,9 +267,7 @@ def train(
             return stack.enter_context(files)
 
         images = opened(samples)
-        selected = np.ones(len(images), bool)
-        if spec.select is not None:
-            selected = images.passing(spec.select)
+        selected = images.passing(spec.select)
         tested = opened(test) if test is not None and spec.watches_test else None
         if tested is None:
             validation = images.in_validation(validation_fraction)
@@ -282,10 +280,7 @@ def train(
                 training = Chosen(images, chosen & ~validation)
                 watched = Chosen(images, chosen & validation)
                 if tested is not None:
-                    seen = np.ones(len(tested), bool)
-                    if spec.select is not None:
-                        seen = tested.passing(spec.select)
-                    watched = Chosen(tested, seen)
+                    watched = Chosen(tested, tested.passing(spec.select))
                 _train_fold(spec, training, watched, work, fold, seed)
             record["folds"].append(json.loads(finished.read_text()))
     record["parameters"] = record["folds"][0].pop("parameters")
