@@ -24,6 +24,7 @@ from analysis.pipeline import Done, Run, Target, versions
 from analysis.sensitivity import (
     IM1_SPLIT,
     IRREDUCIBLE,
+    OWN_THRESHOLD,
     REFERENCE,
     REJECTED,
     VERSIONS,
@@ -89,7 +90,8 @@ def sections(run: Run) -> Iterator[str]:
             yield _table(run, f"classes_{spec.name}")
     if others := _others(run):
         yield "## All networks"
-        yield results.table([results.of_run(run), *others]).markdown()
+        for table in results.tables([results.of_run(run), *others]):
+            yield table.markdown()
     yield "## Selection"
     yield _table(run, "cutflow")
     yield "## Sensitivity"
@@ -243,6 +245,7 @@ class _Column:
 _RATIOS = (
     *((version, region) for region in ("IM1", "IM10") for version in VERSIONS),
     (IM1_SPLIT, "IM10"),
+    *((version + OWN_THRESHOLD, "IM1") for version in VERSIONS),
 )
 _NOT_GIVEN = ["-"] * len(_RATIOS)
 

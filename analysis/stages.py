@@ -245,6 +245,7 @@ def sensitivity_targets(run: Run) -> list[Target]:
             made_from=tuple(cutflow_targets(run)),
             code=(
                 "analysis/sensitivity.py",
+                "analysis/scored.py",
                 "analysis/yields.py",
                 "common/measured.py",
                 "analysis/reference/*.json",

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from plots import style
 
 _VERSIONS = (
-    ("as published", "as published: before the lepton veto", style.BLUE, "o", -0.1),
+    ("as published", "as published: before the lepton veto", style.BLUE, "o", -0.2),
     ("consistent", "consistent: after the whole selection", style.VERMILLION, "s", 0.1),
 )
+_OWN = (", own threshold", "the same, own threshold", 0.1)  # beside each, with open markers
 
 
 @style.styled()
@@ -48,18 +49,24 @@ def sensitivity_ratios(
         linestyle=(0, (4, 2)),
         label="largest reachable",
     )
+    suffix, same, step = _OWN
     for version, label, colour, marker, shift in _VERSIONS:
-        chosen = [r for r in ratios if r["version"] == version]
-        axes.errorbar(
-            [names.index(r["region"]) + shift for r in chosen],
-            [r["ratio"] for r in chosen],
-            [r["error"] for r in chosen],
-            color=colour,
-            marker=marker,
-            linestyle="none",
-            capsize=3,
-            label=label,
-        )
+        for name, text, place, face in (
+            (version, label, shift, colour),
+            (version + suffix, same, shift + step, "white"),
+        ):
+            chosen = [r for r in ratios if r["version"] == name]
+            axes.errorbar(
+                [names.index(r["region"]) + place for r in chosen],
+                [r["ratio"] for r in chosen],
+                [r["error"] for r in chosen],
+                color=colour,
+                markerfacecolor=face,
+                marker=marker,
+                linestyle="none",
+                capsize=3,
+                label=text,
+            )
     axes.plot(
         0,
         published,

@@ -71,20 +71,23 @@ def write(path: Path, data: Any) -> Path:
 
 def test_a_line_a_network(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", content())
-    (row,) = results.table([results.read(path)]).rows
-    assert row == [
-        "thesis",
-        "full",
-        "strides+cell",
-        "126000, 20000, some GPU",
-        "0.850 ± 0.020",
-        "0.930 ± 0.030",
-        "0.750 ± 0.040",
-        "1.110 ± 0.050",
-        "-",
-        "-",
-        "-",
+    networks, gains = results.tables([results.read(path)])
+    assert networks.rows == [
+        [
+            "thesis",
+            "full",
+            "strides+cell",
+            "4684738",
+            "1800",
+            "126000, 20000, some GPU",
+            "0.03",
+            "-",
+            "0.850 ± 0.020",
+            "0.930 ± 0.030",
+            "0.750 ± 0.040",
+        ]
     ]
+    assert gains.rows == [["thesis", "strides+cell", "1.110 ± 0.050", *"------"]]
 
 
 @pytest.mark.parametrize(

@@ -2,24 +2,34 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from analysis.config import Config
 from analysis.cutflow import BINS, Flow
+from analysis.pipeline import Run
+from analysis.scored import Scored, read_selected
 from analysis.sensitivity import (
     IM1_SPLIT,
+    OWN_THRESHOLD,
     REFERENCE,
+    THRESHOLDS,
+    VERSIONS,
     background_in,
+    best_threshold,
     im1_background,
     largest_ratio,
     measure,
+    measure_own,
     pass_rate,
     sensitivity_ratio,
 )
 from analysis.yields import Yield
 from common.measured import Measured
+from tests.analysis.scored_sample import write_sample
 
 THESIS = json.loads((REFERENCE / "thesis_tables.json").read_text())
 
@@ -127,3 +137,61 @@ def test_a_region_without_events_of_a_process_is_left_out() -> None:
     regions = {(r.region, r.version) for r in measure(data)}
     assert ("IM10", "consistent") not in regions
     assert ("IM10", "as published") in regions
+
+
+def scored(scores: dict[str, Any]) -> dict[str, Scored]:
+    return {
+        process: Scored(
+            np.ones(len(score)),
+            np.full(len(score), 300.0),
+            np.arange(len(score), dtype=np.uint64),
+            {"net": np.asarray(score, float)},
+        )
+        for process, score in scores.items()
+    }
+
+
+def test_best_threshold_gives_the_largest_ratio() -> None:
+    rng = np.random.default_rng(1)
+    events = scored({"Znunu": rng.beta(4, 2, 2000), "Wtaunu": rng.beta(2, 4, 2000)})
+    background = im1_background()
+    found = best_threshold("net", events, background)
+
+    def ratio(threshold: float) -> float:
+        rates = {
+            p: Measured(float(np.mean(e.scores["net"] >= threshold)), 0) for p, e in events.items()
+        }
+        return sensitivity_ratio(rates, background)[0]
+
+    assert 0 < found < 1
+    assert ratio(found) == pytest.approx(max(ratio(t) for t in THRESHOLDS))
+
+
+def test_a_network_of_noise_gains_nothing_by_its_own_threshold(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    """By a threshold that is chosen and measured with the same events it would."""
+    run = Run(tiny_config, tmp_path)
+    data = cutflow_file({"Znunu": 1.0, "Wtaunu": 1.0, "Wmunu": 1.0})
+    found, naive = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        for process in data["samples"]:
+            n = 60
+            write_sample(run, process, np.full(n, 260.0), np.ones(n, bool), rng.random(n))
+        ratios = [r for r in measure_own(run, data) if r.region == "IM1"]
+        assert [r.version for r in ratios] == [v + OWN_THRESHOLD for v in VERSIONS]
+        found.append(ratios[0].ratio)
+        events = {p: read_selected(run, {p: 1.0}, "SR", ["net"]) for p in data["samples"]}
+        threshold = best_threshold("net", events, im1_background())
+        rates = {
+            p: Measured(float(np.mean(e.scores["net"] >= threshold)), 0) for p, e in events.items()
+        }
+        naive.append(sensitivity_ratio(rates, im1_background())[0])
+    assert np.mean(naive) > 1
+    assert np.mean(found) <= 1
+
+
+def test_no_own_threshold_without_a_process(tiny_config: Config, tmp_path: Path) -> None:
+    data = cutflow_file({"Znunu": 1.0, "Wtaunu": 1.0})
+    assert measure_own(Run(tiny_config, tmp_path), data) == []

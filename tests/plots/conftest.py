@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from analysis.config import Config
 from analysis.cutflow import BINS, Flow
 from analysis.image_file import CHANNELS, UNITS, ImageColumns, ImageWriter, Losses
 from analysis.pipeline import Run
-from analysis.sensitivity import measure
+from analysis.sensitivity import OWN_THRESHOLD, measure
 from analysis.signals import measure as measure_signals
 from analysis.yields import Yield
 from selections import monojet
@@ -182,7 +182,11 @@ def _write_tables(run: Run, rng: Rng, scores: dict[str, dict[str, Any]]) -> None
     tables = {
         "evaluation": results,
         "cutflow": cutflow,
-        "sensitivity": [asdict(ratio) for ratio in measure(cutflow)],
+        "sensitivity": [
+            asdict(replace(r, version=r.version + suffix, ratio=r.ratio * factor))
+            for suffix, factor in (("", 1.0), (OWN_THRESHOLD, 1.01))
+            for r in measure(cutflow)
+        ],
         "signals": [asdict(comparison) for comparison in measure_signals(with_signal)],
     }
     for name, data in tables.items():

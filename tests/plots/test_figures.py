@@ -20,7 +20,7 @@ from analysis.cutflow import by_process, scaled
 from analysis.image_file import CHANNELS
 from analysis.pipeline import Run, Target
 from analysis.processes import SIGNALS
-from analysis.sensitivity import REFERENCE
+from analysis.sensitivity import OWN_THRESHOLD, REFERENCE
 from common.errors import InputError, ScoreError
 from plots import cutflow, images, scores, sensitivity, signals, style, thresholds, training
 from plots.results import Sample, opened
@@ -311,12 +311,13 @@ def test_met_spectrum_of_no_events_is_drawn() -> None:
     assert not steps(figure.axes[0])[style.process("Znunu").label].values.any()
 
 
-def test_sensitivity_shows_both_versions_and_the_limit(finished: Run) -> None:
+def test_sensitivity_shows_all_versions_and_the_limit(finished: Run) -> None:
     ratios = [r for r in table(finished, "sensitivity") if r["network"] == NETWORK]
     regions = {region.name: region.low for region in monojet.INCLUSIVE}
     figure = sensitivity.sensitivity_ratios(NETWORK, ratios, regions, 1.118, 36.1)
     (axes,) = figure.axes
-    for container, version in zip(axes.containers, ("as published", "consistent"), strict=True):
+    versions = [v + own for v in ("as published", "consistent") for own in ("", OWN_THRESHOLD)]
+    for container, version in zip(axes.containers, versions, strict=True):
         wanted = [r["ratio"] for r in ratios if r["version"] == version]
         assert ys(container[0]) == wanted  # type: ignore[index]
         assert len(wanted) == 10
