@@ -157,11 +157,30 @@ def _input_samples(files: Sequence[str], processes: Sequence[str], config: Confi
     ]
 
 
+def chosen_stages(names: Sequence[str] | None, config: Config) -> list[str]:
+    """The named stages, or all of the studies that are configured.
+
+    Raises:
+        ConfigError: a stage is unknown, or its study is not configured.
+    """
+    if names is None:
+        return [stage.name for stage in STAGES if stage.study in config.studies]
+    by_name = {stage.name: stage for stage in STAGES}
+    for name in names:
+        if name not in by_name:
+            raise ConfigError(f"unknown stage '{name}'{did_you_mean(name, NAMES)}")
+        study = by_name[name].study
+        if study is not None and study not in config.studies:
+            raise ConfigError(f"stage '{name}' needs '{study}' in the configuration")
+    return list(names)
+
+
 def list_stages(run: Run) -> str:
     """A table of the stages: what each reads and writes, and how much of it is current."""
     lines = [f"{'stage':12} {'up to date':>10}  {'reads':30} writes below {run.output}"]
     for stage in STAGES:
         try:
+            chosen_stages([stage.name], run.config)
             targets = stage.targets(run)
             current = sum(target.state() == "current" for target in targets)
             state = f"{current} of {len(targets)}"
@@ -243,10 +262,8 @@ def _jobs(options: argparse.Namespace, run: Run) -> str:
 
 
 def _run(options: argparse.Namespace) -> int:
-    for name in options.stage or ():
-        if name not in NAMES:
-            raise ConfigError(f"unknown stage '{name}'{did_you_mean(name, NAMES)}")
     config = configuration(options)
+    names = chosen_stages(options.stage, config)
     workers = options.workers if options.workers is not None else len(os.sched_getaffinity(0))
     if workers < 1:
         raise ConfigError(f"--workers {workers}: at least 1")
@@ -264,11 +281,11 @@ def _run(options: argparse.Namespace) -> int:
         options.merge,
         options.skip_bad_files,
     )
-    stages = pipeline.with_needs(options.stage or NAMES, STAGES)
+    stages = pipeline.with_needs(names, STAGES)
     if options.only:
-        stages = [stage for stage in stages if stage.name in (options.stage or NAMES)]
+        stages = [stage for stage in stages if stage.name in names]
         pipeline.require_inputs(stages, run)
-    force = (options.stage or NAMES) if options.force else ()
+    force = names if options.force else ()
     if options.list:
         print(list_stages(run))
         return 0

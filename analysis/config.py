@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from analysis.processes import PROCESSES
+from analysis.processes import HEAVY_NEUTRINOS, PROCESSES
 from common.errors import ConfigError, did_you_mean
-from selections import monojet
+from selections import monojet, three_lepton
 
 CONFIGS = Path(__file__).parent / "configs"
 DEFAULT = CONFIGS / "quickstart.yaml"
@@ -54,6 +54,7 @@ class Sample(_Model):
     cross_section: float | None = Field(None, gt=0, description="pb")
     sum_of_weights: float | None = Field(None, gt=0, description="before any cut")
     k_factor: float = Field(1.0, gt=0)
+    data: bool = Field(False, description="measured: not normalised, no fake leptons added")
 
     @property
     def name(self) -> str:
@@ -72,6 +73,8 @@ class Sample(_Model):
             raise ValueError(
                 f"sample '{self.name}' needs either 'events' (to generate) or 'files', not both"
             )
+        if self.generated and self.data:
+            raise ValueError(f"sample '{self.name}' is generated: it cannot be 'data'")
         if self.generated and self.process not in PROCESSES:
             hint = did_you_mean(self.process, PROCESSES)
             raise ValueError(f"no generator settings for process '{self.process}'{hint}")
@@ -267,7 +270,7 @@ class Training(_Model):
     slices: tuple[str, ...] = ("high",)
     folds: int = Field(2, ge=2, le=100, description="each is scored by the network of the others")
     validation_fraction: float = Field(0.1, gt=0, lt=0.5)
-    networks: tuple[NetworkTraining, ...] = Field(min_length=1)
+    networks: tuple[NetworkTraining, ...] = ()
 
     @model_validator(mode="after")
     def _unique_names(self) -> Training:
@@ -284,6 +287,61 @@ class Evaluation(_Model):
 
     thresholds: int = Field(21, ge=2, description="uniform in [0, 1], both ends included")
     bootstrap: int = Field(200, ge=2, description="replicas for the errors")
+
+
+class Split(_Model):
+    """Shares of the simulated events by what they are for, drawn by a hash of their identity."""
+
+    training: float = Field(0.5, gt=0, lt=1, description="autoencoders learn from them")
+    validation: float = Field(0.1, gt=0, lt=1, description="they watch the training")
+    pseudo_data: float = Field(
+        0.0, ge=0, lt=1, description="pseudo-data are drawn from them; the rest predicts yields"
+    )
+
+    @model_validator(mode="after")
+    def _room_for_the_rest(self) -> Split:
+        if self.training + self.validation + self.pseudo_data >= 1:
+            raise ValueError("no events are left to predict yields: the shares add up to 1 or more")
+        return self
+
+
+class Fakes(_Model):
+    """Probabilities that a jet is taken for a lepton, in simulation."""
+
+    electron: float = Field(5e-4, ge=0, lt=0.1)
+    muon: float = Field(2e-4, ge=0, lt=0.1)
+
+
+class Rmm(_Model):
+    """Rapidity-mass matrices (Chekanov, arXiv:1805.11650) of events with three leptons."""
+
+    objects: dict[str, Annotated[int, Field(gt=0, le=20)]] = Field(
+        {"jet": 6, "bjet": 6, "electron": 5, "muon": 5}, description="slots of each type, in order"
+    )
+    sqrt_s: float = Field(13000.0, gt=0, description="GeV")
+    c: float = Field(0.15, gt=0, description="scale of the rapidities")
+    split: Split = Split()
+    fakes: Fakes = Fakes()
+
+    @field_validator("objects")
+    @classmethod
+    def _known_objects(cls, value: dict[str, int]) -> dict[str, int]:
+        for name in value:
+            if name not in three_lepton.OBJECTS:
+                hint = did_you_mean(name, three_lepton.OBJECTS)
+                raise ValueError(f"unknown type of objects '{name}'{hint}")
+        if not value:
+            raise ValueError("at least one type of objects is needed")
+        return value
+
+
+class Anomaly(_Model):
+    """The search for what does not look like the background, in events with three leptons."""
+
+    signals: tuple[_Name, ...] = Field(
+        HEAVY_NEUTRINOS, description="processes that autoencoders never learn from"
+    )
+    rmm: Rmm = Rmm()
 
 
 class Batch(_Model):
@@ -319,7 +377,8 @@ class Config(_Model):
     samples: tuple[Sample, ...] = Field(min_length=1)
     generation: Generation = Generation()
     imaging: Imaging = Imaging()
-    training: Training
+    training: Training = Training()
+    anomaly: Anomaly | None = None
     evaluation: Evaluation = Evaluation()
     batch: Batch = Batch()
 
@@ -329,13 +388,17 @@ class Config(_Model):
         if repeated:
             raise ValueError(f"sample '{repeated[0]}' is listed twice")
         for sample in self.samples:
-            if sample.generated and sample.slice not in self.generation.slices:
+            if sample.slice and sample.generated and sample.slice not in self.generation.slices:
                 hint = did_you_mean(sample.slice, self.generation.slices)
                 raise ValueError(f"sample '{sample.name}' has no known slice{hint}")
         return self
 
     @model_validator(mode="after")
     def _selecting(self) -> Config:
+        if not self.training.networks:
+            if self.anomaly is None:
+                raise ValueError("nothing to do: give 'training' with 'networks', or 'anomaly'")
+            return self
         for network in self.training.networks:
             if 0 not in self.classes_of(network).values():
                 signal = network.signal or self.training.signal
@@ -357,6 +420,23 @@ class Config(_Model):
                 "apart: give them 'role: training'"
             )
         return self
+
+    @property
+    def studies(self) -> frozenset[str]:
+        """The parts of the configuration that stages belong to and that are there."""
+        there = {"training": self.training.networks, "anomaly": self.anomaly}
+        return frozenset(name for name, settings in there.items() if settings)
+
+    @property
+    def search(self) -> Anomaly:
+        """The settings of the search for anomalies.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        if self.anomaly is None:
+            raise ConfigError("the configuration has no 'anomaly', which this stage is about")
+        return self.anomaly
 
     @property
     def own_training_samples(self) -> bool:

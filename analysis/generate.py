@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ BATCH = 100  # events fetched at once: their full records are in memory together
 ETA_MAX = 4.9
 JET_MIN_PT = 20.0  # GeV
 LEPTON_MIN_PT = 5.0  # GeV
+PHOTON_MIN_PT = 10.0  # GeV
+TAU_MIN_PT = 10.0  # GeV, visible
+B_HADRON_MIN_PT = 5.0  # GeV
 MILLIBARN = 1e9  # pb
 
 
@@ -51,7 +54,7 @@ class Block:
 
     sample: str
     process: str
-    slice: str
+    slice: str | None
     pt_low: float
     pt_high: float | None
     index: int
@@ -65,16 +68,18 @@ class Block:
     def of(cls, config: Config, task: Task) -> Block:
         """The block of a task."""
         sample = config.sample(task.range.sample)
-        assert sample.slice is not None
         assert task.range.end is not None
-        limits = config.generation.slices[sample.slice]
+        low, high = 0.0, None
+        if sample.slice is not None:
+            limits = config.generation.slices[sample.slice]
+            low, high = limits.low, limits.high
         begin = task.range.begin
         return cls(
             sample=sample.name,
             process=sample.process,
             slice=sample.slice,
-            pt_low=limits.low,
-            pt_high=limits.high,
+            pt_low=low,
+            pt_high=high,
             index=begin // config.generation.block_size,
             first_event=begin,
             n_events=task.range.end - begin,
@@ -211,6 +216,80 @@ def stable_particles(events: Any, boson: int, charge_of: dict[int, int]) -> Part
     )
 
 
+@dataclass(frozen=True)
+class Decayed:
+    """Hadrons with a b quark before their weak decay, and the visible part of hadronic taus, of
+    some events, flat; GeV and radians."""
+
+    counts: npt.NDArray[np.int64]
+    pt: npt.NDArray[np.float32]
+    eta: npt.NDArray[np.float32]
+    phi: npt.NDArray[np.float32]
+    energy: npt.NDArray[np.float32]
+    pdg_id: npt.NDArray[np.int32]
+
+
+def decayed_particles(events: Any, heaviest_quark: Mapping[int, int]) -> Decayed:
+    """Hadrons with a b quark, of pT > 5 GeV, that do not decay to another, and hadronic taus of
+    visible pT > 10 GeV, of a batch from ``Pythia.nextBatch``. |eta| < 4.9."""
+    import awkward as ak
+
+    record = events.prt
+    per_event = ak.to_numpy(ak.num(record))
+    flat = ak.flatten(record)
+    pdg_id = ak.to_numpy(flat.id)
+    event = np.repeat(np.arange(len(per_event)), per_event)
+    first = (np.cumsum(per_event) - per_event)[event]
+
+    def relative(name: str) -> npt.NDArray[np.int64]:
+        found: npt.NDArray[np.int64] = first + ak.to_numpy(flat[name])
+        return found
+
+    def is_lepton(*codes: int) -> npt.NDArray[np.bool_]:
+        return np.isin(np.abs(pdg_id), codes)
+
+    ids, inverse = np.unique(pdg_id, return_inverse=True)
+    is_b = np.array([heaviest_quark[int(i)] == 5 for i in ids])[inverse]
+    b_hadrons = np.flatnonzero(is_b & ~is_b[relative("daughter1")] & ~is_b[relative("daughter2")])
+
+    mother = relative("mother1")
+    of_tau = (ak.to_numpy(flat.status) > 0) & is_lepton(15)[mother]
+    neutrinos = np.flatnonzero(of_tau & is_lepton(16))
+    leptonic = mother[of_tau & is_lepton(12, 14)]
+    neutrinos = neutrinos[~np.isin(mother[neutrinos], leptonic)]
+    taus = mother[neutrinos]
+
+    which = np.concatenate([b_hadrons, taus])
+    px, py, pz, energy = (ak.to_numpy(flat.p[c])[which] for c in ("px", "py", "pz", "e"))
+    for values, name in ((px, "px"), (py, "py"), (pz, "pz"), (energy, "e")):
+        values[len(b_hadrons) :] -= ak.to_numpy(flat.p[name])[neutrinos]
+    pt = np.hypot(px, py)
+    eta = np.arcsinh(pz / np.maximum(pt, 1e-9))
+    least = np.where(np.arange(len(which)) < len(b_hadrons), B_HADRON_MIN_PT, TAU_MIN_PT)
+    kept = np.flatnonzero((pt > least) & (np.abs(eta) < ETA_MAX))
+    kept = kept[np.lexsort((-pt[kept], event[which[kept]]))]
+    return Decayed(
+        counts=np.bincount(event[which[kept]], minlength=len(per_event)),
+        pt=pt[kept].astype(np.float32),
+        eta=eta[kept].astype(np.float32),
+        phi=np.arctan2(py[kept], px[kept]).astype(np.float32),
+        energy=energy[kept].astype(np.float32),
+        pdg_id=pdg_id[which[kept]].astype(np.int32),
+    )
+
+
+class _HeaviestQuarks(dict[int, int]):
+    """The heaviest quark in a hadron by PDG code, from Pythia's own particle data; 0 if none."""
+
+    def __init__(self, generator: Any) -> None:
+        self.data = generator.particleData
+
+    def __missing__(self, pdg_id: int) -> int:
+        quark = abs(self.data.heaviestQuark(pdg_id)) if self.data.isHadron(pdg_id) else 0
+        self[pdg_id] = quark
+        return quark
+
+
 class _Charges(dict[int, int]):
     """Electric charges by PDG code, in units of e, from Pythia's own particle data."""
 
@@ -227,16 +306,13 @@ def write_block(block: Block, path: Path, origin: str = "") -> None:
     """Generate a block and write it whole, its `SampleInfo` within, and where it belongs."""
     process = PROCESSES[block.process]
     generator = start_pythia(process, block.pt_low, block.pt_high, block.pythia_seed)
-    charges = _Charges(generator)
-    parts = [
-        stable_particles(
-            generator.nextBatch(min(BATCH, block.n_events - first)), process.boson, charges
-        )
-        for first in range(0, block.n_events, BATCH)
-    ]
-    particles = Particles(
-        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])}
-    )
+    charges, quarks = _Charges(generator), _HeaviestQuarks(generator)
+    stable, gone = [], []
+    for first in range(0, block.n_events, BATCH):
+        batch = generator.nextBatch(min(BATCH, block.n_events - first))
+        stable.append(stable_particles(batch, process.boson, charges))
+        gone.append(decayed_particles(batch, quarks))
+    particles, decayed = Particles(**_joined(stable)), Decayed(**_joined(gone))
     if len(particles.counts) != block.n_events:
         raise ConfigError(
             f"sample '{block.sample}': Pythia gave {len(particles.counts)} of "
@@ -259,19 +335,32 @@ def write_block(block: Block, path: Path, origin: str = "") -> None:
     size = sum(getattr(particles, name).nbytes for name in vars(particles))
     files.require_space(path, size)
     with files.whole(path) as partial:
-        _snapshot(block, particles, partial)
+        _snapshot(block, particles, decayed, partial)
         _write(partial, INFO, info.to_json())
         _write(partial, _ORIGIN, origin)
 
 
-def _snapshot(block: Block, particles: Particles, path: Path) -> None:
+def _joined(batches: Sequence[Particles] | Sequence[Decayed]) -> dict[str, Any]:
+    return {name: np.concatenate([getattr(b, name) for b in batches]) for name in vars(batches[0])}
+
+
+def _snapshot(block: Block, particles: Particles, decayed: Decayed, path: Path) -> None:
     """Cluster jets, find leptons and missing momentum from all particles; store those above the
     threshold."""
     helpers = declare_jets()
     root = load_root()
-    offsets = np.concatenate([[0], np.cumsum(particles.counts)]).astype(np.int64)
+    offsets = [
+        np.concatenate([[0], np.cumsum(some.counts)]).astype(np.int64)
+        for some in (particles, decayed)
+    ]
     columns = ("pt", "eta", "phi", "energy", "pdg_id", "charge", "weight", "boson_pt")
-    helpers.batch().set(offsets, *(getattr(particles, name) for name in columns))
+    helpers.batch().set(offsets[0], *(getattr(particles, name) for name in columns))
+    # with a further entry: an array without any is no buffer for C++
+    of_decayed = [
+        np.resize(column, len(column) + 1) for column in (getattr(decayed, n) for n in columns[:5])
+    ]
+    neutral = np.zeros_like(of_decayed[-1])
+    helpers.decayed().set(offsets[1], *of_decayed, neutral, particles.weight, particles.boson_pt)
 
     df = root.RDataFrame(block.n_events)
     df = df.DefinePerSample("run_number", f"(unsigned int){block.run_number}u")
@@ -301,6 +390,26 @@ def _snapshot(block: Block, particles: Particles, path: Path) -> None:
         )
         for part in ("pt", "eta", "phi", "charge"):
             definitions[f"{flavour}_{part}"] = f"{flavour}s.{part}"
+        for quality in ("z0_sin_theta", "d0_significance"):
+            definitions[f"{flavour}_{quality}"] = f"ROOT::RVecF({flavour}_pt.size(), 0.f)"
+        for quality in ("isolated", "tight"):
+            definitions[f"{flavour}_{quality}"] = f"ROOT::RVecI({flavour}_pt.size(), 1)"
+    definitions["photons"] = (
+        f"monojet::isolated_photons(all_pt, all_eta, all_phi, all_pdg_id, {PHOTON_MIN_PT})"
+    )
+    definitions["decayed_pdg_id"] = "monojet::decayed().pdg_id(rdfentry_)"
+    definitions["is_tau"] = "abs(decayed_pdg_id) == 15"
+    for part in ("pt", "eta", "phi"):
+        definitions[f"photon_{part}"] = f"photons.{part}"
+        definitions[f"decayed_{part}"] = f"monojet::decayed().{part}(rdfentry_)"
+        definitions[f"tau_{part}"] = f"decayed_{part}[is_tau]"
+    definitions |= {
+        "tau_energy": "monojet::decayed().energy(rdfentry_)[is_tau]",
+        "tau_mass": "monojet::masses(tau_energy, tau_pt, tau_eta)",
+        "tau_charge": "Where(decayed_pdg_id[is_tau] > 0, -1, 1)",
+        "jet_b_tag": "monojet::b_tags(jets.eta, jets.phi, decayed_eta[!is_tau],"
+        " decayed_phi[!is_tau])",
+    }
     for part in ("pt", "eta", "phi", "mass", "width", "n_tracks"):
         definitions[f"jet_{part}"] = f"jets.{part}"
     for part in ("pt", "eta", "phi", "energy", "pdg_id", "charge"):

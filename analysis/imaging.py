@@ -19,7 +19,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from analysis.config import Config, Detector
 from analysis.image_file import (
@@ -47,6 +46,7 @@ from common.errors import BatchError, InputError
 from common.tables import Table
 from common.tasks import Parts, Provenance, Range, Skipped, Task
 from cpp_helpers import declare, declare_detector, load_root
+from cpp_helpers.arrays import as_array
 from cpp_helpers.errors import cause_of
 from selections import monojet
 
@@ -207,33 +207,26 @@ def _detector(settings: Detector) -> Any:
     return detector
 
 
-def _array(vector: Any, dtype: Any) -> npt.NDArray[Any]:
-    """A std::vector seen as an array."""
-    if vector.size() == 0:
-        return np.empty(0, dtype)
-    return np.frombuffer(vector.data(), dtype=dtype, count=vector.size())
-
-
 def _columns(block: Any) -> ImageColumns:
     columns = {
-        "events/run_number": _array(block.run_number, np.uint32),
-        "events/event_number": _array(block.event_number, np.uint64),
-        "events/weight": _array(block.weight, np.float64),
-        "events/fold": _array(block.fold, np.uint8),
+        "events/run_number": as_array(block.run_number, np.uint32),
+        "events/event_number": as_array(block.event_number, np.uint64),
+        "events/weight": as_array(block.weight, np.float64),
+        "events/fold": as_array(block.fold, np.uint8),
     }
     for name, quantity in zip(QUANTITIES, block.quantities, strict=True):
-        columns[f"events/{name}"] = _array(quantity, np.float32)
-    regions = _array(block.regions, np.uint64)
+        columns[f"events/{name}"] = as_array(quantity, np.float32)
+    regions = as_array(block.regions, np.uint64)
     for i, name in enumerate(monojet.REGIONS):
         columns[f"events/pass_{name}"] = (regions >> np.uint64(i)) & np.uint64(1) != 0
     for name, addresses in zip(("none", *COMPRESSIONS), block.addresses, strict=True):
         folder = "cells" if name == "none" else f"compression/{name}"
-        columns[f"{folder}/row"] = _array(addresses.row, np.uint8)
-        columns[f"{folder}/column"] = _array(addresses.column, np.uint8)
+        columns[f"{folder}/row"] = as_array(addresses.row, np.uint8)
+        columns[f"{folder}/column"] = as_array(addresses.column, np.uint8)
     for lines, n_bytes in (("rows", 13), ("columns", 16)):
-        kept = _array(getattr(block, f"kept_{lines}"), np.uint8)
+        kept = as_array(getattr(block, f"kept_{lines}"), np.uint8)
         columns[f"compression/stochastic/kept_{lines}"] = kept.reshape(-1, n_bytes)
-    channels = [_array(channel, np.float32) for channel in block.values]
+    channels = [as_array(channel, np.float32) for channel in block.values]
     losses = Losses(
         particles=int(block.n_particles),
         particles_below_threshold=int(block.n_below_threshold),
@@ -252,7 +245,7 @@ def _columns(block: Any) -> ImageColumns:
             losses.cells_lost[key] = int(lost.cells)
             losses.pt_lost_kev[key] = int(lost.pt_keV)
             losses.events_cropped[key] = int(lost.events)
-    return ImageColumns(_array(block.offsets, np.uint64), columns, channels, losses)
+    return ImageColumns(as_array(block.offsets, np.uint64), columns, channels, losses)
 
 
 def _attributes(

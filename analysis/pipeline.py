@@ -55,6 +55,10 @@ class Run:
         """Images of a sample."""
         return self.output / "images" / f"{name}.h5"
 
+    def matrices(self, name: str) -> Path:
+        """Rapidity-mass matrices of a sample."""
+        return self.output / "rmm" / f"{name}.h5"
+
     def model(self, network: str) -> Path:
         """Folder of a trained network."""
         return self.output / "models" / network
@@ -172,7 +176,7 @@ class Stage:
     is called as each is finished; or, without a function, in parts: then the module is a
     `common.tasks.Product`. It is imported only when the stage runs. ``uses_all_cores`` says that on
     this machine one process does as well as several. ``tables`` names those that are shown to the
-    user at the end.
+    user at the end. ``study`` is the part of the configuration that it belongs to, if any.
     """
 
     name: str
@@ -185,6 +189,7 @@ class Stage:
     tables: tuple[str, ...]
     targets: Callable[[Run], list[Target]]
     uses_all_cores: bool = False
+    study: str | None = None
 
     @property
     def in_parts(self) -> bool:

@@ -17,6 +17,12 @@ some 200 GeV); ``pseudoscalar`` of 500 GeV, decaying to fermions of dark matter 
 0.0024 / 0.00017). An axial mediator (``DM:ffbar2Zp2XX``) is left out: Pythia makes it alone, its
 recoil comes from the shower, so that no slice holds it back (each would have all of it) and 3 % of
 the events reach 250 GeV; its processes with a jet are not available.
+
+For three leptons, without slices (pb; all bosons and top quarks decay to leptons, taus among them):
+``WZ`` 0.81, ``ZZ`` 0.094, ``Zjets`` 4550 (above 50 GeV, jets by the shower), ``ttbar`` 55. Signals
+are heavy Majorana neutrinos N that decay to two leptons and a neutrino: ``WR_N``, W_R of 2 TeV to
+l N of 500 GeV, left-right symmetric (0.19); ``W_N``, W to e N of 50 GeV (1.4, by a share of W
+decays that is chosen so).
 """
 
 from __future__ import annotations
@@ -97,6 +103,47 @@ _PSEUDOSCALAR = (
 )
 
 
+_W_LEPTONS = ("24:onMode = off", "24:onIfAny = 11 13 15")
+_Z_LEPTONS = ("23:onMode = off", "23:onIfAny = 11 13 15")
+
+
+def _to_three_leptons(neutrino: int, lepton: int) -> tuple[str, ...]:
+    """Decays of a heavy Majorana neutrino by a virtual W: lepton, second lepton, neutrino."""
+    second = {11: 13, 13: 11}[lepton]
+    channels = [
+        (sign * lepton, -sign * flavour, sign * (flavour + 1))
+        for sign in (1, -1)
+        for flavour in (lepton, second)
+    ]
+    keys = ("oneChannel", *("addChannel" for _ in channels[1:]))
+    return tuple(
+        f"{neutrino}:{key} = 1 0.25 100 {' '.join(map(str, channel))}"
+        for key, channel in zip(keys, channels, strict=True)
+    )
+
+
+_RIGHT_HANDED_W = (
+    "LeftRightSymmmetry:ffbar2WR = on",  # as Pythia spells it
+    "9900024:m0 = 2000",
+    "9900012:m0 = 500",
+    "9900014:m0 = 500",
+    "9900024:onMode = off",
+    "9900024:onIfAny = 9900012 9900014",
+    *_to_three_leptons(9900012, 11),
+    *_to_three_leptons(9900014, 13),
+)
+
+_W_TO_HEAVY_NEUTRINO = (
+    "WeakSingleBoson:ffbar2W = on",
+    "9900112:new = N void 2 0 0 50",
+    "9900112:isResonance = false",
+    "9900112:mayDecay = true",
+    "24:onMode = off",
+    "24:addChannel = 1 0.00001 100 -11 9900112",
+    *_to_three_leptons(9900112, 11),
+)
+
+
 def _w(lepton: int) -> tuple[str, ...]:
     return (
         "WeakBosonAndParton:qqbar2Wg = on",
@@ -121,8 +168,21 @@ PROCESSES: dict[str, Process] = {
         Process("graviton", _GRAVITON, 5000039),
         Process("higgs", _HIGGS, 25),
         Process("pseudoscalar", _PSEUDOSCALAR, 36),
+        Process("WZ", ("WeakDoubleBoson:ffbar2ZW = on", *_W_LEPTONS, *_Z_LEPTONS), 24),
+        Process(
+            "ZZ",
+            ("WeakDoubleBoson:ffbar2gmZgmZ = on", "WeakZ0:gmZmode = 2", *_Z_LEPTONS),
+            23,
+        ),
+        Process("Zjets", ("WeakSingleBoson:ffbar2gmZ = on", "23:mMin = 50", *_Z_LEPTONS), 23),
+        Process("ttbar", ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_W_LEPTONS), 6),
+        Process("WR_N", _RIGHT_HANDED_W, 9900024),
+        Process("W_N", _W_TO_HEAVY_NEUTRINO, 24),
     )
 }
 
 SIGNALS = ("mediator", "graviton", "higgs", "pseudoscalar")
-"""What is searched for; all other processes are backgrounds."""
+"""Dark matter that is searched for with a jet."""
+
+HEAVY_NEUTRINOS = ("WR_N", "W_N")
+"""Searched for in events with three leptons; all other processes are backgrounds."""

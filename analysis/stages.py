@@ -50,7 +50,7 @@ def validate_targets(run: Run) -> list[Target]:
 def sample_target(run: Run, sample: Sample) -> Target:
     """A generated sample."""
     config = run.config
-    assert sample.slice is not None
+    slices = config.generation.slices
     return Target(
         "generate",
         sample.name,
@@ -59,7 +59,7 @@ def sample_target(run: Run, sample: Sample) -> Target:
             "seed": config.seed,
             "sample": _dump(sample, "process", "slice", "events"),
             "process": dataclasses.asdict(PROCESSES[sample.process]),
-            "slice": _dump(config.generation.slices[sample.slice]),
+            "slice": None if sample.slice is None else _dump(slices[sample.slice]),
             "generation": _dump(
                 config.generation, "block_size", "particle_threshold", "file_format"
             ),
@@ -119,6 +119,42 @@ def image_target(run: Run, sample: Sample) -> Target:
 def imaging_targets(run: Run) -> list[Target]:
     """One HDF5 file a sample."""
     return [image_target(run, s) for s in run.config.samples]
+
+
+def rmm_target(run: Run, sample: Sample) -> Target:
+    """The rapidity-mass matrices of a sample."""
+    config = run.config
+    search = config.search
+    return Target(
+        "rmm",
+        sample.name,
+        run.matrices(sample.name),
+        settings={
+            "rmm": _dump(search.rmm),
+            "is_signal": sample.process in search.signals,
+            "luminosity": config.luminosity,
+            "sample": _dump(sample, "cross_section", "sum_of_weights", "k_factor", "data"),
+        },
+        **_source(run, sample),
+        code=(
+            *_SELECTION,
+            "analysis/rmm.py",
+            "analysis/rmm_file.py",
+            "analysis/rmm_names.py",
+            "analysis/yields.py",
+            "common/hdf5.py",
+            "cpp_helpers/*.?xx",
+        ),
+    )
+
+
+def rmm_targets(run: Run) -> list[Target]:
+    """One file of matrices a sample.
+
+    Raises:
+        ConfigError: the configuration has no such search.
+    """
+    return [rmm_target(run, s) for s in run.config.samples]
 
 
 def training_targets(run: Run) -> list[Target]:
@@ -361,6 +397,7 @@ STAGES = (
         ("imaging",),
         (),
         training_targets,
+        study="training",
     ),
     Stage(
         "scoring",
@@ -373,6 +410,7 @@ STAGES = (
         (),
         scoring_targets,
         uses_all_cores=True,
+        study="training",
     ),
     Stage(
         "evaluation",
@@ -384,6 +422,7 @@ STAGES = (
         ("scoring",),
         ("evaluation",),
         evaluation_targets,
+        study="training",
     ),
     Stage(
         "cutflow",
@@ -395,6 +434,7 @@ STAGES = (
         ("validate", "generate", "scoring", "evaluation"),
         ("cutflow",),
         cutflow_targets,
+        study="training",
     ),
     Stage(
         "sensitivity",
@@ -406,6 +446,7 @@ STAGES = (
         ("cutflow",),
         ("sensitivity",),
         sensitivity_targets,
+        study="training",
     ),
     Stage(
         "signals",
@@ -417,6 +458,19 @@ STAGES = (
         ("cutflow",),
         ("signals",),
         signals_targets,
+        study="training",
+    ),
+    Stage(
+        "rmm",
+        "rapidity-mass matrices of events with three leptons, and their cut-flow",
+        "samples",
+        "rmm/<sample>.h5",
+        "analysis.rmm",
+        None,
+        ("validate", "generate"),
+        ("three_lepton",),
+        rmm_targets,
+        study="anomaly",
     ),
     Stage(
         "plots",
@@ -428,6 +482,7 @@ STAGES = (
         ("imaging", "scoring", "evaluation", "cutflow", "sensitivity", "signals"),
         (),
         plots_targets,
+        study="training",
     ),
     Stage(
         "report",
@@ -439,5 +494,6 @@ STAGES = (
         ("plots", "sensitivity", "training"),
         (),
         report_targets,
+        study="training",
     ),
 )

@@ -47,8 +47,14 @@ private:
   float *boson_pt_ = nullptr;
 };
 
-/// The block being written by this process.
+/// The block being written by this process: its stable particles.
 inline ParticleBatch &batch() {
+  static ParticleBatch current;
+  return current;
+}
+
+/// Its b hadrons and hadronic taus, which have decayed; of taus the visible part.
+inline ParticleBatch &decayed() {
   static ParticleBatch current;
   return current;
 }

@@ -6,6 +6,7 @@
 
 #include <ROOT/RVec.hxx>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
@@ -42,6 +43,16 @@ inline Met missing_momentum(const RVecF &pt, const RVecF &eta, const RVecF &phi,
     y -= p * std::sin(azimuth);
   }
   return {static_cast<float>(std::hypot(x, y)), static_cast<float>(std::atan2(y, x))};
+}
+
+/// Masses of particles; 0 where rounding leaves less.
+inline RVecF masses(const RVecF &energy, const RVecF &pt, const RVecF &eta) {
+  RVecF mass(energy.size());
+  for (std::size_t i = 0; i < mass.size(); ++i) {
+    const double p = pt[i] * std::cosh(static_cast<double>(eta[i])), e = energy[i];
+    mass[i] = static_cast<float>(std::sqrt(std::max(0., (e - p) * (e + p))));
+  }
+  return mass;
 }
 
 /// Smallest |delta phi| between the given directions and `phi`; pi when there are none.

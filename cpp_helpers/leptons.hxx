@@ -50,6 +50,39 @@ inline Leptons dressed_leptons(const RVecF &pt, const RVecF &eta, const RVecF &p
           ROOT::VecOps::Take(leptons.phi, order), ROOT::VecOps::Take(leptons.charge, order)};
 }
 
+/// Isolated photons, hardest first, as `dressed_leptons` are: those within dR < 0.1 of a harder one
+/// are part of it.
+inline Leptons isolated_photons(const RVecF &pt, const RVecF &eta, const RVecF &phi,
+                                const RVecI &pdg_id, double min_pt) {
+  const RVecI neutral(pt.size(), 0);
+  const Leptons all = dressed_leptons(pt, eta, phi, pdg_id, neutral, pdg::photon, min_pt);
+  Leptons photons;
+  for (std::size_t i = 0; i < all.pt.size(); ++i) {
+    bool apart = true;
+    for (std::size_t j = 0; j < photons.pt.size(); ++j)
+      apart =
+          apart && delta_r(all.eta[i], all.phi[i], photons.eta[j], photons.phi[j]) > dressing_cone;
+    if (!apart)
+      continue;
+    photons.pt.push_back(all.pt[i]);
+    photons.eta.push_back(all.eta[i]);
+    photons.phi.push_back(all.phi[i]);
+  }
+  return photons;
+}
+
+inline constexpr double b_cone = 0.3;
+
+/// 1 for each jet with a b hadron within dR < 0.3 of its axis, else 0 (an ideal tagger).
+inline RVecI b_tags(const RVecF &jet_eta, const RVecF &jet_phi, const RVecF &hadron_eta,
+                    const RVecF &hadron_phi) {
+  RVecI tags(jet_eta.size(), 0);
+  for (std::size_t j = 0; j < tags.size(); ++j)
+    for (std::size_t h = 0; h < hadron_eta.size(); ++h)
+      tags[j] |= delta_r(jet_eta[j], jet_phi[j], hadron_eta[h], hadron_phi[h]) < b_cone;
+  return tags;
+}
+
 /// Which objects survive the overlap removal of arXiv:1711.03301: 1 kept, 0 dropped.
 struct Survivors {
   RVecI jet, electron, muon;

@@ -36,6 +36,17 @@ class Region:
 
 
 @dataclass(frozen=True)
+class ObjectType:
+    """A type of objects: their columns, with ``{}`` for pt, eta, phi or mass, the mask of
+    those that count (none: all), and their mass (GeV) where it is one number and no column."""
+
+    name: str
+    columns: str
+    mask: str | None = None
+    mass: str | None = None
+
+
+@dataclass(frozen=True)
 class MetBin:
     """A signal region in missing transverse momentum; ``high`` is None for an inclusive one."""
 

@@ -162,3 +162,68 @@ def test_stable_particles_balance_the_beams() -> None:
     electrons = particles.pdg_id == 11
     assert (particles.charge[electrons] == -1).all()
     assert (particles.boson_pt > 500).all()
+
+
+def is_b_hadron(code: int) -> bool:
+    """By the PDG's numbering scheme: digits n_q1, n_q2, n_q3 before that of the spin."""
+    quarks = f"{code:07d}"[-4:-1]
+    return code > 100 and code < 10_000_000 and "5" in quarks and quarks[-1] != "0"
+
+
+def expected_decayed(event: Any) -> list[tuple[float, float, int]]:
+    """(pt, eta, code) of b hadrons and visible hadronic taus of a record, particle by particle."""
+    found = []
+    for particle in event:
+        code = abs(particle["id"])
+        daughters = event[particle["daughter1"] : particle["daughter2"] + 1]
+        if particle["daughter2"] < particle["daughter1"]:
+            daughters = [event[particle[f"daughter{i}"]] for i in (1, 2)]
+        kinds = [abs(d["id"]) for d in daughters]
+        p = [particle["p"][c] for c in ("px", "py", "pz")]
+        least = 5.0
+        if code == 15 and 16 in kinds and not {12, 14} & set(kinds):
+            neutrino = daughters[kinds.index(16)]["p"]
+            p = [a - neutrino[c] for a, c in zip(p, ("px", "py", "pz"), strict=True)]
+            least = 10.0
+        elif not is_b_hadron(code) or any(map(is_b_hadron, kinds)):
+            continue
+        pt = float(np.hypot(p[0], p[1]))
+        if pt > least and abs(np.arcsinh(p[2] / pt)) < 4.9:
+            found.append((pt, float(np.arcsinh(p[2] / pt)), particle["id"]))
+    return sorted(found, reverse=True)
+
+
+def test_b_hadrons_and_visible_taus_are_those_of_the_record() -> None:
+    generator = generate.start_pythia(PROCESSES["ttbar"], 0, None, 5)
+    events = generator.nextBatch(25)
+    decayed = generate.decayed_particles(events, generate._HeaviestQuarks(generator))
+    wanted = [expected_decayed(event) for event in ak.to_list(events.prt)]
+    assert decayed.counts.tolist() == [len(event) for event in wanted]
+    flat = [one for event in wanted for one in event]
+    assert decayed.pt == pytest.approx([pt for pt, _, _ in flat], rel=1e-5)
+    assert decayed.eta == pytest.approx([eta for _, eta, _ in flat], rel=1e-4, abs=1e-4)
+    assert decayed.pdg_id.tolist() == [code for _, _, code in flat]
+    taus = np.abs(decayed.pdg_id) == 15
+    mass = np.sqrt(
+        np.maximum(0, decayed.energy**2 - (decayed.pt * np.cosh(decayed.eta)) ** 2)[taus]
+    )
+    assert 0 < taus.sum() < len(taus)
+    assert (mass < 1.78).all()  # of the tau
+
+
+def test_samples_without_slices_have_the_whole_phase_space(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    data = tiny_config.model_dump()
+    data["samples"] = [{"process": "ttbar", "events": 20}]
+    data["training"]["networks"] = []
+    data["anomaly"] = {}
+    run = make(Config.model_validate(data), tmp_path)
+    file = native.inspect(str(run.sample("ttbar")))
+    assert file.info is not None
+    assert "PhaseSpace:pTHatMin = 0" in file.info.settings
+    df = native.open_range([file.path], 0, 20)
+    tags, pt, taus = (df.Take[CANONICAL[name]](name) for name in ("jet_b_tag", "jet_pt", "tau_pt"))
+    assert 10 < sum(sum(event) for event in tags.GetValue()) <= 60
+    assert [len(event) for event in tags.GetValue()] == [len(event) for event in pt.GetValue()]
+    assert all(p > 10 for event in taus.GetValue() for p in event)

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.config import Generation
 from analysis.generate import Particles, _Charges, stable_particles, start_pythia
-from analysis.processes import PROCESSES, SIGNALS
+from analysis.processes import HEAVY_NEUTRINOS, PROCESSES, SIGNALS
 
 INVISIBLE = {
     "mediator": (12, 14, 16),
@@ -72,3 +72,13 @@ def test_a_signal_is_invisible_and_recoils(helpers: Any, root: Any, name: str) -
 def test_every_slice_of_a_signal(helpers: Any, root: Any, name: str, part: str) -> None:
     limits = Generation().slices[part]
     check(helpers, root, name, limits.low, limits.high, 200)
+
+
+@pytest.mark.parametrize("name", HEAVY_NEUTRINOS)
+def test_a_heavy_neutrino_gives_three_leptons(name: str) -> None:
+    particles = generated(name, 0, None, 40)
+    lepton = np.isin(np.abs(particles.pdg_id), (11, 13)) & (particles.pt > 5)
+    event = np.repeat(np.arange(40), particles.counts)
+    counts = np.bincount(event[lepton], minlength=40)
+    assert np.mean(counts >= 3) > 0.5
+    assert not np.isin(np.abs(particles.pdg_id), (9900012, 9900014, 9900112)).any()  # all decay

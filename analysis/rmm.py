@@ -1,0 +1,272 @@
+"""Rapidity-mass matrices: of each event with three leptons, its matrix, quantities and channel.
+
+The weighted cut-flow comes from the same event loop. The part of a study that an event belongs to
+(training, validation, test, pseudo-data) is drawn by a hash of its identity, here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from analysis import rmm_names
+from analysis.columns import CANONICAL
+from analysis.config import Anomaly, Rmm, Sample
+from analysis.inputs import native
+from analysis.inputs.native import File
+from analysis.inputs.sources import info_of, input_ranges, task_input
+from analysis.pipeline import Run, Target, versions
+from analysis.regions import define, require
+from analysis.rmm_file import (
+    FEATURES,
+    PSEUDO_DATA,
+    TEST,
+    TRAINING,
+    VALIDATION,
+    RmmWriter,
+    read_attribute,
+    rows,
+)
+from analysis.samples import SampleInfo, Source, add_source, combine, configured, normalisation
+from analysis.yields import ExactYield, read_out
+from common.errors import BatchError, InputError
+from common.tables import Table, with_error
+from common.tasks import Parts, Provenance, Range, Task
+from cpp_helpers import declare
+from cpp_helpers.arrays import as_array
+from cpp_helpers.errors import cause_of
+from selections import three_lepton
+from selections.cuts import Definition, ObjectType
+
+SUFFIX = ".h5"
+LINKS = False
+_DRAW_KEY = 0x70617274
+_DRAW = f"monojet::Draws(monojet::event_hash({_DRAW_KEY}, run_number, event_number), 0).uniform()"
+
+
+def ranges(run: Run, target: Target) -> Iterable[Range]:
+    """The events of the target's sample, cut into tasks."""
+    return input_ranges(run, target.name)
+
+
+def features(rmm: Rmm) -> Definition:
+    """The matrix as a column: one expression for all samples."""
+    types = ", ".join(_objects(three_lepton.OBJECTS[n], k) for n, k in rmm.objects.items())
+    return Definition(
+        FEATURES, f"monojet::rmm({rmm.sqrt_s}, {rmm.c}, full_met.pt, full_met.phi, {{{types}}})"
+    )
+
+
+def _objects(kind: ObjectType, slots: int) -> str:
+    columns = [kind.columns.format(part) for part in ("pt", "eta", "phi")]
+    mass = f"float({kind.mass})" if kind.mass else kind.columns.format("mass")
+    seen = f"monojet::objects({', '.join(columns)}, {mass}, {slots})"
+    return f"{seen}.where({kind.mask})" if kind.mask else seen
+
+
+def needed_columns(rmm: Rmm) -> set[str]:
+    """The canonical columns that the matrices take, beside those that every file has."""
+    text = " ".join(
+        (
+            *(d.expression for d in (*three_lepton.DEFINITIONS, features(rmm))),
+            *three_lepton.QUANTITIES.values(),
+        )
+    )
+    return {name for name in CANONICAL if name in text}
+
+
+def _require_columns(file: File, rmm: Rmm) -> None:
+    missing = sorted(needed_columns(rmm) - file.columns)
+    if missing:
+        raise InputError(
+            f"{file.path}: no column '{missing[0]}', which the three-lepton selection needs"
+            + (f" (nor {', '.join(missing[1:])})" if missing[1:] else "")
+        )
+
+
+@functools.cache
+def _block(n_quantities: int, n_features: int) -> Any:
+    """The block of this process, whose memory is used again for each task."""
+    helpers = declare()
+    helpers.make_table.__release_gil__ = True  # Python's other threads run during an event loop
+    return helpers.TableBlock(n_quantities, n_features)
+
+
+def make_part(run: Run, task: Task, path: Path) -> int:
+    """The matrices of a task, in one event loop."""
+    search = run.config.search
+    file = task_input(run, task)
+    _require_columns(file, search.rmm)
+    sample = run.config.sample(task.range.sample)
+    end = file.n_events if task.range.end is None else task.range.end
+    columns, flow = _event_loop(file, task.range.begin, end, sample, search)
+    info = info_of(run, sample.name, file)
+    with RmmWriter(path) as writer:
+        writer.append(columns)
+        writer.attributes = {
+            "recipe": task.recipe,
+            "source": json.dumps(dataclasses.asdict(Source.of(task, end, info))),
+            "sample_info": info.to_json(),
+            "cutflow": json.dumps({name: y.to_json() for name, y in flow.items()}),
+        }
+    return end - task.range.begin
+
+
+def _event_loop(
+    file: File, begin: int, end: int, sample: Sample, search: Anomaly
+) -> tuple[dict[str, npt.NDArray[Any]], dict[str, ExactYield]]:
+    """Columns of the selected events, and the yields after each cut and in each channel."""
+    helpers = declare()
+    rmm, fakes = search.rmm, search.rmm.fakes
+    df = native.open_range([file.path], begin, end)
+    for flavour in ("electron", "muon"):
+        rate = 0.0 if sample.data else getattr(fakes, flavour)
+        df = helpers.define_per_sample(df, f"fake_rate_{flavour}", f"{rate!r}")
+    df = define(df, three_lepton.DEFINITIONS)
+    booked = {"all events": helpers.book_yields(df, "met", "weight", [])}
+    for cut in three_lepton.SR.cuts:
+        df = require(df, cut)
+        booked[cut.name] = helpers.book_yields(df, "met", "event_weight", [])
+    quantities = [*three_lepton.QUANTITIES.values(), _DRAW]
+    packed = ", ".join(f"float({quantity})" for quantity in quantities)
+    df = define(
+        df,
+        [
+            Definition("quantities", f"ROOT::RVecF{{{packed}}}"),
+            features(rmm),
+            Definition("muons", "float(n_muons)"),
+        ],
+    )
+    edges = [float(n) for n in range(1, len(three_lepton.CHANNELS))]
+    channels = helpers.book_yields(df, "muons", "event_weight", edges)
+    names = rmm_names.names(rmm.objects)
+    block = _block(len(quantities), len(names))
+    try:
+        helpers.make_table(df, "event_weight", block)
+    except Exception as error:  # whatever cppyy makes of a C++ exception
+        raise InputError(f"{file.path}: the event loop failed: {cause_of(error)}") from error
+    flow = {name: sum(read_out(y.GetValue()), ExactYield()) for name, y in booked.items()}
+    flow |= dict(zip(three_lepton.CHANNELS, read_out(channels.GetValue()), strict=True))
+    numbers = as_array(block.quantities, np.float32).reshape(-1, len(quantities))
+    columns = {
+        FEATURES: as_array(block.features, np.float32).reshape(-1, len(names)),
+        "events/run_number": as_array(block.run_number, np.uint32),
+        "events/event_number": as_array(block.event_number, np.uint64),
+        "events/weight": as_array(block.weight, np.float64),
+        "events/part": part_of(numbers[:, -1], sample, search),
+    }
+    for i, name in enumerate(three_lepton.QUANTITIES):
+        columns[f"events/{name}"] = numbers[:, i]
+    return columns, flow
+
+
+def part_of(
+    draw: npt.NDArray[np.float32], sample: Sample, search: Anomaly
+) -> npt.NDArray[np.uint8]:
+    """What events are for, by a number in [0, 1) that was drawn for each.
+
+    Data are for the test alone; signals for that and pseudo-data, as nothing learns from them.
+    """
+    split = search.rmm.split
+    part = np.full(len(draw), TEST, np.uint8)
+    if sample.data:
+        return part
+    part[draw >= 1 - split.pseudo_data] = PSEUDO_DATA
+    if sample.process not in search.signals:
+        part[draw < split.training + split.validation] = VALIDATION
+        part[draw < split.training] = TRAINING
+    return part
+
+
+def provenance(path: Path) -> Provenance:
+    """What a part says of itself.
+
+    Raises:
+        BatchError: it is not a file of matrices, or damaged.
+    """
+    try:
+        with h5py.File(path) as file:
+            source, recipe = json.loads(file.attrs["source"]), str(file.attrs["recipe"])
+        return Provenance(
+            recipe, source["identity"], source["file"], source["begin"], source["end"]
+        )
+    except (OSError, KeyError, ValueError) as error:
+        raise BatchError(
+            f"{path}: a damaged part: remove it and run again ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def join(run: Run, target: Target, parts: Parts) -> None:
+    """The matrices of a sample, of its parts."""
+    config, search = run.config, run.config.search
+    sample = config.sample(target.name)
+    sources: list[Source] = []
+    flow: dict[str, ExactYield] = {}
+    first: SampleInfo | None = None
+    with RmmWriter(target.output) as writer:
+        for part in parts:
+            with h5py.File(part.path) as file:
+                for columns in rows(file):
+                    writer.append(columns)
+                add_source(sources, Source(**json.loads(file.attrs["source"])))
+                first = first or SampleInfo.from_json(file.attrs["sample_info"])
+                for name, y in json.loads(file.attrs["cutflow"]).items():
+                    flow[name] = flow.get(name, ExactYield()) + ExactYield.from_json(y)
+        if first is None:
+            raise BatchError(f"sample '{target.name}': none of its files could be read")
+        info = configured(combine([source.info(first) for source in sources]), sample)
+        factor = 1.0 if sample.data else normalisation(info, config)
+        yields = {name: y.rounded().scaled(factor) for name, y in flow.items()}
+        writer.attributes = {
+            "recipe": target.recipe,
+            "sample": sample.name,
+            "process": info.process,
+            "data": sample.data,
+            "sample_info": info.to_json(),
+            "normalisation": factor,
+            "names": rmm_names.names(search.rmm.objects),
+            "objects": json.dumps(search.rmm.objects),
+            "sqrt_s_GeV": search.rmm.sqrt_s,
+            "c": search.rmm.c,
+            "cutflow": json.dumps({name: dataclasses.asdict(y) for name, y in yields.items()}),
+            "skipped_files": json.dumps([dataclasses.asdict(s) for s in parts.skipped]),
+            "versions": json.dumps(versions()),
+        }
+    table = cutflow_table(run)
+    table.write_beside(run.table(table.name))
+
+
+def cutflow_table(run: Run) -> Table:
+    """Expected events after each cut and in each channel, of all samples that are there."""
+    flows: dict[str, Mapping[str, Mapping[str, float]]] = {}
+    for sample in run.config.samples:
+        path = run.matrices(sample.name)
+        if path.exists():
+            flows[sample.name] = read_attribute(path, "cutflow")
+    steps = ("all events", *(c.name for c in three_lepton.SR.cuts), *three_lepton.CHANNELS)
+    return Table(
+        name="three_lepton",
+        title=f"Events with three leptons, {run.config.luminosity:g} fb⁻¹",
+        columns=("sample", *steps, "raw"),
+        rows=[
+            [
+                name,
+                *(with_error(flow[s]["sumw"], flow[s]["sumw2"] ** 0.5) for s in steps),
+                f"{flow[three_lepton.SR.cuts[-1].name]['raw']:.0f}",
+            ]
+            for name, flow in flows.items()
+        ],
+        notes=(
+            "Each column after the one before; the channels, by flavour, after all cuts. Fake "
+            "leptons enter with their weight at the first cut. Errors are statistical, of the "
+            "simulation.",
+        ),
+    )

@@ -1,0 +1,123 @@
+"""Events with three leptons: the search for heavy neutrinos of the 2022 thesis.
+
+*Deployment of unsupervised learning in the search for new physics at the LHC with the ATLAS
+detector*, section 3.1. Baseline electrons: pT > 10 GeV (not in the thesis), |eta| <= 2.47,
+|z0 sin theta| <= 0.5 mm; muons: pT > 10 GeV, |eta| <= 2.7, likewise; both after the overlap removal
+of arXiv:1711.03301. Signal electrons are isolated and tight with |d0 / sigma| <= 5; muons isolated
+with |d0 / sigma| <= 3. Jets: pT >= 20 GeV, |eta| <= 2.8. In simulation a jet may be taken for the
+third lepton: ``fake_rate_electron`` and ``fake_rate_muon`` are its probabilities, 0 in data. GeV
+and radians throughout.
+"""
+
+from __future__ import annotations
+
+from selections.cuts import Cut, Definition, ObjectType, Region
+
+CHANNELS = ("eee", "eemu", "emumu", "mumumu")
+"""Flavours of the three leptons, by the number of muons: their order does not matter."""
+
+FAKE_MIN_PT = 20.0  # GeV
+
+_BEFORE = ", ".join(
+    (
+        *(f"electron_{part}[signal_electron]" for part in ("pt", "eta", "phi")),
+        *(f"muon_{part}[signal_muon]" for part in ("pt", "eta", "phi")),
+        *(f"{flavour}_charge[signal_{flavour}]" for flavour in ("electron", "muon")),
+        *(f"jet_{part}[signal_jet]" for part in ("pt", "eta", "phi", "mass", "b_tag")),
+    )
+)
+_LEPTONS = ", ".join(
+    f"objects.{flavour}_{part}"
+    for flavour in ("electron", "muon")
+    for part in ("pt", "eta", "phi", "charge")
+)
+
+DEFINITIONS = (
+    Definition("jet_candidate", "jet_pt >= 20 && abs(jet_eta) <= 2.8"),
+    Definition(
+        "electron_candidate",
+        "electron_pt > 10 && abs(electron_eta) <= 2.47 && abs(electron_z0_sin_theta) <= 0.5",
+    ),
+    Definition(
+        "muon_candidate", "muon_pt > 10 && abs(muon_eta) <= 2.7 && abs(muon_z0_sin_theta) <= 0.5"
+    ),
+    Definition(
+        "after_overlap",
+        "monojet::remove_overlap(jet_eta, jet_phi, jet_n_tracks, jet_candidate, electron_eta,"
+        " electron_phi, electron_candidate, muon_eta, muon_phi, muon_candidate)",
+    ),
+    Definition("signal_jet", "after_overlap.jet"),
+    Definition(
+        "signal_electron",
+        "after_overlap.electron && electron_isolated && electron_tight"
+        " && abs(electron_d0_significance) <= 5",
+    ),
+    Definition(
+        "signal_muon", "after_overlap.muon && muon_isolated && abs(muon_d0_significance) <= 3"
+    ),
+    Definition(
+        "objects",
+        f"monojet::with_fake({{{_BEFORE}}}, fake_rate_electron, fake_rate_muon, {FAKE_MIN_PT},"
+        " run_number, event_number)",
+    ),
+    Definition(
+        "n_baseline",
+        "int(Sum(after_overlap.electron) + Sum(after_overlap.muon)) + int(objects.has_fake)",
+    ),
+    Definition("n_signal", "int(objects.electron_pt.size() + objects.muon_pt.size())"),
+    Definition("n_muons", "int(objects.muon_pt.size())"),
+    Definition("n_jets", "int(objects.jet_pt.size())"),
+    Definition("n_b_jets", "int(Sum(objects.jet_b_tag))"),
+    Definition("full_met", "monojet::with_muons(met, met_phi, muon_pt, muon_phi)"),
+    Definition("leptons", f"monojet::trilepton({_LEPTONS}, full_met.pt, full_met.phi)"),
+    Definition("event_weight", "weight * objects.weight"),
+)
+
+BASELINE = Cut("baseline", "n_baseline == 3", "three baseline leptons")
+SIGNAL = Cut("signal", "n_signal == 3", "three signal leptons")
+HARD = Cut("hard", "leptons.pt[1] > 20", r"two leptons with $p_\mathrm{T} > 20$ GeV")
+
+SR = Region("three_lepton", (BASELINE, SIGNAL, HARD))
+
+
+def _channel(name: str, n_muons: int) -> Region:
+    latex = "e" * (3 - n_muons) + r"\mu" * n_muons
+    return Region(name, (*SR.cuts, Cut(name, f"n_muons == {n_muons}", f"${latex}$")))
+
+
+REGIONS = {
+    region.name: region for region in (SR, *(_channel(n, i) for i, n in enumerate(CHANNELS)))
+}
+
+QUANTITIES = {
+    "met": "full_met.pt",
+    "met_phi": "full_met.phi",
+    "lepton1_pt": "leptons.pt[0]",
+    "lepton2_pt": "leptons.pt[1]",
+    "lepton3_pt": "leptons.pt[2]",
+    "mass_3l": "leptons.mass",
+    "mass_z": "leptons.z_mass",
+    "min_mass": "leptons.min_mass",
+    "mt_w": "leptons.w_mt",
+    "charge": "leptons.charge",
+    "n_muons": "n_muons",
+    "n_jets": "n_jets",
+    "n_b_jets": "n_b_jets",
+    "ht": "Sum(objects.jet_pt)",
+    "has_fake": "objects.has_fake",
+}
+"""What is kept of an event beside its features: name -> expression. Pairs of leptons are of one
+flavour and opposite charge; -1 where there is none."""
+
+OBJECTS = {
+    kind.name: kind
+    for kind in (
+        ObjectType("jet", "objects.jet_{}", "objects.jet_b_tag == 0"),
+        ObjectType("bjet", "objects.jet_{}", "objects.jet_b_tag != 0"),
+        ObjectType("electron", "objects.electron_{}", mass="monojet::electron_mass"),
+        ObjectType("muon", "objects.muon_{}", mass="monojet::muon_mass"),
+        ObjectType("photon", "photon_{}", "photon_pt > 20 && abs(photon_eta) < 2.37", "0."),
+        ObjectType("tau", "tau_{}", "tau_pt > 20 && abs(tau_eta) < 2.5"),
+    )
+}
+"""Types of objects that a rapidity-mass matrix can be made of."""

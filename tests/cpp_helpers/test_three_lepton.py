@@ -1,0 +1,148 @@
+"""Leptons that are jets in truth, and the masses of leptons."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+EE = ((50.0, 30.0), (0.1, -0.4), (0.0, 2.0), (1, -1))
+NONE: tuple[Any, ...] = ((), (), (), ())
+
+
+def event(root: Any, electrons: Any, muons: Any, jets: Any) -> Any:
+    """A ``FakeEvent``: columns pt, eta, phi, charge of leptons; pt, eta of jets."""
+    made = root.monojet.FakeEvent()
+    for flavour, columns in (("electron", electrons), ("muon", muons)):
+        for part, values in zip(("pt", "eta", "phi"), columns, strict=False):
+            setattr(made, f"{flavour}_{part}", root.RVecF(list(map(float, values))))
+        setattr(made, f"{flavour}_charge", root.RVecI(list(columns[3])))
+    pt, eta = jets
+    n = len(pt)
+    made.jet_pt, made.jet_eta = (root.RVecF(list(map(float, x))) for x in (pt, eta))
+    made.jet_phi = root.RVecF([0.5] * n)
+    made.jet_mass = root.RVecF([10.0] * n)
+    made.jet_b_tag = root.RVecI([0] * n)
+    return made
+
+
+@pytest.fixture
+def two_electrons(helpers: Any, root: Any) -> Any:
+    return lambda jets: event(root, EE, NONE, jets)
+
+
+def test_one_jet_becomes_the_third_lepton(helpers: Any, two_electrons: Any) -> None:
+    jets = ([100, 60, 15, 40], [0.0, 1.0, 0.0, 2.6])  # one too soft, one too far forward
+    kinds, chosen = [], []
+    for number in range(2000):
+        found = helpers.with_fake(two_electrons(jets), 3e-4, 1e-4, 20.0, 1, number)
+        assert found.has_fake
+        assert found.weight == pytest.approx(2 * 4e-4)
+        assert len(found.electron_pt) + len(found.muon_pt) == 3
+        assert len(found.jet_pt) == len(found.jet_b_tag) == 3
+        kinds.append(len(found.electron_pt) == 3)
+        (lepton,) = set(jets[0]) - set(found.jet_pt)
+        chosen.append(lepton)
+        assert lepton in (*found.electron_pt, *found.muon_pt)
+    assert np.mean(kinds) == pytest.approx(0.75, abs=0.04)
+    assert np.mean(np.array(chosen) == 100) == pytest.approx(0.5, abs=0.05)
+    assert set(chosen) == {100, 60}
+
+
+def test_the_choice_depends_on_the_event_alone(helpers: Any, two_electrons: Any) -> None:
+    jets = ([100, 60, 50], [0.0, 1.0, -1.0])
+    for number in range(20):
+        first, second = (
+            list(helpers.with_fake(two_electrons(jets), 1e-3, 1e-3, 20.0, 7, number).jet_pt)
+            for _ in range(2)
+        )
+        assert first == second
+
+
+@pytest.mark.parametrize(
+    ("rates", "jets", "muons"),
+    [
+        ((0.0, 0.0), ([100], [0.0]), NONE),  # data
+        ((1e-3, 1e-3), ([], []), NONE),
+        ((1e-3, 1e-3), ([15], [0.0]), NONE),
+        ((1e-3, 1e-3), ([100], [0.0]), ((40.0,), (0.0,), (1.0,), (1,))),  # three leptons already
+    ],
+)
+def test_other_events_are_as_they_were(
+    helpers: Any, root: Any, rates: tuple[float, float], jets: Any, muons: Any
+) -> None:
+    before = event(root, EE, muons, jets)
+    found = helpers.with_fake(before, *rates, 20.0, 1, 1)
+    assert not found.has_fake
+    assert found.weight == 1
+    assert list(found.jet_pt) == list(before.jet_pt)
+    assert len(found.electron_pt) == 2
+
+
+def _vector(pt: float, eta: float, phi: float, mass: float) -> np.ndarray[Any, Any]:
+    p = np.array([pt * math.cos(phi), pt * math.sin(phi), pt * math.sinh(eta)])
+    return np.array([math.sqrt(p @ p + mass**2), *p])
+
+
+def _mass(*vectors: np.ndarray[Any, Any]) -> float:
+    e, *p = sum(vectors)
+    return math.sqrt(max(0.0, e**2 - np.dot(p, p)))
+
+
+LEPTON = st.tuples(
+    st.floats(10, 300, width=32),
+    st.floats(-2.5, 2.5, width=32),
+    st.floats(-3, 3, width=32),
+    st.sampled_from((-1, 1)),
+    st.sampled_from(("electron", "muon")),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(LEPTON, min_size=3, max_size=3), st.floats(0, 300), st.floats(-3, 3))
+def test_masses_are_those_of_numpy(
+    helpers: Any, root: Any, leptons: list[Any], met: float, met_phi: float
+) -> None:
+    arguments = []
+    for flavour in ("electron", "muon"):
+        mine = [x for x in leptons if x[4] == flavour]
+        arguments += [root.RVecF([x[i] for x in mine]) for i in range(3)]
+        arguments.append(root.RVecI([x[3] for x in mine]))
+    found = helpers.trilepton(*arguments, met, met_phi)
+    masses = {"electron": 0.000511, "muon": 0.10566}
+    vectors = [_vector(*x[:3], masses[x[4]]) for x in leptons]
+    pairs = {
+        (i, j): _mass(vectors[i], vectors[j])
+        for i in range(3)
+        for j in range(i)
+        if leptons[i][4] == leptons[j][4] and leptons[i][3] != leptons[j][3]
+    }
+    assert found.charge == sum(x[3] for x in leptons)
+    assert found.mass == pytest.approx(_mass(*vectors), rel=1e-4, abs=0.05)
+    assert sorted(found.pt, reverse=True) == sorted((x[0] for x in leptons), reverse=True)
+    if not pairs:
+        assert (found.z_mass, found.min_mass, found.w_mt) == (-1, -1, -1)
+        return
+    assert found.min_mass == pytest.approx(min(pairs.values()), rel=1e-3, abs=0.05)
+    nearest = min(abs(m - 91.1876) for m in pairs.values())
+    assert abs(found.z_mass - 91.1876) == pytest.approx(nearest, rel=1e-3, abs=0.05)
+
+
+def test_transverse_mass_of_the_lepton_outside_the_pair(helpers: Any, root: Any) -> None:
+    electrons = [root.RVecF(list(map(float, x))) for x in EE[:3]] + [root.RVecI(list(EE[3]))]
+    muons = [root.RVecF([40.0]), root.RVecF([0.0]), root.RVecF([1.0]), root.RVecI([1])]
+    found = helpers.trilepton(*electrons, *muons, 60.0, -2.0)
+    assert found.w_mt == pytest.approx(math.sqrt(2 * 40 * 60 * (1 - math.cos(3))), rel=1e-6)
+
+
+def test_muons_are_seen_again(helpers: Any, root: Any) -> None:
+    """The canonical missing transverse momentum takes them for invisible."""
+    found = helpers.with_muons(100.0, 0.0, root.RVecF([100.0]), root.RVecF([0.0]))
+    assert found.pt == pytest.approx(0, abs=1e-4)
+    found = helpers.with_muons(0.0, 0.0, root.RVecF([30.0]), root.RVecF([1.0]))
+    assert found.pt == pytest.approx(30)
+    assert found.phi == pytest.approx(1 - math.pi)
