@@ -59,45 +59,39 @@ namespace {
 using ROOT::RVecF;
 using ROOT::RVecI;
 
-/// Each thread fills pieces, a new one for each range of entries it is given; at the end they are
-/// put in the order of their first entries.
-class ImageAction : public ROOT::Detail::RDF::RActionImpl<ImageAction> {
+/// The blocks that an action fills, in the order of the file: each thread fills pieces, a new one
+/// for each range of entries it is given; at the end they are put in the order of their first
+/// entries. A lone thread fills the caller's block.
+template <class Block> class InOrder {
 public:
-  using Result_t = ImageBlock;
+  InOrder(Block &block, unsigned int n_slots) : block_(&block, [](Block *) {}), slots_(n_slots) {}
 
-  ImageAction(const ImageOptions &options, ImageBlock &block, unsigned int n_slots)
-      : block_(&block, [](ImageBlock *) {}), slots_(n_slots, Slot(options)) {}
-  ImageAction(ImageAction &&) = default;
+  const std::shared_ptr<Block> &whole() const { return block_; }
 
-  std::shared_ptr<Result_t> GetResultPtr() const { return block_; }
-  std::string GetActionName() const { return "Images"; }
-  void Initialize() { block_->clear(); }
-  void InitTask(TTreeReader *reader, unsigned int slot) {
+  void begin() { block_->clear(); }
+
+  void begin_range(TTreeReader *reader, unsigned int slot) {
     slots_[slot].in_piece = false;
     // Of a tree read by several threads `rdfentry_` does not tell the place in the file.
     slots_[slot].first_of_tree = reader ? reader->GetEntriesRange().first : -1;
   }
 
-  void Exec(unsigned int number, ULong64_t entry, const EventSummary &event, const RVecF &pt,
-            const RVecF &eta, const RVecF &phi, const RVecF &energy, const RVecI &pdg_id,
-            const RVecI &charge, const RVecF &jet_pt, const RVecF &jet_eta, const RVecF &jet_phi,
-            const RVecF &jet_width) {
+  /// Where the next event of a thread goes.
+  Block &at(unsigned int number, ULong64_t entry) {
+    if (slots_.size() == 1)
+      return *block_;
     Slot &slot = slots_[number];
-    ImageBlock *block = block_.get();
-    if (slots_.size() > 1) {
-      if (!slot.in_piece) {
-        const Long64_t first =
-            slot.first_of_tree < 0 ? static_cast<Long64_t>(entry) : slot.first_of_tree;
-        slot.pieces.push_back({first, std::make_shared<ImageBlock>()});
-        slot.in_piece = true;
-      }
-      block = slot.pieces.back().block.get();
+    if (!slot.in_piece) {
+      const Long64_t first =
+          slot.first_of_tree < 0 ? static_cast<Long64_t>(entry) : slot.first_of_tree;
+      // the caller's block is empty until the end: a copy of it is one of the same shape
+      slot.pieces.push_back({first, std::make_shared<Block>(*block_)});
+      slot.in_piece = true;
     }
-    slot.maker.add(*block, event, pt, eta, phi, energy, pdg_id, charge, jet_pt, jet_eta, jet_phi,
-                   jet_width);
+    return *slot.pieces.back().block;
   }
 
-  void Finalize() {
+  void end() {
     std::vector<Piece> pieces;
     for (Slot &slot : slots_)
       std::move(slot.pieces.begin(), slot.pieces.end(), std::back_inserter(pieces));
@@ -112,18 +106,67 @@ public:
 private:
   struct Piece {
     Long64_t first_entry;
-    std::shared_ptr<ImageBlock> block;
+    std::shared_ptr<Block> block;
   };
   struct Slot {
-    explicit Slot(const ImageOptions &options) : maker(options) {}
-    ImageMaker maker;
     std::vector<Piece> pieces;
     bool in_piece = false;
     Long64_t first_of_tree = -1;
   };
 
-  std::shared_ptr<Result_t> block_; // the caller's
+  std::shared_ptr<Block> block_; // the caller's
   std::vector<Slot> slots_;
+};
+
+class ImageAction : public ROOT::Detail::RDF::RActionImpl<ImageAction> {
+public:
+  using Result_t = ImageBlock;
+
+  ImageAction(const ImageOptions &options, ImageBlock &block, unsigned int n_slots)
+      : blocks_(block, n_slots), makers_(n_slots, ImageMaker(options)) {}
+  ImageAction(ImageAction &&) = default;
+
+  std::shared_ptr<Result_t> GetResultPtr() const { return blocks_.whole(); }
+  std::string GetActionName() const { return "Images"; }
+  void Initialize() { blocks_.begin(); }
+  void InitTask(TTreeReader *reader, unsigned int slot) { blocks_.begin_range(reader, slot); }
+
+  void Exec(unsigned int slot, ULong64_t entry, const EventSummary &event, const RVecF &pt,
+            const RVecF &eta, const RVecF &phi, const RVecF &energy, const RVecI &pdg_id,
+            const RVecI &charge, const RVecF &jet_pt, const RVecF &jet_eta, const RVecF &jet_phi,
+            const RVecF &jet_width) {
+    makers_[slot].add(blocks_.at(slot, entry), event, pt, eta, phi, energy, pdg_id, charge, jet_pt,
+                      jet_eta, jet_phi, jet_width);
+  }
+
+  void Finalize() { blocks_.end(); }
+
+private:
+  InOrder<ImageBlock> blocks_;
+  std::vector<ImageMaker> makers_; // one a thread
+};
+
+class TableAction : public ROOT::Detail::RDF::RActionImpl<TableAction> {
+public:
+  using Result_t = TableBlock;
+
+  TableAction(TableBlock &block, unsigned int n_slots) : blocks_(block, n_slots) {}
+  TableAction(TableAction &&) = default;
+
+  std::shared_ptr<Result_t> GetResultPtr() const { return blocks_.whole(); }
+  std::string GetActionName() const { return "Table"; }
+  void Initialize() { blocks_.begin(); }
+  void InitTask(TTreeReader *reader, unsigned int slot) { blocks_.begin_range(reader, slot); }
+
+  void Exec(unsigned int slot, ULong64_t entry, UInt_t run_number, ULong64_t event_number,
+            double weight, const RVecF &quantities, const RVecF &features) {
+    blocks_.at(slot, entry).add(run_number, event_number, weight, quantities, features);
+  }
+
+  void Finalize() { blocks_.end(); }
+
+private:
+  InOrder<TableBlock> blocks_;
 };
 
 class YieldAction : public ROOT::Detail::RDF::RActionImpl<YieldAction> {
@@ -164,6 +207,13 @@ void make_images(RNode df, const ImageOptions &options, ImageBlock &block) {
                  {"rdfentry_", "event_summary", "particle_pt", "particle_eta", "particle_phi",
                   "particle_energy", "particle_pdg_id", "particle_charge", "jet_pt", "jet_eta",
                   "jet_phi", "jet_width"})
+      .GetValue();
+}
+
+void make_table(RNode df, const std::string &weight, TableBlock &block) {
+  df.Book<ULong64_t, UInt_t, ULong64_t, double, RVecF, RVecF>(
+        TableAction(block, df.GetNSlots()),
+        {"rdfentry_", "run_number", "event_number", weight, "quantities", "features"})
       .GetValue();
 }
 

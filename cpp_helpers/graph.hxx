@@ -6,6 +6,7 @@
 #define MONOJET_GRAPH_HXX
 
 #include "images.hxx"
+#include "table.hxx"
 #include "yields.hxx"
 
 #include <ROOT/RDF/InterfaceUtils.hxx>
@@ -34,6 +35,14 @@ RNode require(RNode df, const std::string &expression, const std::string &name);
 /// whatever the number of threads, in place of what `block` held. `df` has the canonical particle
 /// and jet columns and `event_summary`, a `monojet::EventSummary`.
 void make_images(RNode df, const ImageOptions &options, ImageBlock &block);
+
+/// Runs the event loop: the table of all events that reach `df`, in the order of the file whatever
+/// the number of threads, in place of what `block` held. `weight` is a column of doubles; `df` has
+/// `run_number` (unsigned int), `event_number` (unsigned long long) and two `RVecF`s of as many
+/// numbers as the block has columns, `quantities` and `features`.
+///
+/// Raises: std::runtime_error, an event has another number of them.
+void make_table(RNode df, const std::string &weight, TableBlock &block);
 
 /// Books the yields of all events that reach `df`, by `value` (a float) and `weight` (a double).
 ROOT::RDF::RResultPtr<Yields> book_yields(RNode df, const std::string &value,

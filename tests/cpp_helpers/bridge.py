@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +100,19 @@ def array(vector: Any, dtype: Any) -> npt.NDArray[Any]:
     if vector.size() == 0:
         return np.empty(0, dtype)
     return np.array(np.frombuffer(vector.data(), dtype, vector.size()))
+
+
+@contextlib.contextmanager
+def implicit_mt(threads: int) -> Iterator[None]:
+    """Data frames made within run on several threads, if more than one."""
+    if threads == 1:
+        yield
+        return
+    load_root().EnableImplicitMT(threads)
+    try:
+        yield
+    finally:
+        load_root().DisableImplicitMT()
 
 
 @dataclass(frozen=True)

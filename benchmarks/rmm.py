@@ -1,0 +1,94 @@
+"""Rapidity-mass matrices gathered into a table, against a bare read of the same branches.
+
+``python -m benchmarks.rmm FILE.root [--rounds N]``: one of our files (RNTuple or TTree). Loops over
+the whole file alternate in one process on one thread, in CPU time, start-up apart: a bare read, the
+table with matrices of 23 × 23 (jets in two types, split by mass as a stand-in for a tag; electrons;
+muons), the table with zeros in place of the matrices, and the matrices without a table. The number
+is the median of the ratios of the rates of the first two; the others say where the time goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from analysis.inputs import native
+from analysis.regions import define
+from benchmarks.imaging import seconds
+from cpp_helpers import declare, load_root
+from selections.cuts import Definition
+
+DIMENSION = 23
+TARGET = 0.5
+
+NUMBERS = ("run_number", "event_number", "weight", "met", "met_phi")
+VECTORS = (
+    *(f"jet_{x}" for x in ("pt", "eta", "phi", "mass")),
+    *(f"{lepton}_{x}" for lepton in ("electron", "muon") for x in ("pt", "eta", "phi")),
+)
+
+_JETS = "monojet::objects(jet_pt, jet_eta, jet_phi, jet_mass, 6)"
+MATRIX = (
+    "monojet::rmm(13e3, 0.15, met, met_phi, {"
+    f"{_JETS}.where(jet_mass < 15), {_JETS}.where(jet_mass >= 15), "
+    "monojet::objects(electron_pt, electron_eta, electron_phi, 0.000511f, 5), "
+    "monojet::objects(muon_pt, muon_eta, muon_phi, 0.10566f, 5)})"
+)
+# touches the same columns
+TOUCHED = " + ".join((*NUMBERS, *(f"{name}.size()" for name in VECTORS)))
+
+
+def opened(path: Path, n_events: int, **columns: str) -> Any:
+    df = native.open_range([str(path)], 0, n_events)
+    return define(df, [Definition(*column) for column in columns.items()])
+
+
+def bare_read(path: Path, n_events: int) -> None:
+    df = opened(path, n_events, touched=f"double({TOUCHED})")
+    load_root().RDF.AsRNode(df).Sum["double"]("touched").GetValue()
+
+
+def matrices(path: Path, n_events: int) -> None:
+    df = opened(path, n_events, touched=f"double(run_number + event_number + weight + {MATRIX}[0])")
+    load_root().RDF.AsRNode(df).Sum["double"]("touched").GetValue()
+
+
+def table(path: Path, n_events: int, block: Any, features: str) -> None:
+    quantities = "ROOT::RVecF{met, met_phi}"
+    df = opened(path, n_events, quantities=quantities, features=features)
+    declare().make_table(df, "weight", block)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("input", type=Path)
+    parser.add_argument("--rounds", type=int, default=9)
+    options = parser.parse_args()
+    n_events = native.inspect(str(options.input)).n_events
+    block = declare().TableBlock(2, DIMENSION**2)
+    zeros = f"ROOT::RVecF({DIMENSION**2}, 0.f * ({TOUCHED}))"
+    loops: dict[str, Callable[[], None]] = {
+        "bare read": functools.partial(bare_read, options.input, n_events),
+        "table with matrices": functools.partial(table, options.input, n_events, block, MATRIX),
+        "table with zeros": functools.partial(table, options.input, n_events, block, zeros),
+        "matrices, no table": functools.partial(matrices, options.input, n_events),
+    }
+    for loop in loops.values():
+        loop()
+    times = {name: [0.0] * options.rounds for name in loops}
+    for i in range(options.rounds):
+        for name, loop in loops.items():
+            times[name][i] = seconds(loop)
+    pairs = zip(times["bare read"], times["table with matrices"], strict=True)
+    ratio = statistics.median(bare / full for bare, full in pairs)
+    print(f"rate with matrices and table / bare read = {ratio:.2f} (target {TARGET})")
+    for name, measured in times.items():
+        print(f"{name}: {1e6 * statistics.median(measured) / n_events:.2f} us an event")
+
+
+if __name__ == "__main__":
+    main()
