@@ -145,9 +145,9 @@ def _event_loop(
             Definition("muons", "float(n_muons)"),
         ],
     )
-    edges = [float(n) for n in range(1, len(three_lepton.CHANNELS))]
+    edges = [n + 0.5 for n in range(len(three_lepton.CHANNELS) - 1)]  # between numbers of muons
     channels = helpers.book_yields(df, "muons", "event_weight", edges)
-    names = rmm_names.names(rmm.objects)
+    names = rmm_names.names(tuple(rmm.objects.items()))
     block = _block(len(quantities), len(names))
     try:
         helpers.make_table(df, "event_weight", block)
@@ -232,7 +232,7 @@ def join(run: Run, target: Target, parts: Parts) -> None:
             "data": sample.data,
             "sample_info": info.to_json(),
             "normalisation": factor,
-            "names": rmm_names.names(search.rmm.objects),
+            "names": list(rmm_names.names(tuple(search.rmm.objects.items()))),
             "objects": json.dumps(search.rmm.objects),
             "sqrt_s_GeV": search.rmm.sqrt_s,
             "c": search.rmm.c,

@@ -3,7 +3,7 @@
 #define MONOJET_THREE_LEPTON_HXX
 
 #include "detector.hxx"
-#include "kinematics.hxx"
+#include "leptons.hxx"
 
 #include <ROOT/RVec.hxx>
 
@@ -27,14 +27,17 @@ inline Met with_muons(double met, double met_phi, const RVecF &muon_pt, const RV
   return {static_cast<float>(std::hypot(x, y)), static_cast<float>(std::atan2(y, x))};
 }
 
+struct ThreeLeptonJets {
+  RVecF pt, eta, phi, mass;
+  RVecI b_tag;
+};
+
 /// The objects of an event after one jet may have been taken for a lepton, and what its weight is
-/// to be multiplied by.
+/// to be multiplied by. No member is named as a column is: RDataFrame would take it for that.
 struct FakeEvent {
-  RVecF electron_pt, electron_eta, electron_phi, muon_pt, muon_eta, muon_phi;
-  RVecI electron_charge, muon_charge;
-  RVecF jet_pt, jet_eta, jet_phi, jet_mass;
-  RVecI jet_b_tag;
-  double weight = 1.;
+  Leptons electrons, muons;
+  ThreeLeptonJets jets;
+  double fake_weight = 1.;
   bool has_fake = false;
 };
 
@@ -44,20 +47,20 @@ struct FakeEvent {
 /// one of the possibilities, which is drawn by its identity. Events with other than two leptons,
 /// or without such a jet, are as they were.
 ///
-/// `event` holds the event's objects before, weight 1.
+/// `event` holds the event's objects before.
 inline FakeEvent with_fake(FakeEvent event, double electron_rate, double muon_rate, double min_pt,
                            std::uint64_t run_number, std::uint64_t event_number) {
-  if (event.electron_pt.size() + event.muon_pt.size() != 2 || electron_rate + muon_rate <= 0.)
+  if (event.electrons.pt.size() + event.muons.pt.size() != 2 || electron_rate + muon_rate <= 0.)
     return event;
   const auto may_be_lepton = [&](std::size_t j) {
-    return event.jet_pt[j] > min_pt && std::abs(event.jet_eta[j]) < 2.47;
+    return event.jets.pt[j] > min_pt && std::abs(event.jets.eta[j]) < 2.47;
   };
   std::size_t n_jets = 0;
-  for (std::size_t j = 0; j < event.jet_pt.size(); ++j)
+  for (std::size_t j = 0; j < event.jets.pt.size(); ++j)
     n_jets += may_be_lepton(j);
   if (n_jets == 0)
     return event;
-  event.weight = static_cast<double>(n_jets) * (electron_rate + muon_rate);
+  event.fake_weight = static_cast<double>(n_jets) * (electron_rate + muon_rate);
   event.has_fake = true;
   Draws draws(event_hash(0x66616b65, run_number, event_number), 0);
   auto left =
@@ -67,18 +70,13 @@ inline FakeEvent with_fake(FakeEvent event, double electron_rate, double muon_ra
   std::size_t chosen = 0;
   while (!may_be_lepton(chosen) || left-- > 0)
     ++chosen;
-  const auto insert = [&](RVecF &pt, RVecF &eta, RVecF &phi, RVecI &sign) {
-    pt.push_back(event.jet_pt[chosen]);
-    eta.push_back(event.jet_eta[chosen]);
-    phi.push_back(event.jet_phi[chosen]);
-    sign.push_back(charge);
-  };
-  if (is_electron)
-    insert(event.electron_pt, event.electron_eta, event.electron_phi, event.electron_charge);
-  else
-    insert(event.muon_pt, event.muon_eta, event.muon_phi, event.muon_charge);
+  Leptons &leptons = is_electron ? event.electrons : event.muons;
+  leptons.pt.push_back(event.jets.pt[chosen]);
+  leptons.eta.push_back(event.jets.eta[chosen]);
+  leptons.phi.push_back(event.jets.phi[chosen]);
+  leptons.charge.push_back(charge);
   const auto erase = [&](auto &...columns) { (columns.erase(columns.begin() + chosen), ...); };
-  erase(event.jet_pt, event.jet_eta, event.jet_phi, event.jet_mass, event.jet_b_tag);
+  erase(event.jets.pt, event.jets.eta, event.jets.phi, event.jets.mass, event.jets.b_tag);
   return event;
 }
 
@@ -93,32 +91,30 @@ struct Trilepton {
 };
 
 /// Leptons of both flavours with the missing transverse momentum.
-inline Trilepton trilepton(const RVecF &electron_pt, const RVecF &electron_eta,
-                           const RVecF &electron_phi, const RVecI &electron_charge,
-                           const RVecF &muon_pt, const RVecF &muon_eta, const RVecF &muon_phi,
-                           const RVecI &muon_charge, double met, double met_phi) {
+inline Trilepton trilepton(const Leptons &electrons, const Leptons &muons, double met,
+                           double met_phi) {
   struct Lepton {
     double pt, phi, px, py, pz, e;
     int charge, flavour;
   };
   std::array<Lepton, 8> leptons;
   std::size_t n = 0;
-  const auto add = [&](const RVecF &pt, const RVecF &eta, const RVecF &phi, const RVecI &charge,
-                       double mass, int flavour) {
-    for (std::size_t i = 0; i < pt.size() && n < leptons.size(); ++i) {
-      const double p = pt[i], a = phi[i], pz = p * std::sinh(static_cast<double>(eta[i]));
+  const auto add = [&](const Leptons &some, double mass, int flavour) {
+    for (std::size_t i = 0; i < some.pt.size() && n < leptons.size(); ++i) {
+      const double p = some.pt[i], a = some.phi[i];
+      const double pz = p * std::sinh(static_cast<double>(some.eta[i]));
       leptons[n++] = {p,
                       a,
                       p * std::cos(a),
                       p * std::sin(a),
                       pz,
                       std::sqrt(p * p + pz * pz + mass * mass),
-                      charge[i],
+                      some.charge[i],
                       flavour};
     }
   };
-  add(electron_pt, electron_eta, electron_phi, electron_charge, electron_mass, 11);
-  add(muon_pt, muon_eta, muon_phi, muon_charge, muon_mass, 13);
+  add(electrons, electron_mass, 11);
+  add(muons, muon_mass, 13);
   const auto mass_of = [](double e, double px, double py, double pz) {
     return std::sqrt(std::max(0., e * e - px * px - py * py - pz * pz));
   };

@@ -19,17 +19,12 @@ CHANNELS = ("eee", "eemu", "emumu", "mumumu")
 FAKE_MIN_PT = 20.0  # GeV
 
 _BEFORE = ", ".join(
-    (
-        *(f"electron_{part}[signal_electron]" for part in ("pt", "eta", "phi")),
-        *(f"muon_{part}[signal_muon]" for part in ("pt", "eta", "phi")),
-        *(f"{flavour}_charge[signal_{flavour}]" for flavour in ("electron", "muon")),
-        *(f"jet_{part}[signal_jet]" for part in ("pt", "eta", "phi", "mass", "b_tag")),
+    "{" + ", ".join(f"{kind}_{part}[signal_{kind}]" for part in ("pt", "eta", "phi", *others)) + "}"
+    for kind, others in (
+        ("electron", ["charge"]),
+        ("muon", ["charge"]),
+        ("jet", ["mass", "b_tag"]),
     )
-)
-_LEPTONS = ", ".join(
-    f"objects.{flavour}_{part}"
-    for flavour in ("electron", "muon")
-    for part in ("pt", "eta", "phi", "charge")
 )
 
 DEFINITIONS = (
@@ -56,21 +51,24 @@ DEFINITIONS = (
         "signal_muon", "after_overlap.muon && muon_isolated && abs(muon_d0_significance) <= 3"
     ),
     Definition(
-        "objects",
+        "final_state",
         f"monojet::with_fake({{{_BEFORE}}}, fake_rate_electron, fake_rate_muon, {FAKE_MIN_PT},"
         " run_number, event_number)",
     ),
     Definition(
         "n_baseline",
-        "int(Sum(after_overlap.electron) + Sum(after_overlap.muon)) + int(objects.has_fake)",
+        "int(Sum(after_overlap.electron) + Sum(after_overlap.muon)) + int(final_state.has_fake)",
     ),
-    Definition("n_signal", "int(objects.electron_pt.size() + objects.muon_pt.size())"),
-    Definition("n_muons", "int(objects.muon_pt.size())"),
-    Definition("n_jets", "int(objects.jet_pt.size())"),
-    Definition("n_b_jets", "int(Sum(objects.jet_b_tag))"),
+    Definition("n_signal", "int(final_state.electrons.pt.size() + final_state.muons.pt.size())"),
+    Definition("n_muons", "int(final_state.muons.pt.size())"),
+    Definition("n_jets", "int(final_state.jets.pt.size())"),
+    Definition("n_b_jets", "int(Sum(final_state.jets.b_tag))"),
     Definition("full_met", "monojet::with_muons(met, met_phi, muon_pt, muon_phi)"),
-    Definition("leptons", f"monojet::trilepton({_LEPTONS}, full_met.pt, full_met.phi)"),
-    Definition("event_weight", "weight * objects.weight"),
+    Definition(
+        "leptons",
+        "monojet::trilepton(final_state.electrons, final_state.muons, full_met.pt, full_met.phi)",
+    ),
+    Definition("event_weight", "weight * final_state.fake_weight"),
 )
 
 BASELINE = Cut("baseline", "n_baseline == 3", "three baseline leptons")
@@ -103,8 +101,8 @@ QUANTITIES = {
     "n_muons": "n_muons",
     "n_jets": "n_jets",
     "n_b_jets": "n_b_jets",
-    "ht": "Sum(objects.jet_pt)",
-    "has_fake": "objects.has_fake",
+    "ht": "Sum(final_state.jets.pt)",
+    "has_fake": "final_state.has_fake",
 }
 """What is kept of an event beside its features: name -> expression. Pairs of leptons are of one
 flavour and opposite charge; -1 where there is none."""
@@ -112,10 +110,10 @@ flavour and opposite charge; -1 where there is none."""
 OBJECTS = {
     kind.name: kind
     for kind in (
-        ObjectType("jet", "objects.jet_{}", "objects.jet_b_tag == 0"),
-        ObjectType("bjet", "objects.jet_{}", "objects.jet_b_tag != 0"),
-        ObjectType("electron", "objects.electron_{}", mass="monojet::electron_mass"),
-        ObjectType("muon", "objects.muon_{}", mass="monojet::muon_mass"),
+        ObjectType("jet", "final_state.jets.{}", "final_state.jets.b_tag == 0"),
+        ObjectType("bjet", "final_state.jets.{}", "final_state.jets.b_tag != 0"),
+        ObjectType("electron", "final_state.electrons.{}", mass="monojet::electron_mass"),
+        ObjectType("muon", "final_state.muons.{}", mass="monojet::muon_mass"),
         ObjectType("photon", "photon_{}", "photon_pt > 20 && abs(photon_eta) < 2.37", "0."),
         ObjectType("tau", "tau_{}", "tau_pt > 20 && abs(tau_eta) < 2.5"),
     )

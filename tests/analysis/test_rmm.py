@@ -1,0 +1,287 @@
+"""The stage that selects events with three leptons and writes their matrices: whole, by files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from analysis.config import Config
+from analysis.pipeline import Run
+from analysis.rmm_file import PSEUDO_DATA, TEST, TRAINING, VALIDATION, frame, read_events
+from analysis.rmm_names import names
+from common.errors import ConfigError, InputError, NormalisationError
+from selections import three_lepton
+from tests.conftest import WriteEvents, make_stage
+
+
+@dataclass(frozen=True)
+class Lepton:
+    """An electron or muon, which passes all that it is asked for."""
+
+    kind: str
+    pt: float = 50.0
+    eta: float = 0.0
+    phi: float = 0.0
+    charge: int = 1
+    z0_sin_theta: float = 0.0
+    d0_significance: float = 0.0
+    isolated: int = 1
+    tight: int = 1
+
+
+@dataclass(frozen=True)
+class Jet:
+    """A jet; of many tracks, and not of a b quark."""
+
+    pt: float = 60.0
+    eta: float = -1.0
+    phi: float = 2.0
+    mass: float = 5.0
+    n_tracks: int = 10
+    b_tag: int = 0
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event with its objects."""
+
+    leptons: Sequence[Lepton]
+    jets: Sequence[Jet] = field(default=(Jet(),))
+    met: float = 100.0
+
+
+E1, E2 = Lepton("electron", 60, 0.5, 0.0, 1), Lepton("electron", 40, -0.5, 1.0, -1)
+E3, M1 = Lepton("electron", 30, 1.5, -2.0, 1), Lepton("muon", 50, 0.2, -1.0, -1)
+M2, M3 = Lepton("muon", 35, -1.2, -2.5, 1), Lepton("muon", 12, 2.0, 0.5, -1)
+
+# name: event, its channel or the first cut it fails
+EVENTS: dict[str, tuple[Event, str]] = {
+    "eee": (Event((E1, E2, E3)), "eee"),
+    "eemu": (Event((E1, M1, E2)), "eemu"),
+    "emumu": (Event((M1, E1, M2)), "emumu"),
+    "mumumu": (Event((M3, M2, M1)), "mumumu"),
+    "no missing momentum": (Event((E1, E2, E3), met=0.0), "eee"),
+    "no jet": (Event((E1, E2, E3), jets=()), "eee"),
+    "two leptons": (Event((E1, E2)), "baseline"),
+    "four leptons": (Event((E1, E2, M1, M2)), "baseline"),
+    "a soft fourth": (Event((E1, E2, M1, replace(M2, pt=10.0))), "eemu"),
+    "a fourth beyond 2.47": (Event((E1, E2, M1, replace(E3, eta=2.48))), "eemu"),
+    "an electron at 2.47 is one": (Event((E1, M1, replace(E3, eta=2.46))), "eemu"),
+    "a muon beyond 2.7": (Event((E1, E2, replace(M1, eta=2.71))), "baseline"),
+    "far from the vertex": (Event((E1, E2, replace(E3, z0_sin_theta=-0.6))), "baseline"),
+    "a muon far from the vertex": (Event((E1, E2, replace(M1, z0_sin_theta=0.6))), "baseline"),
+    "not isolated": (Event((E1, E2, replace(E3, isolated=0))), "signal"),
+    "a muon not isolated": (Event((E1, E2, replace(M1, isolated=0))), "signal"),
+    "not tight": (Event((E1, E2, replace(E3, tight=0))), "signal"),
+    "a loose muon": (Event((E1, E2, replace(M1, tight=0))), "eemu"),
+    "displaced": (Event((E1, E2, replace(E3, d0_significance=-5.1))), "signal"),
+    "an electron less so": (Event((E1, E2, replace(E3, d0_significance=4.9))), "eee"),
+    "a muon as much": (Event((E1, E2, replace(M1, d0_significance=4.9))), "signal"),
+    "soft": (Event((E1, replace(E2, pt=19.0), replace(E3, pt=15.0))), "hard"),
+    "in a jet's rim": (Event((E1, E2, M1), jets=(Jet(60, 0.2, -0.7),)), "baseline"),
+}
+_OF_LEPTONS = {
+    "float": ("pt", "eta", "phi", "z0_sin_theta", "d0_significance"),
+    "int": ("charge", "isolated", "tight"),
+}
+_OF_JETS = {"float": ("pt", "eta", "phi", "mass"), "int": ("n_tracks", "b_tag")}
+
+
+def column(kind: str, values: Sequence[Sequence[float]]) -> str:
+    """An expression of vectors, one an event."""
+    numbers = [f"{kind}({x})" for event in values for x in event]
+    offsets = np.cumsum([0, *map(len, values)]).tolist()
+    return (
+        f"static const {kind} all[] = {{{', '.join([*numbers, '0'])}}};"
+        f" static const int offsets[] = {{{', '.join(map(str, offsets))}}};"
+        f" return ROOT::RVec<{kind}>(all + offsets[rdfentry_], all + offsets[rdfentry_ + 1]);"
+    )
+
+
+def columns_of(events: Sequence[Event]) -> dict[str, str]:
+    """Canonical columns as expressions."""
+    made: dict[str, str] = {}
+    for flavour in ("electron", "muon"):
+        objects: list[list[Any]] = [[x for x in e.leptons if x.kind == flavour] for e in events]
+        for kind, parts in _OF_LEPTONS.items():
+            for part in parts:
+                values = [[getattr(x, part) for x in event] for event in objects]
+                made[f"{flavour}_{part}"] = column(kind, values)
+    for kind, parts in _OF_JETS.items():
+        for part in parts:
+            values = [[getattr(x, part) for x in event.jets] for event in events]
+            made[f"jet_{part}"] = column(kind, values)
+    made["jet_width"] = "ROOT::RVecF(jet_pt.size(), 0.1f)"
+    met = ", ".join(f"float({event.met})" for event in events)
+    made["met"] = f"static const float all[] = {{{met}}}; return all[rdfentry_];"
+    return made
+
+
+RunWith = Callable[..., Run]
+
+
+@pytest.fixture
+def run_with(tmp_path: Path, tiny_config: Config) -> RunWith:
+    """A run of the search on given files: ``run_with(WZ=path, sample={...}, anomaly={...})``."""
+
+    def make(
+        sample: dict[str, Any] | None = None, anomaly: dict[str, Any] | None = None, **files: Path
+    ) -> Run:
+        data = tiny_config.model_dump()
+        known = {"cross_section": 2.0, "sum_of_weights": 100.0}
+        data["samples"] = [
+            {"process": name, "files": [str(path)]} | known | (sample or {})
+            for name, path in files.items()
+        ]
+        data["training"]["networks"] = []
+        data["anomaly"] = {"rmm": {"fakes": {"electron": 0, "muon": 0}}} | (anomaly or {})
+        return Run(Config.model_validate(data), tmp_path / "run")
+
+    return make
+
+
+@pytest.fixture
+def events_file(write_events: WriteEvents) -> Path:
+    columns = columns_of([event for event, _ in EVENTS.values()])
+    return write_events(n_events=len(EVENTS), weight="rdfentry_ == 0 ? -2. : 1.", **columns)
+
+
+def test_events_channels_and_cut_flow(run_with: RunWith, events_file: Path) -> None:
+    run = run_with(WZ=events_file)
+    make_stage("rmm", run)
+    path = run.matrices("WZ")
+    found = read_events(path, ["event_number", "n_muons", "weight", "met", "n_jets", "n_b_jets"])
+    channels = {
+        list(EVENTS)[int(number) - 1]: three_lepton.CHANNELS[int(n)]
+        for number, n in zip(found["event_number"], found["n_muons"], strict=True)
+    }
+    expected = {n: c for n, (_, c) in EVENTS.items() if c in three_lepton.CHANNELS}
+    assert channels == expected
+    assert found["weight"].tolist() == [-2, *(1 for _ in expected)][:-1]
+
+    outcomes = [outcome for _, outcome in EVENTS.values()]
+    with h5py.File(path) as file:
+        flow = json.loads(file.attrs["cutflow"])
+        factor = 36.1 * 1000 * 2 / 100
+        assert file.attrs["normalisation"] == pytest.approx(factor)
+        assert list(file.attrs["names"]) == list(names(list(run.config.search.rmm.objects.items())))
+        matrices = file["features"][:]
+    assert matrices.shape == (len(expected), 23 * 23)
+    assert np.isfinite(matrices).all()
+    left = len(EVENTS)
+    for step in ("all events", *(cut.name for cut in three_lepton.SR.cuts)):
+        left -= outcomes.count(step)
+        assert flow[step]["raw"] == left
+        assert flow[step]["sumw"] == pytest.approx(factor * (left - 3))
+    for channel in three_lepton.CHANNELS:
+        assert flow[channel]["raw"] == outcomes.count(channel)
+
+
+def test_matrices_are_those_of_the_selected_objects(run_with: RunWith, events_file: Path) -> None:
+    run = run_with(WZ=events_file)
+    make_stage("rmm", run)
+    table = frame(run.matrices("WZ")).set_index("event_number")
+    event = table.loc[list(EVENTS).index("eemu") + 1]
+    assert event["rmm_et_electron1"] == pytest.approx(60 / 13000, rel=1e-5)
+    assert event["rmm_et_muon1"] == pytest.approx(50 / 13000, rel=1e-4)
+    assert event["rmm_det_electron2"] == pytest.approx(20 / 100, rel=1e-4)
+    pair = np.sqrt(2 * 60 * 40 * (np.cosh(1.0) - np.cos(1.0)))
+    assert event["rmm_m_electron1_electron2"] * 13000 == pytest.approx(pair, rel=1e-4)
+    assert event["mass_z"] == pytest.approx(pair, rel=1e-4)
+    assert event["rmm_det_electron3"] == event["rmm_et_bjet1"] == 0
+    # a muon is invisible in the canonical missing momentum, and here it is not
+    full = 100 * np.exp(-2j) - 50 * np.exp(-1j)
+    assert event["met"] == pytest.approx(abs(full), rel=1e-4)
+    assert event["rmm_met"] == pytest.approx(abs(full) / 13000, rel=1e-4)
+    alone = table.loc[list(EVENTS).index("no missing momentum") + 1]
+    assert alone["rmm_met"] == 0
+    assert table.loc[list(EVENTS).index("no jet") + 1]["rmm_et_jet1"] == 0
+
+
+def test_b_jets_are_a_type_of_their_own(run_with: RunWith, write_events: WriteEvents) -> None:
+    jets = (Jet(90, b_tag=1), Jet(60, 1.0), Jet(30, 2.0, b_tag=1))
+    path = write_events(n_events=1, **columns_of([Event((E1, E2, M1), jets)]))
+    run = run_with(WZ=path)
+    make_stage("rmm", run)
+    event = frame(run.matrices("WZ")).iloc[0]
+    assert (event["n_jets"], event["n_b_jets"]) == (3, 2)
+    assert event["rmm_et_bjet1"] == pytest.approx(event["rmm_et_jet1"] * 1.5, rel=0.02)
+    assert event["rmm_det_bjet2"] == pytest.approx((90 - 30) / 120, rel=0.02)
+
+
+def test_jets_are_taken_for_leptons_in_simulation_alone(
+    run_with: RunWith, write_events: WriteEvents
+) -> None:
+    path = write_events(n_events=40, **columns_of([Event((E1, E2))] * 40))
+    fakes = {"rmm": {"fakes": {"electron": 3e-4, "muon": 1e-4}}}
+    run = run_with(Zjets=path, anomaly=fakes)
+    make_stage("rmm", run)
+    found = read_events(run.matrices("Zjets"), ["weight", "has_fake", "n_jets", "n_muons"])
+    assert found["weight"] == pytest.approx([4e-4] * 40)
+    assert found["has_fake"].all()
+    assert not found["n_jets"].any()
+    assert 0 < found["n_muons"].sum() < 25
+    data = run_with(measured=path, anomaly=fakes, sample={"data": True})
+    make_stage("rmm", data)
+    assert not len(read_events(data.matrices("measured"), ["weight"])["weight"])
+
+
+def test_parts_are_drawn_by_event(run_with: RunWith, write_events: WriteEvents) -> None:
+    path = write_events(n_events=400, **columns_of([Event((E1, E2, M1))] * 400))
+    split = {"training": 0.4, "validation": 0.1, "pseudo_data": 0.2}
+    search = {"rmm": {"split": split}}
+    run = run_with(WZ=path, WR_N=path, anomaly=search)
+    make_stage("rmm", run)
+    part, signal = (read_events(run.matrices(n), ["part"])["part"] for n in ("WZ", "WR_N"))
+    shares = np.bincount(part, minlength=4) / len(part)
+    assert shares == pytest.approx([0.4, 0.1, 0.3, 0.2], abs=0.08)
+    np.testing.assert_array_equal(part == PSEUDO_DATA, signal == PSEUDO_DATA)
+    assert set(np.unique(signal)) == {TEST, PSEUDO_DATA}
+    assert {TRAINING, VALIDATION} < set(np.unique(part))
+    data = run_with(measured=path, anomaly=search, sample={"data": True})
+    make_stage("rmm", data)
+    assert set(read_events(data.matrices("measured"), ["part"])["part"]) == {TEST}
+
+
+def test_tasks_make_the_same_file_as_one(run_with: RunWith, write_events: WriteEvents) -> None:
+    path = write_events(n_events=len(EVENTS), **columns_of([e for e, _ in EVENTS.values()]))
+    whole = run_with(WZ=path)
+    make_stage("rmm", whole)
+    expected = frame(whole.matrices("WZ"))
+    config = whole.config.model_copy(
+        update={"batch": whole.config.batch.model_copy(update={"task_size": 5})}
+    )
+    cut = replace(whole, config=config, output=whole.output.with_name("cut"))
+    make_stage("rmm", cut)
+    assert len(expected)
+    np.testing.assert_array_equal(frame(cut.matrices("WZ")), expected)
+    flows = [h5py.File(r.matrices("WZ"))["/"].attrs["cutflow"] for r in (whole, cut)]
+    assert flows[0] == flows[1]
+
+
+def test_a_missing_column_is_named(run_with: RunWith, write_events: WriteEvents) -> None:
+    columns: dict[str, str | None] = {**columns_of([Event((E1, E2, M1))])}
+    columns["electron_d0_significance"] = None
+    run = run_with(WZ=write_events(n_events=1, **columns))
+    with pytest.raises(InputError, match=r"events\.root: no column 'electron_d0_significance'"):
+        make_stage("rmm", run)
+    assert not run.matrices("WZ").exists()
+
+
+def test_no_normalisation(run_with: RunWith, events_file: Path) -> None:
+    run = run_with(WZ=events_file, sample={"cross_section": None})
+    with pytest.raises(NormalisationError, match="sample 'WZ' has no cross_section"):
+        make_stage("rmm", run)
+    assert not run.matrices("WZ").exists()
+
+
+def test_a_configuration_without_the_search(tiny_config: Config, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no 'anomaly'"):
+        make_stage("rmm", Run(tiny_config, tmp_path))
