@@ -451,6 +451,9 @@ class Rmm(_Model):
         return value
 
 
+_Share = Annotated[float, Field(gt=0, lt=1)]
+
+
 class Anomaly(_Model):
     """The search for what does not look like the background, in events with three leptons."""
 
@@ -458,6 +461,29 @@ class Anomaly(_Model):
         HEAVY_NEUTRINOS, description="processes that autoencoders never learn from"
     )
     rmm: Rmm = Rmm()
+    autoencoders: tuple[Autoencoder, ...] = Field((Autoencoder(),), min_length=1)
+    quantiles: tuple[_Share, ...] = Field(
+        (0.5, 0.8, 0.9, 0.95, 0.99),
+        min_length=1,
+        description="shares of the background below the scores that regions begin at",
+    )
+    background_error: float = Field(0.2, ge=0, description="systematic, relative")
+
+    @field_validator("quantiles")
+    @classmethod
+    def _rising(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("quantiles are given in rising order, each once")
+        return value
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> Anomaly:
+        repeated = [n for n, k in Counter(a.name for a in self.autoencoders).items() if k > 1]
+        if repeated:
+            raise ValueError(
+                f"autoencoder '{repeated[0]}' is listed twice: give one of them a 'variant'"
+            )
+        return self
 
 
 class Batch(_Model):
@@ -553,6 +579,20 @@ class Config(_Model):
         if self.anomaly is None:
             raise ConfigError("the configuration has no 'anomaly', which this stage is about")
         return self.anomaly
+
+    def normal_samples(self) -> tuple[Sample, ...]:
+        """The simulated samples that autoencoders learn from: all but signals.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        signals = self.search.signals
+        normal = tuple(s for s in self.samples if not s.data and s.process not in signals)
+        if not normal:
+            raise ConfigError(
+                "autoencoders need a simulated sample that is no signal to learn from"
+            )
+        return normal
 
     @property
     def own_training_samples(self) -> bool:

@@ -200,7 +200,7 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     begin, end = task.range.begin, file.n_events if task.range.end is None else task.range.end
     networks = _thresholds(run)
     scores, rows = run.scores(sample), _score_rows(run, task, end)
-    _load_scores(scores, _changed(scores), tuple(networks), rows.start, rows.stop)
+    load_scores(scores, tuple(networks), rows)
 
     helpers = declare()
     df = native.open_range([file.path], begin, end)
@@ -354,11 +354,21 @@ def _first_rows(images: Path, changed: int) -> dict[str, int]:
     return {s.file: start - s.begin for s, start in zip(sources, starts, strict=False)}
 
 
+def load_scores(path: Path, networks: tuple[str, ...], rows: slice = slice(None)) -> None:
+    """Hand some rows of a score file to the C++ tables that events look theirs up in, as those of
+    networks 0, 1, ...; not again if they are there.
+
+    Raises:
+        InputError: the file is damaged, or lacks a network.
+        ScoreError: two events have the same key.
+    """
+    _load_scores(path, _changed(path), networks, rows.start, rows.stop)
+
+
 @functools.lru_cache(maxsize=1)
 def _load_scores(
     path: Path, changed: int, networks: tuple[str, ...], start: int | None, stop: int | None
 ) -> None:
-    """Hand some rows of a sample's scores to the C++ tables that events look theirs up in."""
     columns = read_scores(path, networks, slice(start, stop))
     keys = columns["run_number"], columns["event_number"]
     for number, network in enumerate(networks):

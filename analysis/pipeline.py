@@ -67,6 +67,10 @@ class Run:
         """Network scores of a sample."""
         return self.output / "scores" / f"{name}.h5"
 
+    def anomaly_scores(self, name: str) -> Path:
+        """Scores of a sample by the autoencoders."""
+        return self.output / "anomaly_scores" / f"{name}.h5"
+
     def table(self, name: str) -> Path:
         """A table as JSON; Markdown and LaTeX lie beside it."""
         return self.output / "tables" / f"{name}.json"

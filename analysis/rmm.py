@@ -49,7 +49,7 @@ from selections.cuts import Definition, ObjectType
 SUFFIX = ".h5"
 LINKS = False
 _DRAW_KEY = 0x70617274
-_DRAW = f"monojet::Draws(monojet::event_hash({_DRAW_KEY}, run_number, event_number), 0).uniform()"
+DRAW = f"monojet::Draws(monojet::event_hash({_DRAW_KEY}, run_number, event_number), 0).uniform()"
 
 
 def ranges(run: Run, target: Target) -> Iterable[Range]:
@@ -120,22 +120,33 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     return end - task.range.begin
 
 
+def defined(df: Any, sample: Sample, search: Anomaly) -> Any:
+    """The events of a sample with all columns of the selection."""
+    for flavour in ("electron", "muon"):
+        rate = 0.0 if sample.data else getattr(search.rmm.fakes, flavour)
+        df = declare().define_per_sample(df, f"fake_rate_{flavour}", f"{rate!r}")
+    return define(df, three_lepton.DEFINITIONS)
+
+
+def selected(df: Any, sample: Sample, search: Anomaly) -> Any:
+    """The events of a sample with three leptons."""
+    df = defined(df, sample, search)
+    for cut in three_lepton.SR.cuts:
+        df = require(df, cut)
+    return df
+
+
 def _event_loop(
     file: File, begin: int, end: int, sample: Sample, search: Anomaly
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, ExactYield]]:
     """Columns of the selected events, and the yields after each cut and in each channel."""
-    helpers = declare()
-    rmm, fakes = search.rmm, search.rmm.fakes
-    df = native.open_range([file.path], begin, end)
-    for flavour in ("electron", "muon"):
-        rate = 0.0 if sample.data else getattr(fakes, flavour)
-        df = helpers.define_per_sample(df, f"fake_rate_{flavour}", f"{rate!r}")
-    df = define(df, three_lepton.DEFINITIONS)
+    helpers, rmm = declare(), search.rmm
+    df = defined(native.open_range([file.path], begin, end), sample, search)
     booked = {"all events": helpers.book_yields(df, "met", "weight", [])}
     for cut in three_lepton.SR.cuts:
         df = require(df, cut)
         booked[cut.name] = helpers.book_yields(df, "met", "event_weight", [])
-    quantities = [*three_lepton.QUANTITIES.values(), _DRAW]
+    quantities = [*three_lepton.QUANTITIES.values(), DRAW]
     packed = ", ".join(f"float({quantity})" for quantity in quantities)
     df = define(
         df,
@@ -175,15 +186,22 @@ def part_of(
 
     Data are for the test alone; signals for that and pseudo-data, as nothing learns from them.
     """
-    split = search.rmm.split
+    low, high = (np.float32(bound) for bound in test_window(sample, search))
     part = np.full(len(draw), TEST, np.uint8)
-    if sample.data:
-        return part
-    part[draw >= 1 - split.pseudo_data] = PSEUDO_DATA
-    if sample.process not in search.signals:
-        part[draw < split.training + split.validation] = VALIDATION
-        part[draw < split.training] = TRAINING
+    part[draw >= high] = PSEUDO_DATA
+    part[draw < low] = VALIDATION
+    if low > 0:
+        part[draw < np.float32(search.rmm.split.training)] = TRAINING
     return part
+
+
+def test_window(sample: Sample, search: Anomaly) -> tuple[float, float]:
+    """Events whose number lies in this half-open range are of the test."""
+    split = search.rmm.split
+    if sample.data:
+        return 0.0, 2.0
+    low = 0.0 if sample.process in search.signals else split.training + split.validation
+    return low, 1 - split.pseudo_data if split.pseudo_data else 2.0
 
 
 def provenance(path: Path) -> Provenance:
@@ -250,7 +268,7 @@ def cutflow_table(run: Run) -> Table:
     for sample in run.config.samples:
         path = run.matrices(sample.name)
         if path.exists():
-            flows[sample.name] = read_attribute(path, "cutflow")
+            flows[sample.name] = json.loads(read_attribute(path, "cutflow"))
     steps = ("all events", *(c.name for c in three_lepton.SR.cuts), *three_lepton.CHANNELS)
     return Table(
         name="three_lepton",

@@ -6,7 +6,6 @@ HDF5 by h5py rather than `pandas.DataFrame.to_hdf`: it is typed, streams, needs 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,15 +107,15 @@ def read_events(path: Path, columns: Sequence[str]) -> dict[str, npt.NDArray[Any
 
 
 def read_attribute(path: Path, name: str) -> Any:
-    """An attribute that is stored as JSON.
+    """An attribute of a file.
 
     Raises:
         InputError: the file is missing or damaged.
     """
     try:
         with h5py.File(path) as file:
-            return json.loads(file.attrs[name])
-    except (OSError, KeyError, ValueError) as error:
+            return file.attrs[name]
+    except (OSError, KeyError) as error:
         raise InputError(
             f"{path}: not a whole file of matrices ({error}): make it with --stage rmm"
         ) from error

@@ -157,6 +157,90 @@ def rmm_targets(run: Run) -> list[Target]:
     return [rmm_target(run, s) for s in run.config.samples]
 
 
+def autoencoder_targets(run: Run) -> list[Target]:
+    """One folder an autoencoder.
+
+    Raises:
+        ConfigError: the configuration has no such search, or nothing to learn from.
+    """
+    config = run.config
+    normal = config.normal_samples()
+    return [
+        Target(
+            "autoencoders",
+            spec.name,
+            run.model(spec.name) / "training.json",
+            settings={"autoencoder": _dump(spec), "seed": config.seed},
+            made_from=tuple(rmm_target(run, sample) for sample in normal),
+            code=(
+                "training/autoencoder.py",
+                "training/features.py",
+                "training/fit_autoencoder.py",
+                "training/scaling.py",
+                "training/tuning.py",
+            ),
+        )
+        for spec in config.search.autoencoders
+    ]
+
+
+def anomaly_scoring_targets(run: Run) -> list[Target]:
+    """One file of scores a sample.
+
+    Raises:
+        ConfigError: the configuration has no such search.
+    """
+    autoencoders = tuple(autoencoder_targets(run))
+    return [
+        Target(
+            "anomaly_scoring",
+            sample.name,
+            run.anomaly_scores(sample.name),
+            made_from=(rmm_target(run, sample), *autoencoders),
+            code=(
+                "training/autoencoder.py",
+                "training/features.py",
+                "training/scaling.py",
+                "common/score_file.py",
+                "common/hdf5.py",
+            ),
+        )
+        for sample in run.config.samples
+    ]
+
+
+def anomaly_targets(run: Run) -> list[Target]:
+    """One table of all autoencoders.
+
+    Raises:
+        ConfigError: the configuration has no such search.
+    """
+    config = run.config
+    return [
+        Target(
+            "anomaly",
+            "anomaly",
+            run.table("anomaly"),
+            settings={
+                "search": _dump(config.search, "signals", "quantiles", "background_error"),
+                "seed": config.seed,
+            },
+            made_from=tuple(anomaly_scoring_targets(run)),
+            code=(
+                *_SELECTION,
+                "analysis/anomaly.py",
+                "analysis/rmm.py",
+                "analysis/rmm_file.py",
+                "analysis/significance.py",
+                "analysis/yields.py",
+                "common/measured.py",
+                "common/score_file.py",
+                "cpp_helpers/*.?xx",
+            ),
+        )
+    ]
+
+
 def training_targets(run: Run) -> list[Target]:
     """One folder a network."""
     config = run.config
@@ -470,6 +554,42 @@ STAGES = (
         ("validate", "generate"),
         ("three_lepton",),
         rmm_targets,
+        study="anomaly",
+    ),
+    Stage(
+        "autoencoders",
+        "train autoencoders on the matrices of simulated backgrounds",
+        "rmm",
+        "models/<autoencoder>/",
+        "training.stages",
+        "train_autoencoders",
+        ("rmm",),
+        (),
+        autoencoder_targets,
+        study="anomaly",
+    ),
+    Stage(
+        "anomaly_scoring",
+        "score every event with three leptons by how badly it is reconstructed",
+        "rmm, models",
+        "anomaly_scores/<sample>.h5",
+        "training.stages",
+        "score_anomalies",
+        ("rmm", "autoencoders"),
+        (),
+        anomaly_scoring_targets,
+        study="anomaly",
+    ),
+    Stage(
+        "anomaly",
+        "yields and significances of what the autoencoders find anomalous",
+        "samples, rmm, anomaly_scores",
+        "tables/anomaly",
+        "analysis.anomaly",
+        "run",
+        ("validate", "generate", "rmm", "anomaly_scoring"),
+        ("anomaly",),
+        anomaly_targets,
         study="anomaly",
     ),
     Stage(

@@ -22,7 +22,8 @@ SCHEMA = 1
 def write_scores(
     path: Path, identity: Mapping[str, npt.NDArray[Any]], scores: Mapping[str, npt.NDArray[Any]]
 ) -> None:
-    """Write ``run_number``, ``event_number`` and ``fold`` of ``identity``, and ``score/<network>``.
+    """Write the columns of ``identity``, ``run_number`` and ``event_number`` among them, and
+    ``score/<network>``.
 
     Raises:
         InputError: two events have the same key.
@@ -51,7 +52,7 @@ def _write(
     scores: Mapping[str, npt.NDArray[Any]],
     attributes: Mapping[str, Any],
 ) -> None:
-    files.require_space(path, 1_000_000 + 32 * len(identity["fold"]) * (1 + len(scores)))
+    files.require_space(path, 1_000_000 + 32 * len(identity["run_number"]) * (1 + len(scores)))
     with files.whole(path) as partial, create_file(partial, ["score"]) as file:
         file.attrs["schema"] = SCHEMA
         for name, value in attributes.items():

@@ -104,6 +104,30 @@ def read_features(paths: Sequence[Path], part: Part | None = None) -> Features:
     )
 
 
+def feature_blocks(path: Path) -> Iterator[Floats]:
+    """The features of all events of a file, in their order, some at a time; at least one block.
+
+    Raises:
+        InputError: the file is missing or damaged, or holds a value that is not a number.
+    """
+    n_events = len(_Columns.read(path, None).chosen)
+    with _opened(path) as file, _named(path, "dataset 'features'"):
+        for begin in range(0, max(n_events, 1), ROWS):
+            rows = file["features"][begin : begin + ROWS]
+            _require_finite(rows)
+            yield rows
+
+
+def read_identity(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """``run_number``, ``event_number`` and ``part`` of all events of a file.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    values = _Columns.read(path, None).values
+    return {name: values[f"events/{name}"] for name in ("run_number", "event_number", "part")}
+
+
 @dataclass(frozen=True)
 class _Columns:
     """All of a file but its features."""

@@ -9,11 +9,12 @@ import numpy as np
 
 from common import files
 from common.measured import measured_efficiency
-from common.score_file import read_scores
+from common.score_file import read_scores, write_scores
 from common.tables import Table
 from training.dataset import Labelled
 from training.evaluate import Evaluation
 from training.evaluate import evaluate as evaluate_network
+from training.features import feature_blocks, read_identity
 from training.score import image_settings
 
 if TYPE_CHECKING:
@@ -47,6 +48,38 @@ def train(run: Run, targets: Sequence[Target], done: Done) -> None:
 
 def _labelled(run: Run, labels: Mapping[str, int]) -> Labelled:
     return Labelled([run.images(name) for name in labels], list(labels.values()))
+
+
+def train_autoencoders(run: Run, targets: Sequence[Target], done: Done) -> None:
+    """Train the autoencoders of the targets, after the search for their settings if any."""
+    from training import fit_autoencoder, tuning
+
+    config = run.config
+    paths = [run.matrices(sample.name) for sample in config.normal_samples()]
+    specs = {spec.name: spec for spec in config.search.autoencoders}
+    for target in targets:
+        spec, folder, recipe = specs[target.name], run.model(target.name), target.fingerprint[:12]
+        if spec.tuning is not None:
+            spec = tuning.tune(spec, paths, folder, seed=config.seed, recipe=recipe)
+        fit_autoencoder.fit(spec, paths, folder, seed=config.seed, recipe=recipe)
+        done(target)
+
+
+def score_anomalies(run: Run, targets: Sequence[Target], done: Done) -> None:
+    """Score the events of the targets' samples by all autoencoders."""
+    from training.autoencoder import Autoencoder
+
+    names = [spec.name for spec in run.config.search.autoencoders]
+    autoencoders = {name: Autoencoder(run.model(name)) for name in names}
+    for target in targets:
+        path = run.matrices(target.name)
+        blocks = [
+            {name: encoder.score(block) for name, encoder in autoencoders.items()}
+            for block in feature_blocks(path)
+        ]
+        scores = {name: np.concatenate([block[name] for block in blocks]) for name in names}
+        write_scores(target.output, read_identity(path), scores)
+        done(target)
 
 
 def evaluate(run: Run, targets: Sequence[Target], done: Done) -> None:

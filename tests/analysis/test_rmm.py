@@ -16,7 +16,7 @@ from analysis.config import Config
 from analysis.pipeline import Run
 from analysis.rmm_file import PSEUDO_DATA, TEST, TRAINING, VALIDATION, frame, read_events
 from analysis.rmm_names import names
-from common.errors import ConfigError, InputError, NormalisationError
+from common.errors import BatchError, ConfigError, NormalisationError
 from selections import three_lepton
 from tests.conftest import WriteEvents, make_stage
 
@@ -270,7 +270,7 @@ def test_a_missing_column_is_named(run_with: RunWith, write_events: WriteEvents)
     columns: dict[str, str | None] = {**columns_of([Event((E1, E2, M1))])}
     columns["electron_d0_significance"] = None
     run = run_with(WZ=write_events(n_events=1, **columns))
-    with pytest.raises(InputError, match=r"events\.root: no column 'electron_d0_significance'"):
+    with pytest.raises(BatchError, match=r"events\.root: no column 'electron_d0_significance'"):
         make_stage("rmm", run)
     assert not run.matrices("WZ").exists()
 

@@ -1,0 +1,355 @@
+"""What autoencoders find anomalous: regions by score, yields, areas under curves, significance.
+
+Scores come back into RDataFrame by key. Only events that no autoencoder has seen count: those of
+the test, scaled up by their share. Regions begin at quantiles of the background's scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis import rmm
+from analysis.config import Config, Sample
+from analysis.cutflow import load_scores
+from analysis.inputs import native
+from analysis.inputs.sources import input_of, input_ranges
+from analysis.pipeline import Done, Run, Target
+from analysis.regions import define, require
+from analysis.rmm_file import TEST, read_attribute, read_events
+from analysis.significance import significance
+from analysis.yields import ExactYield, Yield, read_out
+from common import files
+from common.errors import InputError
+from common.measured import Measured
+from common.score_file import read_scores
+from common.tables import Table, with_error
+from cpp_helpers import declare, load_root
+from cpp_helpers.errors import cause_of
+from selections import three_lepton
+from selections.cuts import Cut, Definition
+
+Floats = npt.NDArray[np.float64]
+BOOTSTRAP = 100
+
+
+@dataclass(frozen=True)
+class Events:
+    """Test events of a sample: expected events of each, and its score by each autoencoder."""
+
+    weight: Floats
+    scores: Mapping[str, Floats]
+
+
+@dataclass(frozen=True)
+class RegionYields:
+    """Expected events above a score, by sample and channel; ``quantile`` is the share of the
+    background below it."""
+
+    quantile: float
+    threshold: float
+    samples: dict[str, dict[str, Yield]]
+
+
+@dataclass(frozen=True)
+class Excess:
+    """A signal over the background in a region, all channels together."""
+
+    signal: str
+    quantile: float
+    n_signal: Measured
+    n_background: Measured
+    significance: float
+    with_error: float  # of the background, as configured
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that is said of one autoencoder."""
+
+    autoencoder: str
+    auc: dict[str, Measured]
+    regions: list[RegionYields]
+    excesses: list[Excess]
+
+
+def test_share(config: Config, sample: Sample) -> float:
+    """Share of a sample's events that are of the test."""
+    search = config.search
+    if sample.data:
+        return 1.0
+    share = 1 - search.rmm.split.pseudo_data
+    if sample.process not in search.signals:
+        share -= search.rmm.split.training + search.rmm.split.validation
+    return share
+
+
+def run(run: Run, targets: Sequence[Target], done: Done) -> None:
+    """Regions, yields, areas and significances of all autoencoders."""
+    config = run.config
+    names = [spec.name for spec in config.search.autoencoders]
+    events = {s.name: _read(run, s, names) for s in config.samples}
+    background = _joined([events[s.name] for s in config.normal_samples()])
+    edges = {
+        name: quantiles(background.scores[name], background.weight, config.search.quantiles)
+        for name in names
+    }
+    yields = {s.name: _yields(run, s, edges) for s in config.samples}
+    found = [
+        _findings(config, name, edges[name], {s: y[name] for s, y in yields.items()}, events)
+        for name in names
+    ]
+    (target,) = targets
+    for table in (findings_table(config, found), regions_table(config, found)):
+        table.write_beside(target.output.with_name(f"{table.name}.json"))
+    files.write_json(target.output, [asdict(one) for one in found])
+    done(target)
+
+
+def _read(run: Run, sample: Sample, names: Sequence[str]) -> Events:
+    path = run.matrices(sample.name)
+    columns = read_events(path, ["run_number", "event_number", "weight", "part"])
+    scored = read_scores(run.anomaly_scores(sample.name), names)
+    for key in ("run_number", "event_number"):
+        if not np.array_equal(columns[key], scored[key]):
+            raise InputError(
+                f"{run.anomaly_scores(sample.name)}: its events are not those of {path}: make it "
+                "with --stage anomaly_scoring"
+            )
+    chosen = columns["part"] == TEST
+    factor = float(read_attribute(path, "normalisation")) / test_share(run.config, sample)
+    return Events(
+        columns["weight"][chosen] * factor,
+        {name: scored[name][chosen].astype(np.float64) for name in names},
+    )
+
+
+def _joined(samples: Sequence[Events]) -> Events:
+    return Events(
+        np.concatenate([s.weight for s in samples]),
+        {n: np.concatenate([s.scores[n] for s in samples]) for n in samples[0].scores},
+    )
+
+
+def quantiles(scores: Floats, weights: Floats, shares: Sequence[float]) -> list[float]:
+    """The least scores with no more than ``1 - share`` of the weights at or above.
+
+    Raises:
+        InputError: the events have no positive sum of weights.
+    """
+    order = np.argsort(scores)
+    above = np.cumsum(weights[order][::-1])[::-1]  # of each score and all higher ones
+    if not len(above) or above[0] <= 0:
+        raise InputError("the background has no test events of positive weight: generate more")
+    kept = [np.flatnonzero(above <= (1 - share) * above[0]) for share in shares]
+    last = float(scores[order][-1])
+    return [float(scores[order][k[0]]) if len(k) else last for k in kept]
+
+
+def auc(signal: Events, background: Events, name: str, seed: int) -> Measured:
+    """Area under the weighted ROC curve, with the error of bootstrap replicas."""
+    from sklearn.metrics import roc_auc_score
+
+    truth = np.repeat([1, 0], [len(signal.weight), len(background.weight)])
+    score = np.concatenate([signal.scores[name], background.scores[name]])
+    # as in training: negative weights would make the curve go back
+    weight = np.abs(np.concatenate([signal.weight, background.weight]))
+    rng = np.random.default_rng(seed)
+    replicas = [
+        float(roc_auc_score(truth, score, sample_weight=weight * rng.poisson(1, len(weight))))
+        for _ in range(BOOTSTRAP)
+    ]
+    value = float(roc_auc_score(truth, score, sample_weight=weight))
+    return Measured(value, float(np.std(replicas, ddof=1)))
+
+
+def _yields(
+    run: Run, sample: Sample, edges: Mapping[str, Sequence[float]]
+) -> dict[str, dict[str, list[Yield]]]:
+    """Expected events by autoencoder and channel between the edges, from RDataFrame."""
+    sums: dict[str, dict[str, list[ExactYield]]] = {}
+    for piece in input_ranges(run, sample.name):
+        file = input_of(run, sample.name, piece.file)
+        end = file.n_events if piece.end is None else piece.end
+        found = _event_loop(run, sample, file.path, piece.begin, end, edges)
+        for name, channels in found.items():
+            for channel, bins in channels.items():
+                known = sums.setdefault(name, {}).get(channel, [ExactYield()] * len(bins))
+                sums[name][channel] = [a + b for a, b in zip(known, bins, strict=True)]
+    factor = float(read_attribute(run.matrices(sample.name), "normalisation"))
+    factor /= test_share(run.config, sample)
+    return {
+        name: {
+            channel: [y.rounded().scaled(factor) for y in bins]
+            for channel, bins in channels.items()
+        }
+        for name, channels in sums.items()
+    }
+
+
+def _event_loop(
+    run: Run,
+    sample: Sample,
+    path: str,
+    begin: int,
+    end: int,
+    edges: Mapping[str, Sequence[float]],
+) -> dict[str, dict[str, list[ExactYield]]]:
+    search = run.config.search
+    load_scores(run.anomaly_scores(sample.name), tuple(edges))
+    df = rmm.selected(native.open_range([path], begin, end), sample, search)
+    low, high = rmm.test_window(sample, search)
+    df = declare().define_per_sample(df, "test_low", f"{low!r}")
+    df = declare().define_per_sample(df, "test_high", f"{high!r}")
+    draw = f"float({rmm.DRAW})"
+    df = require(df, Cut("test", f"{draw} >= float(test_low) && {draw} < float(test_high)", "test"))
+    scores = [
+        Definition(f"score_{i}", f"monojet::score({i}, run_number, event_number)")
+        for i in range(len(edges))
+    ]
+    df = define(df, scores)
+    booked = {}
+    for channel in three_lepton.CHANNELS:
+        of_channel = require(df, three_lepton.REGIONS[channel].cuts[-1])
+        for i, (name, bounds) in enumerate(edges.items()):
+            below = [float(np.nextafter(np.float32(b), np.float32(-np.inf))) for b in bounds]
+            booked[name, channel] = declare().book_yields(
+                of_channel, f"score_{i}", "event_weight", below
+            )
+    root = load_root()
+    try:
+        root.RDF.RunGraphs(list(booked.values()))
+    except Exception as error:  # whatever cppyy makes of a C++ exception
+        raise InputError(f"{path}: the event loop failed: {cause_of(error)}") from error
+    found: dict[str, dict[str, list[ExactYield]]] = {name: {} for name in edges}
+    for (name, channel), y in booked.items():
+        found[name][channel] = read_out(y.GetValue())
+    return found
+
+
+def _findings(
+    config: Config,
+    name: str,
+    edges: Sequence[float],
+    yields: Mapping[str, Mapping[str, Sequence[Yield]]],
+    events: Mapping[str, Events],
+) -> Findings:
+    search = config.search
+    regions = [
+        RegionYields(
+            quantile,
+            threshold,
+            {
+                sample: {c: sum(bins[i + 1 :], Yield()) for c, bins in channels.items()}
+                for sample, channels in yields.items()
+            },
+        )
+        for i, (quantile, threshold) in enumerate(zip(search.quantiles, edges, strict=True))
+    ]
+    signals = [s for s in config.samples if s.process in search.signals]
+    normal = config.normal_samples()
+    background = _joined([events[s.name] for s in normal])
+    areas = {
+        s.name: auc(events[s.name], background, name, config.seed)
+        for s in signals
+        if len(events[s.name].weight)
+    }
+    excesses = []
+    for signal in signals:
+        for region in regions:
+            s = _total(region, [signal])
+            b = _total(region, normal)
+            error = float(np.hypot(search.background_error * b.value, b.error))
+            excesses.append(
+                Excess(
+                    signal.name,
+                    region.quantile,
+                    s,
+                    b,
+                    significance(s.value, b.value),
+                    significance(s.value, b.value, error),
+                )
+            )
+    return Findings(name, areas, regions, excesses)
+
+
+def _total(region: RegionYields, samples: Sequence[Sample]) -> Measured:
+    total = sum((y for s in samples for y in region.samples[s.name].values()), Yield())
+    return Measured(total.sumw, total.error)
+
+
+def _lines(findings: Sequence[Findings]) -> Iterator[tuple[Findings, Excess]]:
+    for one in findings:
+        for excess in one.excesses:
+            yield one, excess
+
+
+def findings_table(config: Config, findings: Sequence[Findings]) -> Table:
+    """Area and significances of each signal."""
+    return Table(
+        name="anomaly",
+        title=f"Signals that no autoencoder has seen, {config.luminosity:g} fb⁻¹",
+        columns=(
+            "autoencoder",
+            "signal",
+            "AUC",
+            "background below",
+            "signal",
+            "background",
+            "significance",
+            f"with {100 * config.search.background_error:g} % and statistical error",
+        ),
+        rows=[
+            [
+                one.autoencoder,
+                excess.signal,
+                str(one.auc.get(excess.signal, "-")),
+                f"{100 * excess.quantile:g} %",
+                str(excess.n_signal),
+                str(excess.n_background),
+                f"{excess.significance:.2f}",
+                f"{excess.with_error:.2f}",
+            ]
+            for one, excess in _lines(findings)
+        ],
+        notes=(
+            "AUC: area under the ROC curve against all simulated backgrounds together. Regions are "
+            "above a quantile of the background's scores. Test events alone, scaled up. Errors of "
+            "yields are statistical, of areas from bootstrap replicas.",
+        ),
+    )
+
+
+def regions_table(config: Config, findings: Sequence[Findings]) -> Table:
+    """Expected events of each sample in each region and channel."""
+    rows = []
+    for one in findings:
+        for region in one.regions:
+            for sample, channels in region.samples.items():
+                rows.append(
+                    [
+                        one.autoencoder,
+                        f"{100 * region.quantile:g} %",
+                        f"{region.threshold:.3f}",
+                        sample,
+                        *(
+                            with_error(channels[c].sumw, channels[c].error)
+                            if channels[c].raw
+                            else "0"
+                            for c in three_lepton.CHANNELS
+                        ),
+                    ]
+                )
+    return Table(
+        name="anomaly_regions",
+        title=f"Events above a score, {config.luminosity:g} fb⁻¹",
+        columns=(
+            *("autoencoder", "background below", "least score", "sample"),
+            *three_lepton.CHANNELS,
+        ),
+        rows=rows,
+        notes=("Test events alone, scaled up by their share. Errors are statistical.",),
+    )
