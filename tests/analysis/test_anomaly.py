@@ -1,0 +1,124 @@
+"""Yields by region from RDataFrame and keyed scores, against numpy on the same files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis import anomaly
+from analysis.anomaly import Events, auc, quantiles
+from analysis.config import Config
+from analysis.pipeline import Run, Target
+from analysis.rmm_file import PSEUDO_DATA, TEST, read_events
+from analysis.stages import anomaly_targets
+from common.errors import InputError, ScoreError
+from common.score_file import write_scores
+from selections import three_lepton
+from tests.analysis.three_lepton_events import E1, E2, E3, M1, Event, columns_of, runs_in
+from tests.conftest import WriteEvents, make_stage
+
+SPLIT = {"training": 0.2, "validation": 0.1, "pseudo_data": 0.2}
+QUANTILES = (0.5, 0.9)
+
+
+def make_run(write_events: WriteEvents, folder: Path, config: Config) -> Run:
+    """A run with matrices and hand-made scores: the third of the event number's digits."""
+    kinds = [Event((E1, E2, M1)), Event((E1, E2, E3)), Event((E1, E2))]
+    columns = columns_of([kinds[i % 3] for i in range(300)])
+    path = write_events(n_events=300, weight="1. + rdfentry_ % 2", **columns)
+    search = {
+        "rmm": {"split": SPLIT, "fakes": {"electron": 0, "muon": 0}},
+        "quantiles": QUANTILES,
+        "autoencoders": [{"variant": "a"}, {"variant": "b"}],
+    }
+    run = runs_in(folder, config)(anomaly=search, WZ=path, WR_N=path)
+    make_stage("rmm", run)
+    for sample in run.config.samples:
+        identity = read_events(run.matrices(sample.name), ["run_number", "event_number", "part"])
+        number = identity["event_number"].astype(np.float32)
+        scores = {"dense+a": number % 10, "dense+b": -number}
+        run.anomaly_scores(sample.name).parent.mkdir(exist_ok=True)
+        write_scores(run.anomaly_scores(sample.name), identity, scores)
+    return run
+
+
+def evaluate(run: Run) -> list[Any]:
+    made: list[Target] = []
+    anomaly.run(run, anomaly_targets(run), made.append)
+    assert len(made) == 1
+    found: list[Any] = json.loads(run.table("anomaly").read_text())
+    return found
+
+
+def test_yields_are_those_of_numpy(
+    write_events: WriteEvents, tmp_path: Path, tiny_config: Config
+) -> None:
+    run = make_run(write_events, tmp_path, tiny_config)
+    first, second = evaluate(run)
+    assert (first["autoencoder"], second["autoencoder"]) == ("dense+a", "dense+b")
+    columns = ["event_number", "part", "weight", "n_muons"]
+    factor = 36.1 * 1000 * 2 / 100
+    for one in (first, second):
+        for region in one["regions"]:
+            for name, share in (("WZ", 0.5), ("WR_N", 0.8)):
+                events = read_events(run.matrices(name), columns)
+                number = events["event_number"].astype(float)
+                score = number % 10 if one is first else -number
+                test = (events["part"] == TEST) & (score >= region["threshold"])
+                for n_muons, channel in enumerate(three_lepton.CHANNELS):
+                    chosen = test & (events["n_muons"] == n_muons)
+                    found = region["samples"][name][channel]
+                    assert found["raw"] == chosen.sum()
+                    wanted = events["weight"][chosen].sum() * factor / share
+                    assert found["sumw"] == pytest.approx(wanted)
+    (excess, _) = first["excesses"]
+    total = sum(y["sumw"] for y in first["regions"][0]["samples"]["WZ"].values())
+    assert excess["n_background"]["value"] == pytest.approx(total)
+    assert 0 < excess["with_error"] < excess["significance"]
+
+
+def test_the_signal_has_no_training_part(
+    write_events: WriteEvents, tmp_path: Path, tiny_config: Config
+) -> None:
+    run = make_run(write_events, tmp_path, tiny_config)
+    part = read_events(run.matrices("WR_N"), ["part"])["part"]
+    assert set(np.unique(part)) == {TEST, PSEUDO_DATA}
+
+
+def test_a_missing_score_is_an_error(
+    write_events: WriteEvents, tmp_path: Path, tiny_config: Config
+) -> None:
+    run = make_run(write_events, tmp_path, tiny_config)
+    identity = read_events(run.matrices("WZ"), ["run_number", "event_number", "part"])
+    fewer = {name: values[1:] for name, values in identity.items()}
+    scores = np.zeros(len(fewer["part"]), np.float32)
+    write_scores(run.anomaly_scores("WZ"), fewer, {"dense+a": scores, "dense+b": scores})
+    with pytest.raises((InputError, ScoreError), match="anomaly_scores"):
+        evaluate(run)
+
+
+def test_quantiles_are_of_weights() -> None:
+    scores = np.array([1.0, 2.0, 3.0, 4.0])
+    assert quantiles(scores, np.ones(4), (0.25, 0.5, 0.75)) == [2, 3, 4]
+    assert quantiles(scores, np.array([7.0, 1.0, 1.0, 1.0]), (0.5, 0.7, 0.9)) == [2, 2, 4]
+    with pytest.raises(InputError, match="generate more"):
+        quantiles(scores, np.zeros(4), (0.5,))
+
+
+def test_area_under_the_curve_of_weighted_events() -> None:
+    rng = np.random.default_rng(1)
+    background = Events(np.ones(2000), {"net": rng.normal(0, 1, 2000)})
+    signal = Events(np.ones(2000), {"net": rng.normal(1, 1, 2000)})
+    found = auc(signal, background, "net", 1)
+    assert found.value == pytest.approx(0.760, abs=0.025)  # Phi(1 / sqrt 2)
+    assert 0.004 < found.error < 0.012
+    # half of the background, by weight, is at infinity: no event is above it
+    far = Events(
+        np.concatenate([np.ones(2000), [2000.0]]),
+        {"net": np.concatenate([background.scores["net"], [99.0]])},
+    )
+    assert auc(signal, far, "net", 1).value == pytest.approx(found.value / 2, rel=1e-6)
