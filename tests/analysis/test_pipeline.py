@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -91,9 +91,21 @@ def test_needs_are_put_in_the_order_of_the_data() -> None:
     assert names == ["validate", "generate", "imaging", "training"]
 
 
-def test_the_code_of_every_target_exists(tiny_config: Config, tmp_path: Path) -> None:
-    run = Run(tiny_config, tmp_path)
-    for stage in STAGES:
+def stages_and_runs(folder: Path, workers: int = 1) -> Iterator[tuple[Stage, Run]]:
+    """All stages, each with a run that has its study."""
+    for name in ("tiny", "anomaly_tiny"):
+        run = Run(load(CONFIGS / f"{name}.yaml"), folder, workers)
+        for stage in STAGES:
+            if stage.study is None or stage.study in run.config.studies:
+                yield stage, run
+
+
+def test_every_stage_belongs_to_a_study_that_is_tried(tmp_path: Path) -> None:
+    assert {stage.name for stage, _ in stages_and_runs(tmp_path)} == {s.name for s in STAGES}
+
+
+def test_the_code_of_every_target_exists(tmp_path: Path) -> None:
+    for stage, run in stages_and_runs(tmp_path):
         for one in stage.targets(run):
             for pattern in one.code:
                 assert list(pipeline.ROOT_DIRECTORY.glob(pattern)), f"{stage.name}: {pattern}"
@@ -118,8 +130,10 @@ def test_a_training_that_watches_the_test_is_made_from_it(sample: str, tmp_path:
     assert [target.name for target in first.made_from] == learned + watched
 
 
-def test_the_number_of_workers_changes_no_recipe(tiny_config: Config, tmp_path: Path) -> None:
-    for stage in STAGES:
-        one = [t.fingerprint for t in stage.targets(Run(tiny_config, tmp_path, workers=1))]
-        many = [t.fingerprint for t in stage.targets(Run(tiny_config, tmp_path, workers=7))]
-        assert one == many
+def test_the_number_of_workers_changes_no_recipe(tmp_path: Path) -> None:
+    pairs = zip(
+        stages_and_runs(tmp_path, workers=1), stages_and_runs(tmp_path, workers=7), strict=True
+    )
+    for (stage, one), (_, many) in pairs:
+        fingerprints = [[t.fingerprint for t in stage.targets(run)] for run in (one, many)]
+        assert fingerprints[0] == fingerprints[1]

@@ -48,7 +48,7 @@ def two_electrons(helpers: Any, root: Any) -> Any:
 def test_one_jet_becomes_the_third_lepton(helpers: Any, two_electrons: Any) -> None:
     jets = ([100, 60, 15, 40], [0.0, 1.0, 0.0, 2.6])  # one too soft, one too far forward
     kinds, chosen = [], []
-    for number in range(2000):
+    for number in range(600):
         found = helpers.with_fake(two_electrons(jets), 3e-4, 1e-4, 20.0, 1, number)
         assert found.has_fake
         assert found.fake_weight == pytest.approx(2 * 4e-4)
@@ -58,8 +58,8 @@ def test_one_jet_becomes_the_third_lepton(helpers: Any, two_electrons: Any) -> N
         (lepton,) = set(jets[0]) - set(found.jets.pt)
         chosen.append(lepton)
         assert lepton in (*found.electrons.pt, *found.muons.pt)
-    assert np.mean(kinds) == pytest.approx(0.75, abs=0.04)
-    assert np.mean(np.array(chosen) == 100) == pytest.approx(0.5, abs=0.05)
+    assert np.mean(kinds) == pytest.approx(0.75, abs=0.07)
+    assert np.mean(np.array(chosen) == 100) == pytest.approx(0.5, abs=0.08)
     assert set(chosen) == {100, 60}
 
 

@@ -127,6 +127,7 @@ def test_events_with_more_in_them_score_higher(trained: Path, tmp_path: Path) ->
     assert auc(score(scorer, unlike), score(scorer, alike)) > 0.9
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_scores(trained: Path, background: Path, tmp_path: Path) -> None:
     fit(spec(), background, tmp_path / "again")
     first, second = (Denoiser(spec(), folder) for folder in (trained, tmp_path / "again"))

@@ -71,6 +71,7 @@ def test_the_best_trial_is_returned(
     assert promoted["score"] < past["score"]
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_search(background: Path, tmp_path: Path) -> None:
     short = spec(max_epochs=2)
     first, second = (search(short, background, tmp_path / name)[1]["trials"] for name in "ab")
