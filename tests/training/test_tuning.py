@@ -16,7 +16,6 @@ from common.errors import ConfigError
 from tests.training.feature_files import on_surface, write_features
 from training.tuning import tune
 
-pytest.importorskip("keras_tuner")
 pytestmark = pytest.mark.filterwarnings(
     "ignore:currentThread:DeprecationWarning",  # Python's name for it changed
     "ignore:getName:DeprecationWarning",
