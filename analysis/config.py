@@ -530,7 +530,15 @@ class Config(_Model):
         if repeated:
             raise ValueError(f"sample '{repeated[0]}' is listed twice")
         for sample in self.samples:
-            if sample.slice and sample.generated and sample.slice not in self.generation.slices:
+            if not sample.generated:
+                continue
+            if not PROCESSES[sample.process].sliced:
+                if sample.slice is not None:
+                    raise ValueError(
+                        f"sample '{sample.name}': process '{sample.process}' is simulated as a "
+                        "whole: leave out 'slice'"
+                    )
+            elif sample.slice not in self.generation.slices:
                 hint = did_you_mean(sample.slice, self.generation.slices)
                 raise ValueError(f"sample '{sample.name}' has no known slice{hint}")
         return self

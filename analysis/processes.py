@@ -32,12 +32,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Process:
-    """A hard process: settings for Pythia and the PDG code of the boson (or top) that recoils; 0
-    where there is none."""
+    """A hard process: settings for Pythia, the PDG code of the boson (or top) that recoils, 0 where
+    there is none, and whether it is simulated in slices of its transverse momentum."""
 
     name: str
     settings: tuple[str, ...]
     boson: int = 0
+    sliced: bool = True
 
 
 _Z = (
@@ -168,16 +169,19 @@ PROCESSES: dict[str, Process] = {
         Process("graviton", _GRAVITON, 5000039),
         Process("higgs", _HIGGS, 25),
         Process("pseudoscalar", _PSEUDOSCALAR, 36),
-        Process("WZ", ("WeakDoubleBoson:ffbar2ZW = on", *_W_LEPTONS, *_Z_LEPTONS), 24),
+        Process("WZ", ("WeakDoubleBoson:ffbar2ZW = on", *_W_LEPTONS, *_Z_LEPTONS), 24, False),
         Process(
             "ZZ",
             ("WeakDoubleBoson:ffbar2gmZgmZ = on", "WeakZ0:gmZmode = 2", *_Z_LEPTONS),
             23,
+            False,
         ),
-        Process("Zjets", ("WeakSingleBoson:ffbar2gmZ = on", "23:mMin = 50", *_Z_LEPTONS), 23),
-        Process("ttbar", ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_W_LEPTONS), 6),
-        Process("WR_N", _RIGHT_HANDED_W, 9900024),
-        Process("W_N", _W_TO_HEAVY_NEUTRINO, 24),
+        Process(
+            "Zjets", ("WeakSingleBoson:ffbar2gmZ = on", "23:mMin = 50", *_Z_LEPTONS), 23, False
+        ),
+        Process("ttbar", ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_W_LEPTONS), 6, False),
+        Process("WR_N", _RIGHT_HANDED_W, 9900024, False),
+        Process("W_N", _W_TO_HEAVY_NEUTRINO, 24, False),
     )
 }
 

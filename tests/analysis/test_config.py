@@ -75,6 +75,11 @@ NETWORK = {"network": "strides", "compression": "cell"}
             "unknown name 'stride' (did you mean 'strides'?)",
         ),
         ({"training": {}}, "nothing to do: give 'training' with 'networks', or 'anomaly'"),
+        ({"samples": [{"process": "Znunu", "events": 5}]}, "sample 'Znunu' has no known slice"),
+        (
+            {"samples": [{"process": "WZ", "slice": "high", "events": 5}]},
+            "sample 'WZ_high': process 'WZ' is simulated as a whole: leave out 'slice'",
+        ),
         ({"anomaly": {"rmm": {"objects": {"jets": 2}}}}, "(did you mean 'jet'?)"),
         ({"anomaly": {"rmm": {"split": {"training": 0.95}}}}, "no events are left"),
         ({"anomaly": {"quantiles": [0.9, 0.5]}}, "in rising order"),
