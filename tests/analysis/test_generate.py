@@ -91,6 +91,7 @@ def test_no_partial_files_are_left(samples: Run) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_sample_does_not_depend_on_workers(
     samples: Run, tiny_config: Config, tmp_path: Path
 ) -> None:

@@ -49,6 +49,7 @@ def search(spec: Spec, path: Path, folder: Path) -> tuple[Spec, dict[str, Any]]:
 CHOSEN = ("layers", "latent", "activation", "learning_rate")
 
 
+@pytest.mark.slow
 def test_the_best_trial_is_returned(
     background: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
