@@ -40,9 +40,10 @@ def sensitivity_ratios(
     figure = Figure(figsize=(10.5, 6.4), layout="constrained")
     axes = figure.subplots()
     axes.axhline(1, color="black", linewidth=1)
-    places = np.array([names.index(r["region"]) for r in ratios])
+    shown = [r for r in ratios if r["version"] in {version for version, *_ in _VERSIONS}]
+    places = np.array([names.index(r["region"]) for r in shown])
     axes.hlines(
-        [r["largest"] for r in ratios],
+        [r["largest"] for r in shown],
         places - 0.5,
         places + 0.5,
         color="black",

@@ -321,6 +321,8 @@ def test_sensitivity_shows_all_versions_and_the_limit(finished: Run) -> None:
         wanted = [r["ratio"] for r in ratios if r["version"] == version]
         assert ys(container[0]) == wanted  # type: ignore[index]
         assert len(wanted) == 10
+    limits = axes.collections[0].get_paths()  # of these versions alone
+    assert len(limits) == 2 * 10
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert (labels[0], labels[-1]) == ("IM1\n(>250)", "IM10\n(>1000)")
     assert (xs(axes.lines[-1]), ys(axes.lines[-1])) == ([0], [1.118])
