@@ -6,7 +6,7 @@ the test, scaled up by their share. Regions begin at quantiles of the background
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ from analysis.yields import ExactYield, Yield, read_out
 from common import files
 from common.errors import InputError
 from common.measured import Measured
-from common.score_file import read_scores
+from common.score_file import read_scores_of
 from common.tables import Table, with_error
 from cpp_helpers import declare, load_root
 from cpp_helpers.errors import cause_of
@@ -78,13 +78,8 @@ class Findings:
 
 def test_share(config: Config, sample: Sample) -> float:
     """Share of a sample's events that are of the test."""
-    search = config.search
-    if sample.data:
-        return 1.0
-    share = 1 - search.rmm.split.pseudo_data
-    if sample.process not in search.signals:
-        share -= search.rmm.split.training + search.rmm.split.validation
-    return share
+    low, high = rmm.test_window(sample, config.search)
+    return min(high, 1.0) - low
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
@@ -98,10 +93,7 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
         for name in names
     }
     yields = {s.name: _yields(run, s, edges) for s in config.samples}
-    found = [
-        _findings(config, name, edges[name], {s: y[name] for s, y in yields.items()}, events)
-        for name in names
-    ]
+    found = [_findings(config, name, edges[name], yields, events, background) for name in names]
     (target,) = targets
     for table in (findings_table(config, found), regions_table(config, found)):
         table.write_beside(target.output.with_name(f"{table.name}.json"))
@@ -112,13 +104,8 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
 def _read(run: Run, sample: Sample, names: Sequence[str]) -> Events:
     path = run.matrices(sample.name)
     columns = read_events(path, ["run_number", "event_number", "weight", "part"])
-    scored = read_scores(run.anomaly_scores(sample.name), names)
-    for key in ("run_number", "event_number"):
-        if not np.array_equal(columns[key], scored[key]):
-            raise InputError(
-                f"{run.anomaly_scores(sample.name)}: its events are not those of {path}: make it "
-                "with --stage anomaly_scoring"
-            )
+    scores = run.anomaly_scores(sample.name)
+    scored = read_scores_of(columns, path, scores, names, "anomaly_scoring")
     chosen = columns["part"] == TEST
     factor = float(read_attribute(path, "normalisation")) / test_share(run.config, sample)
     return Events(
@@ -234,8 +221,9 @@ def _findings(
     config: Config,
     name: str,
     edges: Sequence[float],
-    yields: Mapping[str, Mapping[str, Sequence[Yield]]],
+    yields: Mapping[str, Mapping[str, Mapping[str, Sequence[Yield]]]],
     events: Mapping[str, Events],
+    background: Events,
 ) -> Findings:
     search = config.search
     regions = [
@@ -243,15 +231,14 @@ def _findings(
             quantile,
             threshold,
             {
-                sample: {c: sum(bins[i + 1 :], Yield()) for c, bins in channels.items()}
-                for sample, channels in yields.items()
+                sample: {c: sum(bins[i + 1 :], Yield()) for c, bins in of_sample[name].items()}
+                for sample, of_sample in yields.items()
             },
         )
         for i, (quantile, threshold) in enumerate(zip(search.quantiles, edges, strict=True))
     ]
     signals = [s for s in config.samples if s.process in search.signals]
     normal = config.normal_samples()
-    background = _joined([events[s.name] for s in normal])
     areas = {
         s.name: auc(events[s.name], background, name, config.seed)
         for s in signals
@@ -281,12 +268,6 @@ def _total(region: RegionYields, samples: Sequence[Sample]) -> Measured:
     return Measured(total.sumw, total.error)
 
 
-def _lines(findings: Sequence[Findings]) -> Iterator[tuple[Findings, Excess]]:
-    for one in findings:
-        for excess in one.excesses:
-            yield one, excess
-
-
 def findings_table(config: Config, findings: Sequence[Findings]) -> Table:
     """Area and significances of each signal."""
     return Table(
@@ -313,7 +294,8 @@ def findings_table(config: Config, findings: Sequence[Findings]) -> Table:
                 f"{excess.significance:.2f}",
                 f"{excess.with_error:.2f}",
             ]
-            for one, excess in _lines(findings)
+            for one in findings
+            for excess in one.excesses
         ],
         notes=(
             "AUC: area under the ROC curve against all simulated backgrounds together. Regions are "

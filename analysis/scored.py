@@ -14,7 +14,7 @@ import numpy.typing as npt
 from analysis.pipeline import Run
 from analysis.yields import Yield
 from common.errors import InputError
-from common.score_file import read_scores
+from common.score_file import read_scores_of
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -94,12 +94,7 @@ def _read(run: Run, sample: str, factor: float, region: str, networks: Sequence[
             f"{images}: not a whole image file ({error}): make it again with --stage imaging "
             "--force"
         ) from error
-    scored = read_scores(scores, networks)
-    for key in ("run_number", "event_number"):
-        if not np.array_equal(columns[key], scored[key]):
-            raise InputError(
-                f"{scores}: its events are not those of {images}: make it with --stage scoring"
-            )
+    scored = read_scores_of(columns, images, scores, networks, "scoring")
     return Scored(
         columns["weight"] * factor,
         columns["met"].astype(np.float64),

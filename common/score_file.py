@@ -98,3 +98,24 @@ def read_scores(path: Path, networks: Sequence[str], rows: slice = ALL) -> dict[
             return columns | {name: file[f"score/{name}"][rows] for name in networks}
     except (OSError, KeyError) as error:
         raise InputError(f"{path}: not a whole score file: {error}") from error
+
+
+def read_scores_of(
+    events: Mapping[str, npt.NDArray[Any]],
+    source: Path,
+    path: Path,
+    networks: Sequence[str],
+    stage: str,
+) -> dict[str, Any]:
+    """All of a score file that ``stage`` made of ``events``, read from ``source``: in their order.
+
+    Raises:
+        InputError: as `read_scores`, or the events are others.
+    """
+    scored = read_scores(path, networks)
+    for key in ("run_number", "event_number"):
+        if not np.array_equal(events[key], scored[key]):
+            raise InputError(
+                f"{path}: its events are not those of {source}: make it with --stage {stage}"
+            )
+    return scored
