@@ -1,7 +1,8 @@
 """What autoencoders find anomalous: regions by score, yields, areas under curves, significance.
 
 Scores come back into RDataFrame by key. Only events that no autoencoder has seen count: those of
-the test, scaled up by their share. Regions begin at quantiles of the background's scores.
+the test, scaled up by their share. Regions begin at quantiles of the background's scores. What is
+observed there, in data or pseudo-data, is set against the simulated background.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from analysis.inputs.sources import input_of, input_ranges
 from analysis.pipeline import Done, Run, Target
 from analysis.regions import define, require
 from analysis.rmm_file import TEST, read_attribute, read_events
-from analysis.significance import significance
+from analysis.significance import observed_significance, significance
 from analysis.yields import ExactYield, Yield, read_out
 from common import files
+from common.areas import area_under_curve
 from common.errors import InputError
 from common.measured import Measured
 from common.score_file import read_scores_of
@@ -33,7 +35,6 @@ from selections import three_lepton
 from selections.cuts import Cut, Definition
 
 Floats = npt.NDArray[np.float64]
-BOOTSTRAP = 100
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,19 @@ class Excess:
 
 
 @dataclass(frozen=True)
+class Observation:
+    """What is observed in a region, in data or pseudo-data, all channels together; significances
+    are negative where it is less than the background."""
+
+    observed: str
+    quantile: float
+    n_observed: int
+    n_background: Measured
+    significance: float
+    with_error: float  # of the background, as configured
+
+
+@dataclass(frozen=True)
 class Findings:
     """All that is said of one autoencoder."""
 
@@ -74,6 +88,7 @@ class Findings:
     auc: dict[str, Measured]
     regions: list[RegionYields]
     excesses: list[Excess]
+    observations: list[Observation]
 
 
 def test_share(config: Config, sample: Sample) -> float:
@@ -93,9 +108,13 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
         for name in names
     }
     yields = {s.name: _yields(run, s, edges) for s in config.samples}
+    yields |= {p.name: _counts(run, p.name, edges) for p in config.search.pseudo_data}
     found = [_findings(config, name, edges[name], yields, events, background) for name in names]
     (target,) = targets
-    for table in (findings_table(config, found), regions_table(config, found)):
+    tables = [findings_table(config, found), regions_table(config, found)]
+    if any(one.observations for one in found):
+        tables.append(observations_table(config, found))
+    for table in tables:
         table.write_beside(target.output.with_name(f"{table.name}.json"))
     files.write_json(target.output, [asdict(one) for one in found])
     done(target)
@@ -137,20 +156,32 @@ def quantiles(scores: Floats, weights: Floats, shares: Sequence[float]) -> list[
 
 
 def auc(signal: Events, background: Events, name: str, seed: int) -> Measured:
-    """Area under the weighted ROC curve, with the error of bootstrap replicas."""
-    from sklearn.metrics import roc_auc_score
+    """Area under the ROC curve of an autoencoder's scores."""
+    scored = (signal.scores[name], signal.weight, background.scores[name], background.weight)
+    return area_under_curve(*scored, seed)
 
-    truth = np.repeat([1, 0], [len(signal.weight), len(background.weight)])
-    score = np.concatenate([signal.scores[name], background.scores[name]])
-    # as in training: negative weights would make the curve go back
-    weight = np.abs(np.concatenate([signal.weight, background.weight]))
-    rng = np.random.default_rng(seed)
-    replicas = [
-        float(roc_auc_score(truth, score, sample_weight=weight * rng.poisson(1, len(weight))))
-        for _ in range(BOOTSTRAP)
-    ]
-    value = float(roc_auc_score(truth, score, sample_weight=weight))
-    return Measured(value, float(np.std(replicas, ddof=1)))
+
+def _counts(
+    run: Run, name: str, edges: Mapping[str, Sequence[float]]
+) -> dict[str, dict[str, list[Yield]]]:
+    """Pseudo-data by autoencoder and channel between the edges. They are no events of a sample
+    that could be read again, so they are counted from their matrices."""
+    path = run.matrices(name)
+    columns = read_events(path, ["run_number", "event_number", "n_muons"])
+    scores = read_scores_of(columns, path, run.anomaly_scores(name), list(edges), "anomaly_scoring")
+    found: dict[str, dict[str, list[Yield]]] = {}
+    for autoencoder, bounds in edges.items():
+        between = np.searchsorted(np.asarray(bounds, np.float32), scores[autoencoder], side="right")
+        found[autoencoder] = {
+            channel: [
+                Yield(n, n, n)
+                for n in np.bincount(
+                    between[columns["n_muons"] == n_muons], minlength=len(bounds) + 1
+                ).tolist()
+            ]
+            for n_muons, channel in enumerate(three_lepton.CHANNELS)
+        }
+    return found
 
 
 def _yields(
@@ -237,8 +268,9 @@ def _findings(
         )
         for i, (quantile, threshold) in enumerate(zip(search.quantiles, edges, strict=True))
     ]
-    signals = [s for s in config.samples if s.process in search.signals]
-    normal = config.normal_samples()
+    signals = config.signal_samples()
+    normal = [s.name for s in config.normal_samples()]
+    observed = [s.name for s in config.samples if s.data] + [p.name for p in search.pseudo_data]
     areas = {
         s.name: auc(events[s.name], background, name, config.seed)
         for s in signals
@@ -247,9 +279,8 @@ def _findings(
     excesses = []
     for signal in signals:
         for region in regions:
-            s = _total(region, [signal])
-            b = _total(region, normal)
-            error = float(np.hypot(search.background_error * b.value, b.error))
+            s = _total(region, [signal.name])
+            b, error = _background(region, normal, search.background_error)
             excesses.append(
                 Excess(
                     signal.name,
@@ -260,12 +291,35 @@ def _findings(
                     significance(s.value, b.value, error),
                 )
             )
-    return Findings(name, areas, regions, excesses)
+    observations = []
+    for what in observed:
+        for region in regions:
+            n = round(_total(region, [what]).value)
+            b, error = _background(region, normal, search.background_error)
+            observations.append(
+                Observation(
+                    what,
+                    region.quantile,
+                    n,
+                    b,
+                    observed_significance(n, b.value),
+                    observed_significance(n, b.value, error),
+                )
+            )
+    return Findings(name, areas, regions, excesses, observations)
 
 
-def _total(region: RegionYields, samples: Sequence[Sample]) -> Measured:
-    total = sum((y for s in samples for y in region.samples[s.name].values()), Yield())
+def _total(region: RegionYields, samples: Sequence[str]) -> Measured:
+    total = sum((y for name in samples for y in region.samples[name].values()), Yield())
     return Measured(total.sumw, total.error)
+
+
+def _background(
+    region: RegionYields, normal: Sequence[str], relative: float
+) -> tuple[Measured, float]:
+    """The background, with its statistical error, and the error of both kinds."""
+    total = _total(region, normal)
+    return total, float(np.hypot(relative * total.value, total.error))
 
 
 def findings_table(config: Config, findings: Sequence[Findings]) -> Table:
@@ -301,6 +355,41 @@ def findings_table(config: Config, findings: Sequence[Findings]) -> Table:
             "AUC: area under the ROC curve against all simulated backgrounds together. Regions are "
             "above a quantile of the background's scores. Test events alone, scaled up. Errors of "
             "yields are statistical, of areas from bootstrap replicas.",
+        ),
+    )
+
+
+def observations_table(config: Config, findings: Sequence[Findings]) -> Table:
+    """What is observed in each region, beside the background."""
+    return Table(
+        name="anomaly_observed",
+        title=f"Observed events above a score, {config.luminosity:g} fb⁻¹",
+        columns=(
+            "autoencoder",
+            "observed in",
+            "background below",
+            "observed",
+            "background",
+            "significance",
+            f"with {100 * config.search.background_error:g} % and statistical error",
+        ),
+        rows=[
+            [
+                one.autoencoder,
+                seen.observed,
+                f"{100 * seen.quantile:g} %",
+                f"{seen.n_observed}",
+                str(seen.n_background),
+                f"{seen.significance:+.2f}",
+                f"{seen.with_error:+.2f}",
+            ]
+            for one in findings
+            for seen in one.observations
+        ],
+        notes=(
+            "Pseudo-data are drawn from simulated events that are used for nothing else. The "
+            "background is that of test events, scaled up; its errors are statistical. "
+            "Significances are negative where less is observed.",
         ),
     )
 

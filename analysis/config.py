@@ -454,6 +454,21 @@ class Rmm(_Model):
 _Share = Annotated[float, Field(gt=0, lt=1)]
 
 
+class PseudoData(_Model):
+    """Events as data would have them: each simulated background event of the part set apart
+    (`Split.pseudo_data`) comes as often as a Poisson number says."""
+
+    variant: _Variant = Field("", description="tells sets of pseudo-data from one another")
+    inject: dict[_Name, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="signal process: by how much its expected events are multiplied"
+    )
+
+    @property
+    def name(self) -> str:
+        """``pseudo_data[_<variant>]``, as a sample is named."""
+        return f"pseudo_data_{self.variant}" if self.variant else "pseudo_data"
+
+
 class Anomaly(_Model):
     """The search for what does not look like the background, in events with three leptons."""
 
@@ -468,6 +483,11 @@ class Anomaly(_Model):
         description="shares of the background below the scores that regions begin at",
     )
     background_error: float = Field(0.2, ge=0, description="systematic, relative")
+    pseudo_data: tuple[PseudoData, ...] = ()
+    left_out: tuple[Literal["process", "channel"], ...] = Field(
+        (),
+        description="train again without each background process, or channel of lepton flavours",
+    )
 
     @field_validator("quantiles")
     @classmethod
@@ -483,6 +503,23 @@ class Anomaly(_Model):
             raise ValueError(
                 f"autoencoder '{repeated[0]}' is listed twice: give one of them a 'variant'"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _drawn_from_what_is_set_apart(self) -> Anomaly:
+        names = Counter(p.name for p in self.pseudo_data)
+        repeated = [name for name, n in names.items() if n > 1]
+        if repeated:
+            raise ValueError(f"'{repeated[0]}' is listed twice: give one of them a 'variant'")
+        if self.pseudo_data and not self.rmm.split.pseudo_data:
+            raise ValueError(
+                "pseudo-data need events that are used for nothing else: set "
+                "rmm.split.pseudo_data to their share"
+            )
+        for process in (p for one in self.pseudo_data for p in one.inject):
+            if process not in self.signals:
+                hint = did_you_mean(process, self.signals)
+                raise ValueError(f"pseudo-data: '{process}' is not among the 'signals'{hint}")
         return self
 
 
@@ -562,6 +599,16 @@ class Config(_Model):
         return self
 
     @model_validator(mode="after")
+    def _pseudo_data_of_samples(self) -> Config:
+        for pseudo in self.anomaly.pseudo_data if self.anomaly else ():
+            if any(s.name == pseudo.name for s in self.samples):
+                raise ValueError(f"a sample has the name of pseudo-data, '{pseudo.name}'")
+            for process in pseudo.inject:
+                if not any(s.process == process for s in self.samples):
+                    raise ValueError(f"{pseudo.name}: no sample of '{process}' is configured")
+        return self
+
+    @model_validator(mode="after")
     def _test_apart(self) -> Config:
         watching = [n.name for n in self.training.networks if n.watches_test]
         if watching and not self.own_training_samples:
@@ -601,6 +648,10 @@ class Config(_Model):
                 "autoencoders need a simulated sample that is no signal to learn from"
             )
         return normal
+
+    def signal_samples(self) -> tuple[Sample, ...]:
+        """The samples that autoencoders never learn from, and are to find."""
+        return tuple(s for s in self.samples if not s.data and s.process in self.search.signals)
 
     @property
     def own_training_samples(self) -> bool:

@@ -24,7 +24,7 @@ from analysis.config import Config
 from analysis.inputs.native import INFO, TREE, quiet
 from analysis.pipeline import Run, Target, versions
 from analysis.processes import PROCESSES, Process
-from analysis.samples import SampleInfo, combine
+from analysis.samples import SampleInfo, combine, run_number_of
 from common import files
 from common.errors import BatchError, ConfigError, InputError, OutputError
 from common.tasks import Parts, Provenance, Range, Task
@@ -90,8 +90,8 @@ class Block:
 
     @property
     def run_number(self) -> int:
-        """A number for the sample, the same whatever else is configured."""
-        return int.from_bytes(hashlib.blake2b(self.sample.encode(), digest_size=4).digest()) >> 1
+        """That of the sample."""
+        return run_number_of(self.sample)
 
     @property
     def pythia_seed(self) -> int:

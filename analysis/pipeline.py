@@ -71,6 +71,10 @@ class Run:
         """Scores of a sample by the autoencoders."""
         return self.output / "anomaly_scores" / f"{name}.h5"
 
+    def inspection(self, autoencoder: str) -> Path:
+        """What an autoencoder does to events."""
+        return self.output / "inspection" / f"{autoencoder}.h5"
+
     def table(self, name: str) -> Path:
         """A table as JSON; Markdown and LaTeX lie beside it."""
         return self.output / "tables" / f"{name}.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,11 @@ class SampleInfo:
         data: dict[str, Any] = {k: v for k, v in json.loads(text).items() if k in known}
         data["settings"] = tuple(data.get("settings", ()))
         return cls(**data)
+
+
+def run_number_of(name: str) -> int:
+    """A number for a sample made here, the same whatever else is configured."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest()) >> 1
 
 
 def combine(infos: Sequence[SampleInfo]) -> SampleInfo:

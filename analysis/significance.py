@@ -13,14 +13,26 @@ def significance(signal: float, background: float, error: float = 0.0) -> float:
     experiment with background uncertainty* (2012), equation 20. 0 without a signal; infinite
     without a background.
     """
-    s, b = signal, background
-    if s <= 0:
-        return 0.0
+    return observed_significance(background + signal, background, error) if signal > 0 else 0.0
+
+
+def observed_significance(observed: float, background: float, error: float = 0.0) -> float:
+    """Significance of ``observed`` events, negative where they are fewer than the background.
+
+    The formulae of `significance` with the observed events for s + b.
+    """
+    n, b = observed, background
     if b <= 0:
-        return math.inf
+        return math.inf if n > 0 else 0.0
     variance = error**2
     if variance < 1e-9 * b * min(b, 1.0):
-        return math.sqrt(2 * max(0.0, (s + b) * math.log1p(s / b) - s))
-    first = (s + b) * math.log((s + b) * (b + variance) / (b**2 + (s + b) * variance))
-    second = b**2 / variance * math.log1p(variance * s / (b * (b + variance)))
-    return math.sqrt(2 * max(0.0, first - second))
+        half = _n_log(n, n / b) - (n - b)
+    else:
+        half = _n_log(n, n * (b + variance) / (b**2 + n * variance))
+        half -= b**2 / variance * math.log1p(variance * (n - b) / (b * (b + variance)))
+    return math.copysign(math.sqrt(2 * max(0.0, half)), n - b)
+
+
+def _n_log(n: float, x: float) -> float:
+    """N ln x, which is 0 for n = 0."""
+    return n * math.log(x) if n else 0.0

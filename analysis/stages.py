@@ -184,8 +184,31 @@ def autoencoder_targets(run: Run) -> list[Target]:
     ]
 
 
+def pseudo_data_targets(run: Run) -> list[Target]:
+    """One file of matrices a set of pseudo-data.
+
+    Raises:
+        ConfigError: the configuration has no such search.
+    """
+    config = run.config
+    return [
+        Target(
+            "pseudo_data",
+            pseudo.name,
+            run.matrices(pseudo.name),
+            settings={"pseudo_data": _dump(pseudo), "seed": config.seed},
+            made_from=tuple(
+                rmm_target(run, sample)
+                for sample in (*config.normal_samples(), *config.signal_samples())
+            ),
+            code=("analysis/pseudo_data.py", "analysis/rmm_file.py", "common/hdf5.py"),
+        )
+        for pseudo in config.search.pseudo_data
+    ]
+
+
 def anomaly_scoring_targets(run: Run) -> list[Target]:
-    """One file of scores a sample.
+    """One file of scores a sample, or set of pseudo-data.
 
     Raises:
         ConfigError: the configuration has no such search.
@@ -194,9 +217,9 @@ def anomaly_scoring_targets(run: Run) -> list[Target]:
     return [
         Target(
             "anomaly_scoring",
-            sample.name,
-            run.anomaly_scores(sample.name),
-            made_from=(rmm_target(run, sample), *autoencoders),
+            matrices.name,
+            run.anomaly_scores(matrices.name),
+            made_from=(matrices, *autoencoders),
             code=(
                 "training/autoencoder.py",
                 "training/features.py",
@@ -205,7 +228,7 @@ def anomaly_scoring_targets(run: Run) -> list[Target]:
                 "common/hdf5.py",
             ),
         )
-        for sample in run.config.samples
+        for matrices in (*rmm_targets(run), *pseudo_data_targets(run))
     ]
 
 
@@ -233,9 +256,62 @@ def anomaly_targets(run: Run) -> list[Target]:
                 "analysis/rmm_file.py",
                 "analysis/significance.py",
                 "analysis/yields.py",
+                "common/areas.py",
                 "common/measured.py",
                 "common/score_file.py",
                 "cpp_helpers/*.?xx",
+            ),
+        )
+    ]
+
+
+def inspection_targets(run: Run) -> list[Target]:
+    """One file an autoencoder.
+
+    Raises:
+        ConfigError: the configuration has no such search.
+    """
+    return [
+        Target(
+            "inspection",
+            spec.name,
+            run.inspection(spec.name),
+            made_from=tuple(anomaly_targets(run)),
+            code=(
+                "training/autoencoder.py",
+                "training/features.py",
+                "training/inspection.py",
+                "training/scaling.py",
+                "common/hdf5.py",
+            ),
+        )
+        for spec in run.config.search.autoencoders
+    ]
+
+
+def left_out_targets(run: Run) -> list[Target]:
+    """One table of all autoencoders, if anything is to be left out.
+
+    Raises:
+        ConfigError: the configuration has no such search.
+    """
+    config = run.config
+    if not config.search.left_out:
+        return []
+    return [
+        Target(
+            "left_out",
+            "left_out",
+            run.table("left_out"),
+            settings={"left_out": list(config.search.left_out), "seed": config.seed},
+            made_from=tuple(autoencoder_targets(run)),
+            code=(
+                "training/autoencoder.py",
+                "training/features.py",
+                "training/fit_autoencoder.py",
+                "training/left_out.py",
+                "training/scaling.py",
+                "common/areas.py",
             ),
         )
     ]
@@ -569,13 +645,37 @@ STAGES = (
         study="anomaly",
     ),
     Stage(
+        "left_out",
+        "train them without each process or channel: is it anomalous then?",
+        "rmm, models",
+        "tables/left_out",
+        "training.stages",
+        "leave_out",
+        ("rmm", "autoencoders"),
+        ("left_out",),
+        left_out_targets,
+        study="anomaly",
+    ),
+    Stage(
+        "pseudo_data",
+        "draw pseudo-data from the simulation, with and without signals",
+        "rmm",
+        "rmm/pseudo_data*.h5",
+        "analysis.pseudo_data",
+        "run",
+        ("rmm",),
+        (),
+        pseudo_data_targets,
+        study="anomaly",
+    ),
+    Stage(
         "anomaly_scoring",
         "score every event with three leptons by how badly it is reconstructed",
         "rmm, models",
         "anomaly_scores/<sample>.h5",
         "training.stages",
         "score_anomalies",
-        ("rmm", "autoencoders"),
+        ("rmm", "autoencoders", "pseudo_data"),
         (),
         anomaly_scoring_targets,
         study="anomaly",
@@ -588,8 +688,20 @@ STAGES = (
         "analysis.anomaly",
         "run",
         ("validate", "generate", "rmm", "anomaly_scoring"),
-        ("anomaly",),
+        ("anomaly", "anomaly_observed"),
         anomaly_targets,
+        study="anomaly",
+    ),
+    Stage(
+        "inspection",
+        "which elements autoencoders fail on, their latent space, single events",
+        "rmm, models, tables",
+        "inspection/<autoencoder>.h5",
+        "training.stages",
+        "inspect",
+        ("anomaly",),
+        (),
+        inspection_targets,
         study="anomaly",
     ),
     Stage(

@@ -11,7 +11,7 @@ import contextlib
 import enum
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,11 @@ class Features:
     def __len__(self) -> int:
         return len(self.features)
 
+    def take(self, chosen: npt.NDArray[np.bool_]) -> Features:
+        """The chosen events."""
+        columns = ("features", "weight", "sample", "run_number", "event_number")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
+
 
 def read_features(paths: Sequence[Path], part: Part | None = None) -> Features:
     """The events of a part of some files, or all of them; a sample is named as its file.
@@ -102,6 +107,20 @@ def read_features(paths: Sequence[Path], part: Part | None = None) -> Features:
         joined("events/run_number"),
         joined("events/event_number"),
     )
+
+
+def read_column(paths: Sequence[Path], part: Part, name: str) -> npt.NDArray[Any]:
+    """A further column of the events that `read_features` gives, in their order.
+
+    Raises:
+        InputError: a file is missing or damaged, or lacks the column.
+    """
+    found = []
+    for path in paths:
+        chosen = _Columns.read(path, part).chosen
+        with _opened(path) as file, _named(path, f"dataset 'events/{name}'"):
+            found.append(file[f"events/{name}"][:][chosen])
+    return np.concatenate(found)
 
 
 def feature_blocks(path: Path) -> Iterator[Floats]:

@@ -10,13 +10,14 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from common import files
@@ -52,16 +53,24 @@ class Prepared:
     validation: Data
 
 
-def prepare(spec: Autoencoder, paths: Sequence[Path]) -> Prepared:
+Keep = Callable[[Part], npt.NDArray[np.bool_]]
+
+
+def prepare(spec: Autoencoder, paths: Sequence[Path], keep: Keep | None = None) -> Prepared:
     """Read the training and validation events of some samples; the former decide the scaling.
+
+    ``keep`` chooses among the events of a part.
 
     Raises:
         InputError: a file is damaged, a part has no events, or a sample no positive sum of weights.
     """
-    training = read_features(paths, Part.TRAINING)
+    training, validation = (
+        events if keep is None else events.take(keep(part))
+        for part in (Part.TRAINING, Part.VALIDATION)
+        for events in (read_features(paths, part),)
+    )
     weights = training_weights(training)
     scaling = fit_scaling(spec.scaling, training.names, training.features, weights)
-    validation = read_features(paths, Part.VALIDATION)
     return Prepared(scaling, Data(scaling(training.features), weights), _data(scaling, validation))
 
 
@@ -100,21 +109,28 @@ class Report(keras.callbacks.Callback):
 
 
 def fit(
-    spec: Autoencoder, paths: Sequence[Path], folder: Path, *, seed: int, recipe: str
+    spec: Autoencoder,
+    paths: Sequence[Path],
+    folder: Path,
+    *,
+    seed: int,
+    recipe: str,
+    keep: Keep | None = None,
 ) -> dict[str, Any]:
     """Train the autoencoder of ``spec`` on the training events of some samples, until the loss of
     their validation events, weighted likewise, has not fallen for ``patience`` epochs.
 
     Writes ``model.keras`` (the weights of the least validation loss), ``scaling.json``,
     ``history.csv`` and at last ``training.json``, whose content it returns. ``recipe`` names
-    unfinished work. ``spec.tuning`` is not looked at: see `training.tuning.tune`.
+    unfinished work; ``keep`` chooses among the events. ``spec.tuning`` is not looked at: see
+    `training.tuning.tune`.
 
     Raises:
         ConfigError: the loss is not a number, or the latent space not narrower than the input.
         InputError: a feature file cannot be used.
     """
     start = time.monotonic()
-    prepared = prepare(spec, paths)
+    prepared = prepare(spec, paths, keep)
     training, validation = prepared.training, prepared.validation
     keras.utils.set_random_seed(seed)
     network = autoencoder.build(spec, training.x.shape[1], seed)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +13,7 @@ from common import files
 from common.measured import measured_efficiency
 from common.score_file import read_scores, write_scores
 from common.tables import Table
+from selections import three_lepton
 from training.dataset import Labelled
 from training.evaluate import Evaluation
 from training.evaluate import evaluate as evaluate_network
@@ -79,6 +82,80 @@ def score_anomalies(run: Run, targets: Sequence[Target], done: Done) -> None:
         ]
         scores = {name: np.concatenate([block[name] for block in blocks]) for name in names}
         write_scores(target.output, read_identity(path), scores)
+        done(target)
+
+
+def leave_out(run: Run, targets: Sequence[Target], done: Done) -> None:
+    """Train the autoencoders without each background process, and each channel."""
+    from training.left_out import Group, LeftOut
+    from training.left_out import leave_out as train_without
+
+    config = run.config
+    normal = config.normal_samples()
+    groups = []
+    if "process" in config.search.left_out:
+        for process in dict.fromkeys(s.process for s in normal):
+            places = tuple(i for i, s in enumerate(normal) if s.process == process)
+            groups.append(Group("process", process, places))
+    if "channel" in config.search.left_out:
+        groups += [Group("channel", name, (n,)) for n, name in enumerate(three_lepton.CHANNELS)]
+    (target,) = targets
+    found: list[LeftOut] = []
+    for spec in config.search.autoencoders:
+        folder = run.model(spec.name)
+        # as trained: a search may have changed it
+        record = json.loads((folder / "training.json").read_text())["autoencoder"]
+        found += train_without(
+            type(spec).model_validate(record),
+            groups,
+            [run.matrices(sample.name) for sample in normal],
+            folder,
+            seed=config.seed,
+            recipe=target.fingerprint[:12],
+        )
+    table = Table(
+        name="left_out",
+        title="Parts of the background that autoencoders were not shown",
+        columns=(
+            *("autoencoder", "left out", "test events", "others"),
+            *("AUC, not shown", "AUC, shown"),
+        ),
+        rows=[
+            [
+                one.autoencoder,
+                f"{one.kind} {one.name}",
+                f"{one.n_left_out}",
+                f"{one.n_others}",
+                str(one.auc),
+                str(one.auc_when_shown),
+            ]
+            for one in found
+        ],
+        notes=(
+            "AUC: area under the ROC curve of what was left out against the rest of the "
+            "background, of weighted test events, by an autoencoder that was trained without it, "
+            "and by the usual one. Above 0.5 it is the more anomalous. Errors from bootstrap "
+            "replicas.",
+        ),
+    )
+    table.write_beside(target.output)
+    files.write_json(target.output, [asdict(one) for one in found])
+    done(target)
+
+
+def inspect(run: Run, targets: Sequence[Target], done: Done) -> None:
+    """Look at what the autoencoders of the targets do to the test events of all samples."""
+    from training.autoencoder import Autoencoder
+    from training.inspection import inspect as inspect_one
+
+    config = run.config
+    findings = json.loads(run.table("anomaly").read_text())
+    thresholds = {one["autoencoder"]: one["regions"][-1]["threshold"] for one in findings}
+    samples = {s.name: (s.process, run.matrices(s.name)) for s in config.samples}
+    normal = {sample.name for sample in config.normal_samples()}
+    for target in targets:
+        name = target.name
+        inspect_one(Autoencoder(run.model(name)), samples, normal, thresholds[name], target.output)
         done(target)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.significance import significance
+from analysis.significance import observed_significance, significance
 
 EVENTS = st.floats(0.1, 1e5)
 
@@ -36,3 +36,19 @@ def test_an_error_makes_it_less(s: float, b: float) -> None:
 def test_the_ends() -> None:
     assert significance(0, 10) == significance(-1, 10, 2) == 0
     assert significance(1, 0) == math.inf
+
+
+@given(EVENTS, EVENTS, st.floats(0, 1e4))
+def test_of_observed_events(n: float, b: float, error: float) -> None:
+    found = observed_significance(n, b, error)
+    if n > b:
+        assert found == significance(n - b, b, error)
+    assert found * (n - b) >= 0
+    assert abs(found) <= abs(observed_significance(n, b)) * (1 + 1e-9) + 1e-6
+
+
+def test_none_observed() -> None:
+    """The likelihood of none for an expectation of b is exp(-b)."""
+    assert observed_significance(0, 3) == pytest.approx(-math.sqrt(2 * 3))
+    assert observed_significance(0, 0) == 0
+    assert -math.sqrt(2 * 3) < observed_significance(0, 3, 1.0) < 0

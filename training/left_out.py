@@ -1,0 +1,102 @@
+"""Autoencoders trained without a part of the background, which then ought to be anomalous.
+
+A test that needs no signal: if what they were not shown is not found, a signal may not be, either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from common.areas import area_under_curve
+from common.measured import Measured
+from training import fit_autoencoder
+from training.autoencoder import Autoencoder
+from training.features import Part, read_column, read_features
+
+if TYPE_CHECKING:
+    from analysis import config
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A part of the background: all samples of a process (``of`` lists their places among the
+    paths), or all events of some numbers of muons (``of``)."""
+
+    kind: str  # "process" or "channel"
+    name: str
+    of: tuple[int, ...]
+
+    def holds(self, paths: Sequence[Path], part: Part) -> Mask:
+        """Which events of that part of the files belong to the group, shape (events,)."""
+        if self.kind == "process":
+            place = read_features(paths, part).sample
+        else:
+            place = read_column(paths, part, "n_muons")
+        return np.isin(place, self.of)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Area under the ROC curve of a group against the rest of the background, of test events: by
+    an autoencoder that was not shown it, and by the usual one, that was."""
+
+    autoencoder: str
+    kind: str
+    name: str
+    n_left_out: int
+    n_others: int
+    auc: Measured
+    auc_when_shown: Measured
+
+
+def leave_out(
+    spec: config.Autoencoder,
+    groups: Sequence[Group],
+    paths: Sequence[Path],
+    folder: Path,
+    *,
+    seed: int,
+    recipe: str,
+) -> Iterator[LeftOut]:
+    """Train the autoencoder in ``folder`` anew without each of the groups, in ``without_<group>``
+    there; one that has no test events, or all of them, is passed over.
+
+    Raises:
+        ConfigError: a loss or a score is not a number.
+        InputError: a feature file cannot be used, or too few events are left.
+    """
+    test = read_features(paths, Part.TEST)
+    usual = Autoencoder(folder).score(test.features)
+    for group in groups:
+        mine = group.holds(paths, Part.TEST)
+        if mine.all() or not mine.any():
+            continue
+
+        def keep(part: Part, group: Group = group) -> Mask:
+            return ~group.holds(paths, part)
+
+        own = folder / f"without_{group.name}"
+        fit_autoencoder.fit(spec, paths, own, seed=seed, recipe=recipe, keep=keep)
+        without = Autoencoder(own).score(test.features)
+
+        def area(scores: npt.NDArray[np.float32], mine: Mask = mine) -> Measured:
+            signal, background = ((scores[chosen], test.weight[chosen]) for chosen in (mine, ~mine))
+            return area_under_curve(*signal, *background, seed)
+
+        yield LeftOut(
+            spec.name,
+            group.kind,
+            group.name,
+            int(mine.sum()),
+            int((~mine).sum()),
+            area(without),
+            area(usual),
+        )
