@@ -7,20 +7,14 @@ the samples, the configuration and the versions of what made the numbers.
 
 from __future__ import annotations
 
-import base64
-import html
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-from markdown_it import MarkdownIt
-
-from analysis import results
-from analysis.pipeline import Done, Run, Target, versions
+from analysis import page, results
+from analysis.pipeline import Done, Run, Target
 from analysis.sensitivity import (
     IM1_SPLIT,
     IRREDUCIBLE,
@@ -57,9 +51,7 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     (written,) = target.also
     own = results.of_run(run)
     files.write_text(written, own.model_dump_json(by_alias=True, indent=1) + "\n")
-    text = "\n\n".join(part.rstrip() for part in sections(run)) + "\n"
-    files.write_text(target.output.with_suffix(".md"), text)
-    files.write_text(target.output, to_html(run, text))
+    page.write(run, target, sections(run))
     done(target)
 
 
@@ -84,43 +76,30 @@ def sections(run: Run) -> Iterator[str]:
     yield backgrounds(run).markdown()
     yield "## Networks"
     yield cost(run).markdown()
-    yield _table(run, "evaluation")
+    yield page.table(run, "evaluation")
     for spec in config.training.networks:
         if spec.multiclass:
-            yield _table(run, f"classes_{spec.name}")
+            yield page.table(run, f"classes_{spec.name}")
     if others := _others(run):
         yield "## All networks"
         for table in results.tables([results.of_run(run), *others]):
             yield table.markdown()
     yield "## Selection"
-    yield _table(run, "cutflow")
+    yield page.table(run, "cutflow")
     yield "## Sensitivity"
-    yield _table(run, "sensitivity")
+    yield page.table(run, "sensitivity")
     yield "## Signals"
-    yield _table(run, "signals")
-    yield "## Figures"
-    for figure in json.loads((run.plots / "figures.json").read_text()):
-        (picture,) = (name for name in figure["files"] if name.endswith(".png"))
-        yield f"![{figure['name']}](plots/{picture})"
-        yield f"*{figure['caption']}*"
+    yield page.table(run, "signals")
+    yield from page.figures(run.plots / "figures.json")
     yield "## Samples"
-    yield _table(run, "images")
-    yield "## Configuration"
-    settings = config.model_dump(mode="json", exclude={"batch"})  # which changes no result
-    written = yaml.safe_dump(settings, sort_keys=False, width=100, default_flow_style=None)
-    yield f"```yaml\n{written}```"
-    yield "## Versions"
-    yield "\n".join(f"- {name} {version}" for name, version in versions().items())
+    yield page.table(run, "images")
+    yield from page.origin(run)
 
 
 def _others(run: Run) -> list[results.Results]:
     """The results kept in the repository, but for those of this very run."""
     own = run.config.model_dump(mode="json", exclude={"batch"})
     return [r for r in map(results.read, results.kept()) if r.configuration != own]
-
-
-def _table(run: Run, name: str) -> str:
-    return run.table(name).with_suffix(".md").read_text()
 
 
 # --- The thesis ---------------------------------------------------------------------------
@@ -374,32 +353,4 @@ def cost(run: Run) -> Table:
             "forward pass; the speed is that of scoring at the end of the training, with the "
             "reading of images.",
         ),
-    )
-
-
-# --- HTML ---------------------------------------------------------------------------------
-
-_STYLE = """
-body { font: 16px/1.5 sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
-th, td { padding: 0.2rem 0.7rem; border-bottom: 1px solid #ccc; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-img { max-width: 100%; }
-pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; }
-"""
-
-
-def to_html(run: Run, text: str) -> str:
-    """The Markdown of a report as one HTML page that holds its figures."""
-    body = MarkdownIt("commonmark").enable("table").render(text)
-
-    def embedded(match: re.Match[str]) -> str:
-        picture = base64.b64encode((run.output / match[1]).read_bytes()).decode()
-        return f'src="data:image/png;base64,{picture}"'
-
-    body = re.sub(r'src="(plots/[^"]+\.png)"', embedded, body)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f"<title>{html.escape(run.config.name)}</title>\n<style>{_STYLE}</style>\n</head>\n"
-        f"<body>\n{body}</body>\n</html>\n"
     )

@@ -24,15 +24,12 @@ def observed_significance(observed: float, background: float, error: float = 0.0
     n, b = observed, background
     if b <= 0:
         return math.inf if n > 0 else 0.0
-    variance = error**2
+    s, variance = n - b, error**2
+    # n (b + variance) / (b^2 + n variance) is 1 + this; without events the term is 0
+    above = b * s / (b**2 + n * variance)
+    half = n * math.log1p(above) if n else 0.0
     if variance < 1e-9 * b * min(b, 1.0):
-        half = _n_log(n, n / b) - (n - b)
+        half -= s
     else:
-        half = _n_log(n, n * (b + variance) / (b**2 + n * variance))
-        half -= b**2 / variance * math.log1p(variance * (n - b) / (b * (b + variance)))
-    return math.copysign(math.sqrt(2 * max(0.0, half)), n - b)
-
-
-def _n_log(n: float, x: float) -> float:
-    """N ln x, which is 0 for n = 0."""
-    return n * math.log(x) if n else 0.0
+        half -= b**2 / variance * math.log1p(variance * s / (b * (b + variance)))
+    return math.copysign(math.sqrt(2 * max(0.0, half)), s)
