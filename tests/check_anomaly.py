@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -64,14 +65,60 @@ def check_scores_and_yields(output: Path) -> None:
             assert 0 <= excess["with_error"] <= excess["significance"]
 
 
+def check_pseudo_data(output: Path) -> None:
+    plain, injected = (
+        frame(output / "rmm" / f"pseudo_data{variant}.h5") for variant in ("", "_injected")
+    )
+    assert 0 < len(plain) < len(injected)
+    for one in load(output / "tables" / "anomaly.json"):
+        seen = {(o["observed"], o["quantile"]): o["n_observed"] for o in one["observations"]}
+        for region in one["regions"]:
+            quantile = region["quantile"]
+            assert seen["pseudo_data", quantile] <= seen["pseudo_data_injected", quantile]
+        for variant, events in (("", plain), ("_injected", injected)):
+            path = output / "anomaly_scores" / f"pseudo_data{variant}.h5"
+            score = read_scores(path, [one["autoencoder"]])[one["autoencoder"]]
+            for region in one["regions"]:
+                passing = int((score >= np.float32(region["threshold"])).sum())
+                assert passing == seen[f"pseudo_data{variant}", region["quantile"]]
+            assert len(score) == len(events)
+
+
+def check_what_was_not_shown(output: Path) -> None:
+    found = load(output / "tables" / "left_out.json")
+    assert [one["name"] for one in found] == 2 * ["WZ", "ttbar"]
+    assert {one["kind"] for one in found} == {"process"}
+        ("process", "WZ"),
+        ("process", "ttbar"),
+    }
+    assert all(0 <= one["auc"]["value"] <= 1 for one in found)
+
+
+def check_inspection(output: Path) -> None:
+    for path in (output / "inspection").glob("*.h5"):
+        with h5py.File(path) as file:
+            for errors in file["errors"].values():
+                assert np.all(errors["all"][:] >= 0)
+                assert errors["all"].attrs["events"] >= errors["anomalous"].attrs["events"]
+            assert all(np.isfinite(places[:]).all() for places in file["latent"].values())
+
+
 def check_tables(output: Path) -> None:
-    for name in ("three_lepton", "anomaly", "anomaly_regions"):
+    for name in ("three_lepton", "anomaly", "anomaly_regions", "anomaly_observed", "left_out"):
         for suffix in ("md", "tex", "txt"):
             assert (output / "tables" / f"{name}.{suffix}").stat().st_size > 100
 
 
 def main(output: Path) -> None:
-    for check in (check_matrices, check_autoencoders, check_scores_and_yields, check_tables):
+    for check in (
+        check_matrices,
+        check_autoencoders,
+        check_scores_and_yields,
+        check_pseudo_data,
+        check_what_was_not_shown,
+        check_inspection,
+        check_tables,
+    ):
         check(output)
         print(f"{check.__name__}: good")
 
