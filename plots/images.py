@@ -45,13 +45,7 @@ _FRACTIONS = ("emf", "jet_width")  # from 0 to 1; the other positive channels sp
 _OF_A_BLOCK = 1 << 20  # cells read at a time
 
 
-def _part_of(name: str, low: float, high: float) -> Colormap:
-    """A colour scale without its pale end: white means that nothing is there."""
-    return ListedColormap(matplotlib.colormaps[name](np.linspace(low, high, 256)))
-
-
-_BLUES = _part_of("Blues", 0.35, 1.0)
-_SCALE = _part_of("viridis_r", 0.1, 1.0)
+_BLUES = style.part_of("Blues", 0.35, 1.0)
 
 
 @dataclass(frozen=True)
@@ -199,11 +193,11 @@ def _norm(channel: str, values: Array) -> tuple[Normalize, Colormap]:
         largest = max(1.0, float(np.abs(values).max(initial=0)))
         return Normalize(-largest, largest), matplotlib.colormaps["RdBu_r"]
     if channel in _FRACTIONS:
-        return Normalize(0, 1), _SCALE
+        return Normalize(0, 1), style.SCALE
     if not len(values):
-        return LogNorm(1, 10), _SCALE
+        return LogNorm(1, 10), style.SCALE
     low = 10.0 ** math.floor(np.log10(values.min()))
-    return LogNorm(low, max(10 * low, values.max())), _SCALE
+    return LogNorm(low, max(10 * low, values.max())), style.SCALE
 
 
 @style.styled()
@@ -230,7 +224,11 @@ def mean_images(samples: Sequence[Sample], aligned: bool = False) -> Figure:
     box = (-math.pi / 2, 1.5 * math.pi, *ETA) if aligned else (*PHI, *ETA)
     for axes, (process, image) in zip(grid.flat, images.items(), strict=False):
         axes.imshow(
-            np.where(image > 0, image, np.nan), cmap=_SCALE, norm=norm, origin="lower", extent=box
+            np.where(image > 0, image, np.nan),
+            cmap=style.SCALE,
+            norm=norm,
+            origin="lower",
+            extent=box,
         )
         axes.set_title(style.process(process).label, loc="left")
     for axes in grid.flat[len(images) :]:
@@ -238,7 +236,7 @@ def mean_images(samples: Sequence[Sample], aligned: bool = False) -> Figure:
     for index in range(len(images)):
         _label_mean(grid, index, len(images), aligned)
     figure.colorbar(
-        ScalarMappable(norm, _SCALE),
+        ScalarMappable(norm, style.SCALE),
         ax=grid,
         label=r"mean $\Sigma\,p_\mathrm{T}$ of a cell [GeV]",
         extend="both",

@@ -10,9 +10,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from common.errors import ScoreError
 from plots import style
-from plots.results import Sample, opened
+from plots.results import Sample, joined_score, opened
 
 Array = npt.NDArray[Any]
 
@@ -82,15 +81,6 @@ def read_scores(sample: Sample, network: str) -> tuple[Array, Array]:
     Raises:
         ScoreError: the scores are not those of the images.
     """
-    keys = ("run_number", "event_number")
     with opened(sample.images) as file:
-        of_images = [file[f"events/{key}"][:] for key in keys]
         weight = file["events/weight"][:] * sample.normalisation
-    with opened(sample.scores) as file:
-        of_scores = [file[key][:] for key in keys]
-        score = file[f"score/{network}"][:]
-    by_image, by_score = np.lexsort(of_images), np.lexsort(of_scores)
-    for one, other in zip(of_images, of_scores, strict=True):
-        if not np.array_equal(one[by_image], other[by_score]):
-            raise ScoreError(f"{sample.scores}: not the events of {sample.images}: score it again")
-    return score[by_score], weight[by_image]
+    return joined_score(sample.images, sample.scores, network), weight

@@ -16,6 +16,7 @@ from typing import Any
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, ListedColormap, LogNorm
 from matplotlib.figure import Figure
 
 from common import files
@@ -31,7 +32,17 @@ GREY = "#767676"
 
 MET = r"$E_\mathrm{T}^\mathrm{miss}$"
 
+SCORE = r"$\log_{10}$ of the squared error"
+
 FORMATS = ("png", "pdf")
+
+
+def part_of(name: str, low: float, high: float) -> Colormap:
+    """A colour scale without its pale end: white means that nothing is there."""
+    return ListedColormap(matplotlib.colormaps[name](np.linspace(low, high, 256)))
+
+
+SCALE = part_of("viridis_r", 0.1, 1.0)
 
 _SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: there on every machine
@@ -93,6 +104,18 @@ _PROCESSES = {
     "graviton": Look("graviton, extra dimensions", PURPLE, (0, (3, 1, 1, 1, 1, 1)), "P"),
     "higgs": Look(r"$H$ + jets, invisible", SKY_BLUE, (0, (1, 1)), "X"),
     "pseudoscalar": Look(r"$A(\to\chi\bar\chi)$ + jets", GREY, (0, (5, 1)), "*"),
+    # three leptons
+    "WZ": Look("$WZ$", SKY_BLUE, "-", "o"),
+    "ZZ": Look("$ZZ$", BLUE, "--", "s"),
+    "ttbar": Look(r"$t\bar{t}$", ORANGE, "-.", "^", "\\\\\\"),
+    "Zjets": Look("$Z$ + jets", GREEN, ":", "v", "..."),
+    "Zll": Look(r"$Z(\to\ell\ell)$ + jets", GREY, (0, (5, 1)), "<", "|||"),
+    "WR_N": Look(
+        r"$W_\mathrm{R} \to \ell N$ (2 TeV, 500 GeV)", VERMILLION, (0, (7, 1.5, 1.5, 1.5)), "D"
+    ),
+    "W_N": Look(r"$W \to e N$ (50 GeV)", PURPLE, (0, (3, 1, 1, 1, 1, 1)), "P"),
+    "data": Look("data", BLACK, (0, (1, 1)), "."),
+    "pseudo_data": Look("pseudo-data", BLACK, (0, (1, 1)), "."),
 }
 _OTHER_COLOURS = (PURPLE, SKY_BLUE, GREY)
 _LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (7, 1.5, 1.5, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
@@ -105,7 +128,12 @@ def process(name: str) -> Look:
         return _PROCESSES[name]
     number = zlib.crc32(name.encode())
     colour = _OTHER_COLOURS[number % 3]
-    return Look(name, colour, _LINES[number // 3 % 6], _MARKERS[number // 3 % 6])
+    return Look(plain(name), colour, _LINES[number // 3 % 6], _MARKERS[number // 3 % 6])
+
+
+def plain(name: str) -> str:
+    """A name of the user's as it is, also one with dollars."""
+    return name.replace("$", r"\$")
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -150,9 +178,24 @@ def positive(values: Any) -> Any:
     return np.where(np.asarray(values) > 0, values, np.nan)
 
 
-def heading(target: Figure | Axes, luminosity: float | None = None, text: str = "") -> None:
-    """The line above a figure, or above its only axes: what it shows, at which luminosity."""
-    parts = [r"Monojet simulation, $\sqrt{s}$ = 13 TeV"]
+def log_norm(values: Any, decades: float) -> LogNorm:
+    """A logarithmic scale that ends at the greatest of some values, and begins at the least
+    positive one or so many decades below the end; what is less has the colour of its beginning."""
+    found = np.asarray(values)
+    found = found[found > 0]
+    if not len(found):
+        return LogNorm(1, 10)
+    high = float(found.max())
+    low = max(float(found.min()), high * 10.0**-decades)
+    return LogNorm(low, max(high, 10 * low), clip=True)
+
+
+def heading(
+    target: Figure | Axes, luminosity: float | None = None, text: str = "", data: bool = False
+) -> None:
+    """The line above a figure, or above its only axes: what it shows, at which luminosity; whether
+    data are in it."""
+    parts = [rf"Monojet{'' if data else ' simulation'}, $\sqrt{{s}}$ = 13 TeV"]
     if luminosity is not None:
         parts.append(rf"{luminosity:g} fb$^{{-1}}$")
     if text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,12 @@ from analysis.config import Config
 from analysis.cutflow import BINS, Flow
 from analysis.image_file import CHANNELS, UNITS, ImageColumns, ImageWriter, Losses
 from analysis.pipeline import Run
+from analysis.rmm_names import names
 from analysis.sensitivity import OWN_THRESHOLD, measure
 from analysis.signals import measure as measure_signals
 from analysis.yields import Yield
+from plots import style
+from plots.results import Kind, Matrices
 from selections import monojet
 from training.evaluate import evaluate
 
@@ -192,3 +195,135 @@ def _write_tables(run: Run, rng: Rng, scores: dict[str, dict[str, Any]]) -> None
     for name, data in tables.items():
         run.table(name).parent.mkdir(exist_ok=True)
         run.table(name).write_text(json.dumps(data))
+
+
+# --- the search for anomalies ----------------------------------------------------
+
+OBJECTS = {"jet": 2, "bjet": 0, "muon": 2}
+ELEMENTS = names(list(OBJECTS.items()))
+AUTOENCODER = "dense"
+MATRICES: tuple[tuple[str, str, Kind], ...] = (  # name, process
+    ("WZ", "WZ", "background"),
+    ("ttbar_1", "ttbar", "background"),
+    ("ttbar_2", "ttbar", "background"),
+    ("WR_N", "WR_N", "signal"),
+    ("pseudo_data", "pseudo_data", "observed"),
+)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Results of a search: matrices with scores, what is in an autoencoder, and pictures."""
+
+    samples: list[Matrices]
+    inspection: Path
+    pictures: Path
+
+    def of(self, kind: Kind) -> list[Matrices]:
+        return [sample for sample in self.samples if sample.kind == kind]
+
+
+@pytest.fixture
+def plain_axes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without minor ticks, figures are drawn sooner."""
+    for axis in "xy":
+        monkeypatch.setitem(style._SETTINGS, f"{axis}tick.minor.visible", False)
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A small search. Tests must not change it."""
+    folder, rng = tmp_path_factory.mktemp("search"), np.random.default_rng(5)
+    samples = []
+    for number, (name, process, kind) in enumerate(MATRICES):
+        files = folder / f"{name}.h5", folder / f"scores_{name}.h5"
+        write_matrices(*files, rng, number, 60, shift=2.0 * (kind == "signal"))
+        samples.append(Matrices(name, process, kind, *files, 0.5 + number, (2, 3)))
+    processes = {name: process for name, process, _ in MATRICES}
+    write_inspection(folder / f"{AUTOENCODER}.h5", rng, processes, OBJECTS)
+    write_pictures(folder / "denoiser.h5", rng, ["Znunu", "Wtaunu"])
+    return Study(samples, folder / f"{AUTOENCODER}.h5", folder / "denoiser.h5")
+
+
+def write_matrices(
+    path: Path, scores: Path, rng: Rng, number: int, events: int, shift: float = 0.0
+) -> None:
+    """Matrices with some elements empty and some weights negative, and scores in another order."""
+    features = rng.exponential(0.1 * (1 + shift), (events, len(ELEMENTS))).astype(np.float32)
+    features[:, ELEMENTS.index("m_jet1_jet2")] = 0
+    keys: dict[str, npt.NDArray[Any]] = {
+        "run_number": np.full(events, number, np.uint32),
+        "event_number": np.arange(events, dtype=np.uint64),
+    }
+    columns = keys | {
+        "weight": np.where(rng.uniform(size=events) < 0.1, -1.0, 1.0) * rng.uniform(1, 2, events),
+        "part": rng.integers(0, 4, events).astype(np.uint8),
+        "met": (rng.exponential(60.0 * (1 + shift), events)).astype(np.float32),
+        "mass_z": np.where(rng.uniform(size=events) < 0.3, -1, 91).astype(np.float32),
+    }
+    with h5py.File(path, "w") as file:
+        file["features"] = features
+        for name, values in columns.items():
+            file[f"events/{name}"] = values
+        file.attrs["names"] = list(ELEMENTS)
+        file.attrs["objects"] = json.dumps(OBJECTS)
+        file.attrs["data"] = False
+    order = rng.permutation(events)
+    with h5py.File(scores, "w") as file:
+        file.attrs["schema"] = 1
+        for name, column in keys.items():
+            file[name] = column[order]
+        file[f"score/{AUTOENCODER}"] = rng.normal(shift, 0.5, events).astype(np.float32)[order]
+
+
+def write_inspection(
+    path: Path,
+    rng: Rng,
+    processes: dict[str, str],
+    objects: dict[str, int],
+    events: int = 80,
+    explained: tuple[float, float] | None = (0.5, 0.25),
+) -> None:
+    """What a look into an autoencoder finds; nothing is anomalous in the first sample."""
+    elements = names(list(objects.items()))
+    with h5py.File(path, "w") as file:
+        file.attrs["names"] = list(elements)
+        file.attrs["objects"] = json.dumps(objects)
+        if explained:
+            file.attrs["explained"] = explained
+        for number, (name, process) in enumerate(processes.items()):
+            for part, count in (("all", events), ("anomalous", 4 * number)):
+                errors = rng.exponential(1.0, len(elements)) ** 4
+                dataset = file.create_dataset(
+                    f"errors/{name}/{part}", data=errors if count else errors * np.nan
+                )
+                dataset.attrs["events"] = count
+            turn = 0.7 * number
+            spread = rng.normal(0, 1, (events, 2)) * [1.5, 0.4]
+            turned = spread @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]
+            file[f"latent/{name}"] = (turned + np.array([0.4 * number, 0])).astype(np.float32)
+            file[f"latent/{name}"].attrs["process"] = process
+            file[f"errors/{name}"].attrs["process"] = process
+            example = file.create_group(f"examples/{name}")
+            there = rng.uniform(size=len(elements)) < 0.3
+            features = np.where(there, rng.exponential(0.05, len(elements)), 0.0)
+            example["features"] = features.astype(np.float32)
+            found = features * rng.normal(1, 0.3, len(elements)) + rng.normal(
+                0, 0.0005, len(elements)
+            )
+            example["reconstruction"] = found.astype(np.float32)
+            example.attrs.update({"process": process, "score": 1.25, "event_number": 17})
+
+
+def write_pictures(
+    path: Path, rng: Rng, processes: list[str], shape: tuple[int, int] = (20, 30)
+) -> None:
+    """Pictures with some cells filled, more of them noisy."""
+    size = (len(processes), *shape)
+    clean = np.where(rng.uniform(size=size) < 0.05, rng.exponential(20, size), 0)
+    noise = np.where(rng.uniform(size=size) < 0.4, rng.exponential(2, size), 0)
+    with h5py.File(path, "w") as file:
+        file["clean"] = clean.astype(np.float32)
+        file["noisy"] = (clean + noise).astype(np.float32)
+        file["reconstruction"] = (0.9 * clean + rng.normal(0, 0.1, size)).astype(np.float32)
+        file.attrs["process"] = processes

@@ -10,7 +10,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
@@ -26,6 +25,7 @@ from plots import cutflow, images, scores, sensitivity, signals, style, threshol
 from plots.results import Sample, opened
 from selections import monojet
 from tests.plots.conftest import EVENTS, FOLDS, NETWORKS, SAMPLES, made_flow, write_scores
+from tests.plots.drawn import panels, steps, texts, xs, ys
 
 NETWORK = NETWORKS[0]
 THESIS = json.loads((REFERENCE / "thesis_tables.json").read_text())
@@ -37,29 +37,6 @@ def table(run: Run, name: str) -> Any:
 
 def samples_of(run: Run) -> list[Sample]:
     return [Sample(p, s, n, run.images(f"{p}_{s}"), run.scores(f"{p}_{s}")) for p, s, n in SAMPLES]
-
-
-def panels(figure: Figure) -> list[Axes]:
-    """The axes without those of colour bars."""
-    return [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
-
-
-def xs(line: Any) -> list[float]:
-    return list(line.get_xdata())
-
-
-def ys(line: Any) -> list[float]:
-    return list(line.get_ydata())
-
-
-def steps(axes: Axes) -> dict[str, Any]:
-    """Values, edges and baseline of all histograms, by label."""
-    found = [patch for patch in axes.patches if isinstance(patch, StepPatch)]
-    return {str(patch.get_label()): patch.get_data() for patch in found}
-
-
-def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
 # --- images ----------------------------------------------------------------------
@@ -366,8 +343,15 @@ def test_an_unknown_process_has_its_own_name_and_always_the_same_look() -> None:
     assert style.in_order(["b", "Wtaunu", "a", "Znunu", "b"]) == ["Znunu", "Wtaunu", "a", "b"]
 
 
-def test_processes_differ_in_colour_and_in_line_and_marker() -> None:
-    looks = [style.process(p) for p in ("Znunu", "Wtaunu", "Wmunu", "Wenu", *SIGNALS)]
+@pytest.mark.parametrize(
+    "processes",
+    [
+        ("Znunu", "Wtaunu", "Wmunu", "Wenu", *SIGNALS),
+        ("WZ", "ZZ", "ttbar", "Zjets", "Zll", "WR_N", "W_N", "pseudo_data"),
+    ],
+)
+def test_processes_differ_in_colour_and_in_line_and_marker(processes: tuple[str, ...]) -> None:
+    looks = [style.process(p) for p in processes]
     for feature in ("label", "colour", "line", "marker"):
         assert len({getattr(look, feature) for look in looks}) == len(looks)
 
