@@ -486,7 +486,8 @@ class Anomaly(_Model):
     pseudo_data: tuple[PseudoData, ...] = ()
     left_out: tuple[Literal["process", "channel"], ...] = Field(
         (),
-        description="train again without each background process, or channel of lepton flavours",
+        description="train the first autoencoder again without each background process, or "
+        "channel of lepton flavours",
     )
 
     @field_validator("quantiles")

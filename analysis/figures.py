@@ -22,11 +22,18 @@ from selections import monojet
 
 # A figure's name, how to draw it, and its caption.
 Captioned = tuple[str, Callable[[], Figure], str]
+Figures = Callable[[Run], Iterator[Captioned]]
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     """Make all figures that the run has results for, and their list."""
     (target,) = targets
+    make(run, figures, target)
+    done(target)
+
+
+def make(run: Run, figures: Figures, target: Target) -> None:
+    """Draw all of some figures, and write their list as the target."""
     captions = {name: caption for name, _, caption in figures(run)}
     made = []
     context = multiprocessing.get_context("spawn")  # ROOT and TensorFlow hold threads
@@ -34,17 +41,16 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
         progress("draw", len(captions), "figures") as bar,
         ProcessPoolExecutor(min(run.workers, len(captions)), context) as pool,
     ):
-        drawn = pool.map(draw, [(run, name) for name in captions])
+        drawn = pool.map(draw, [(run, figures, name) for name in captions])
         for name, written in zip(captions, drawn, strict=True):
             made.append({"name": name, "files": written, "caption": captions[name]})
             bar.advance(1)
     files.write_json(target.output, made)
-    done(target)
 
 
-def draw(task: tuple[Run, str]) -> list[str]:
+def draw(task: tuple[Run, Figures, str]) -> list[str]:
     """Draw one figure of a run and save it; returns the names of its files."""
-    run, wanted = task
+    run, figures, wanted = task
     build = next(build for name, build, _ in figures(run) if name == wanted)
     return [path.name for path in style.save(build(), run.plots / wanted)]
 

@@ -61,7 +61,7 @@ def _draw(run: Run, pseudo: PseudoData, target: Target) -> None:
             "recipe": target.recipe,
             "sample": target.name,
             "process": target.name,
-            "data": True,
+            "data": False,
             "normalisation": 1.0,
             "drawn": json.dumps(drawn),
             "versions": json.dumps(versions()),

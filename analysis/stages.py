@@ -290,7 +290,7 @@ def inspection_targets(run: Run) -> list[Target]:
 
 
 def left_out_targets(run: Run) -> list[Target]:
-    """One table of all autoencoders, if anything is to be left out.
+    """One table of the first autoencoder, if anything is to be left out.
 
     Raises:
         ConfigError: the configuration has no such search.
@@ -304,7 +304,7 @@ def left_out_targets(run: Run) -> list[Target]:
             "left_out",
             run.table("left_out"),
             settings={"left_out": list(config.search.left_out), "seed": config.seed},
-            made_from=tuple(autoencoder_targets(run)),
+            made_from=(autoencoder_targets(run)[0],),
             code=(
                 "training/autoencoder.py",
                 "training/features.py",
@@ -313,6 +313,40 @@ def left_out_targets(run: Run) -> list[Target]:
                 "training/scaling.py",
                 "common/areas.py",
             ),
+        )
+    ]
+
+
+def anomaly_plots_targets(run: Run) -> list[Target]:
+    """All figures of the search.
+
+    Raises:
+        ConfigError: the configuration has no such search.
+    """
+    return [
+        Target(
+            "anomaly_plots",
+            "anomaly_figures",
+            run.plots / "anomaly_figures.json",
+            made_from=(*anomaly_targets(run), *inspection_targets(run)),
+            code=("plots/*.py", "analysis/figures.py", "analysis/anomaly_figures.py"),
+        )
+    ]
+
+
+def anomaly_report_targets(run: Run) -> list[Target]:
+    """The report of the search.
+
+    Raises:
+        ConfigError: the configuration has no such search.
+    """
+    return [
+        Target(
+            "anomaly_report",
+            "anomaly_report",
+            run.output / "anomaly_report.html",
+            made_from=(*anomaly_plots_targets(run), *left_out_targets(run)),
+            code=("analysis/anomaly_report.py", "analysis/page.py", "common/tables.py"),
         )
     ]
 
@@ -503,6 +537,7 @@ def report_targets(run: Run) -> list[Target]:
             external=tuple(str(path) for path in results.kept()),
             code=(
                 "analysis/report.py",
+                "analysis/page.py",
                 "analysis/results.py",
                 "analysis/reference/*.json",
                 "common/machine.py",
@@ -646,7 +681,7 @@ STAGES = (
     ),
     Stage(
         "left_out",
-        "train them without each process or channel: is it anomalous then?",
+        "train the first without each process or channel: is it anomalous then?",
         "rmm, models",
         "tables/left_out",
         "training.stages",
@@ -702,6 +737,30 @@ STAGES = (
         ("anomaly",),
         (),
         inspection_targets,
+        study="anomaly",
+    ),
+    Stage(
+        "anomaly_plots",
+        "all figures of the search for anomalies",
+        "rmm, scores, tables, inspection",
+        "plots/*.{png,pdf}",
+        "analysis.anomaly_figures",
+        "run",
+        ("anomaly", "inspection"),
+        (),
+        anomaly_plots_targets,
+        study="anomaly",
+    ),
+    Stage(
+        "anomaly_report",
+        "one page with all that is found of anomalies",
+        "tables, plots",
+        "anomaly_report.{html,md}",
+        "analysis.anomaly_report",
+        "run",
+        ("anomaly_plots", "left_out"),
+        (),
+        anomaly_report_targets,
         study="anomaly",
     ),
     Stage(

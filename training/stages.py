@@ -86,8 +86,8 @@ def score_anomalies(run: Run, targets: Sequence[Target], done: Done) -> None:
 
 
 def leave_out(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Train the autoencoders without each background process, and each channel."""
-    from training.left_out import Group, LeftOut
+    """Train the first autoencoder without each background process, and each channel."""
+    from training.left_out import Group
     from training.left_out import leave_out as train_without
 
     config = run.config
@@ -100,12 +100,12 @@ def leave_out(run: Run, targets: Sequence[Target], done: Done) -> None:
     if "channel" in config.search.left_out:
         groups += [Group("channel", name, (n,)) for n, name in enumerate(three_lepton.CHANNELS)]
     (target,) = targets
-    found: list[LeftOut] = []
-    for spec in config.search.autoencoders:
-        folder = run.model(spec.name)
-        # as trained: a search may have changed it
-        record = json.loads((folder / "training.json").read_text())["autoencoder"]
-        found += train_without(
+    spec = config.search.autoencoders[0]
+    folder = run.model(spec.name)
+    # as trained: a search may have changed it
+    record = json.loads((folder / "training.json").read_text())["autoencoder"]
+    found = list(
+        train_without(
             type(spec).model_validate(record),
             groups,
             [run.matrices(sample.name) for sample in normal],
@@ -113,16 +113,16 @@ def leave_out(run: Run, targets: Sequence[Target], done: Done) -> None:
             seed=config.seed,
             recipe=target.fingerprint[:12],
         )
+    )
     table = Table(
         name="left_out",
-        title="Parts of the background that autoencoders were not shown",
+        title=f"Parts of the background that {spec.name} was not shown",
         columns=(
-            *("autoencoder", "left out", "test events", "others"),
+            *("left out", "test events", "others"),
             *("AUC, not shown", "AUC, shown"),
         ),
         rows=[
             [
-                one.autoencoder,
                 f"{one.kind} {one.name}",
                 f"{one.n_left_out}",
                 f"{one.n_others}",
