@@ -127,8 +127,10 @@ def process(name: str) -> Look:
     if name in _PROCESSES:
         return _PROCESSES[name]
     number = zlib.crc32(name.encode())
+    variant = name.removeprefix("pseudo_data_").replace("_", " ")
+    label = f"pseudo-data, {variant}" if name.startswith("pseudo_data_") else name
     colour = _OTHER_COLOURS[number % 3]
-    return Look(plain(name), colour, _LINES[number // 3 % 6], _MARKERS[number // 3 % 6])
+    return Look(plain(label), colour, _LINES[number // 3 % 6], _MARKERS[number // 3 % 6])
 
 
 def plain(name: str) -> str:
