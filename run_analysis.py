@@ -281,7 +281,7 @@ def _run(options: argparse.Namespace) -> int:
         options.merge,
         options.skip_bad_files,
     )
-    stages = pipeline.with_needs(names, STAGES)
+    stages = pipeline.with_needs(names, STAGES, config.studies)
     if options.only:
         stages = [stage for stage in stages if stage.name in names]
         pipeline.require_inputs(stages, run)

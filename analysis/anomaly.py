@@ -24,9 +24,9 @@ from analysis.rmm_file import TEST, read_attribute, read_events
 from analysis.significance import observed_significance, significance
 from analysis.yields import ExactYield, Yield, read_out
 from common import files
-from common.areas import area_under_curve
 from common.errors import InputError
 from common.measured import Measured
+from common.roc import Scored, weighted_auc
 from common.score_file import read_scores_of
 from common.tables import Table, with_error
 from cpp_helpers import declare, load_root
@@ -156,9 +156,9 @@ def quantiles(scores: Floats, weights: Floats, shares: Sequence[float]) -> list[
 
 
 def auc(signal: Events, background: Events, name: str, seed: int) -> Measured:
-    """Area under the ROC curve of an autoencoder's scores."""
-    scored = (signal.scores[name], signal.weight, background.scores[name], background.weight)
-    return area_under_curve(*scored, seed)
+    """Area under the weighted ROC curve, with the error of bootstrap replicas."""
+    of_signal = Scored(signal.scores[name], signal.weight)
+    return weighted_auc(of_signal, Scored(background.scores[name], background.weight), seed)
 
 
 def _counts(

@@ -13,7 +13,7 @@ from analysis.config import Sample
 from analysis.figures import Captioned, make
 from analysis.pipeline import Done, Run, Target
 from analysis.rmm_file import PSEUDO_DATA, TEST, TRAINING, VALIDATION, read_attribute
-from plots import autoencoders, injection, matrices, stacks, style
+from plots import autoencoders, denoising, injection, matrices, stacks, style
 from plots.results import Axis, Kind, Matrices
 
 _LEPTON_PT = tuple(range(0, 301, 20))
@@ -67,6 +67,13 @@ def figures(run: Run) -> Iterator[Captioned]:
     simulated = [sample for sample in tested if sample.kind != "observed"]
     for one in findings:
         yield from _autoencoder(run, one, tested, simulated)
+    for spec in config.search.denoising:
+        yield (
+            f"pictures_{spec.name}",
+            partial(denoising.pictures, run.denoised(spec.name)),
+            "Pictures of events, the same with noise, and what the autoencoder makes of them: "
+            "transverse momentum in each cell of an image, of events that it did not learn from.",
+        )
     observations = [
         {"autoencoder": one["autoencoder"], **seen}
         for one in findings

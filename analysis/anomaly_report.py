@@ -44,6 +44,9 @@ def sections(run: Run) -> Iterator[str]:
     yield "## What the anomalous events fail by"
     for spec in search.autoencoders:
         yield elements_table(run, spec.name).markdown()
+    if search.denoising:
+        yield "## Pictures without noise"
+        yield page.table(run, "denoising")
     yield "## Regions"
     yield page.table(run, "anomaly_regions")
     yield "## Selection"

@@ -489,6 +489,9 @@ class Anomaly(_Model):
         description="train the first autoencoder again without each background process, or "
         "channel of lepton flavours",
     )
+    denoising: tuple[Denoising, ...] = Field(
+        (), description="autoencoders of pictures; they learn from all events of the backgrounds"
+    )
 
     @field_validator("quantiles")
     @classmethod
@@ -499,7 +502,8 @@ class Anomaly(_Model):
 
     @model_validator(mode="after")
     def _unique_names(self) -> Anomaly:
-        repeated = [n for n, k in Counter(a.name for a in self.autoencoders).items() if k > 1]
+        specs: tuple[Autoencoder | Denoising, ...] = (*self.autoencoders, *self.denoising)
+        repeated = [n for n, k in Counter(spec.name for spec in specs).items() if k > 1]
         if repeated:
             raise ValueError(
                 f"autoencoder '{repeated[0]}' is listed twice: give one of them a 'variant'"
@@ -622,7 +626,11 @@ class Config(_Model):
     @property
     def studies(self) -> frozenset[str]:
         """The parts of the configuration that stages belong to and that are there."""
-        there = {"training": self.training.networks, "anomaly": self.anomaly}
+        there = {
+            "training": self.training.networks,
+            "anomaly": self.anomaly,
+            "denoising": self.anomaly and self.anomaly.denoising,
+        }
         return frozenset(name for name, settings in there.items() if settings)
 
     @property

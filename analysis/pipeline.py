@@ -17,7 +17,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -82,6 +82,10 @@ class Run:
     def parts(self, stage: str) -> Path:
         """Folder of a stage's parts."""
         return self.output / "parts" / stage
+
+    def denoised(self, name: str) -> Path:
+        """Pictures of some events before and after a denoising autoencoder."""
+        return self.output / "denoising" / f"{name}.h5"
 
     @property
     def plots(self) -> Path:
@@ -242,8 +246,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def with_needs(names: Iterable[str], stages: Sequence[Stage]) -> list[Stage]:
-    """The named stages and all they need, in the order of the data."""
+def with_needs(
+    names: Iterable[str], stages: Sequence[Stage], studies: Collection[str]
+) -> list[Stage]:
+    """The named stages and all they need, in the order of the data; but what belongs to none of
+    these studies is not there to be needed."""
     by_name = {stage.name: stage for stage in stages}
     wanted: set[str] = set()
     queue = list(names)
@@ -251,7 +258,8 @@ def with_needs(names: Iterable[str], stages: Sequence[Stage]) -> list[Stage]:
         name = queue.pop()
         if name not in wanted:
             wanted.add(name)
-            queue.extend(by_name[name].needs)
+            needs = (by_name[need] for need in by_name[name].needs)
+            queue.extend(need.name for need in needs if need.study in (None, *studies))
     return [stage for stage in stages if stage.name in wanted]
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.config import Config, Sample
-from common.errors import BatchError, NormalisationError
+from common.errors import BatchError
+from common.normalisation import expected_per_weight
 from common.tasks import Task
 
 
@@ -154,27 +155,10 @@ def normalisation(info: SampleInfo, config: Config) -> float:
     Raises:
         NormalisationError: the cross-section or the sum of weights is not known.
     """
-    missing = [
-        text
-        for text, value in (
-            ("cross_section (pb)", info.cross_section),
-            ("sum_of_weights (before any cut)", info.sum_of_weights),
-        )
-        if not value
-    ]
-    if missing:
-        raise NormalisationError(
-            f"sample '{info.name}' has no {' and no '.join(missing)}: the file does not say, give "
-            "it under 'samples' in the configuration"
-        )
-    assert info.cross_section is not None
-    assert info.sum_of_weights is not None
-    picobarn_per_femtobarn = 1000.0
-    k_factor = config.sample(info.name).k_factor
-    return (
-        config.luminosity
-        * picobarn_per_femtobarn
-        * info.cross_section
-        * k_factor
-        / info.sum_of_weights
+    return expected_per_weight(
+        info.name,
+        info.cross_section,
+        info.sum_of_weights,
+        luminosity=config.luminosity,
+        k_factor=config.sample(info.name).k_factor,
     )

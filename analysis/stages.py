@@ -23,6 +23,7 @@ _SELECTION = (
     "analysis/inputs/*.py",
     "analysis/regions.py",
     "analysis/samples.py",
+    "common/normalisation.py",
 )
 
 
@@ -256,8 +257,8 @@ def anomaly_targets(run: Run) -> list[Target]:
                 "analysis/rmm_file.py",
                 "analysis/significance.py",
                 "analysis/yields.py",
-                "common/areas.py",
                 "common/measured.py",
+                "common/roc.py",
                 "common/score_file.py",
                 "cpp_helpers/*.?xx",
             ),
@@ -311,7 +312,7 @@ def left_out_targets(run: Run) -> list[Target]:
                 "training/fit_autoencoder.py",
                 "training/left_out.py",
                 "training/scaling.py",
-                "common/areas.py",
+                "common/roc.py",
             ),
         )
     ]
@@ -328,7 +329,11 @@ def anomaly_plots_targets(run: Run) -> list[Target]:
             "anomaly_plots",
             "anomaly_figures",
             run.plots / "anomaly_figures.json",
-            made_from=(*anomaly_targets(run), *inspection_targets(run)),
+            made_from=(
+                *anomaly_targets(run),
+                *inspection_targets(run),
+                *denoising_targets(run),
+            ),
             code=("plots/*.py", "analysis/figures.py", "analysis/anomaly_figures.py"),
         )
     ]
@@ -349,6 +354,46 @@ def anomaly_report_targets(run: Run) -> list[Target]:
             code=("analysis/anomaly_report.py", "analysis/page.py", "common/tables.py"),
         )
     ]
+
+
+def denoising_targets(run: Run) -> list[Target]:
+    """One folder a denoising autoencoder, and one table of all of them, with pictures of each.
+
+    Raises:
+        ConfigError: the configuration has no such search, or nothing to learn from.
+    """
+    config = run.config
+    specs = config.search.denoising
+    code = ("training/autoencoder.py", "training/dataset.py", "training/denoising.py")
+    denoisers = tuple(
+        Target(
+            "denoising",
+            spec.name,
+            run.model(spec.name) / "training.json",
+            settings={
+                "denoising": _dump(spec),
+                "validation_fraction": config.training.validation_fraction,
+                "seed": config.seed,
+            },
+            made_from=tuple(image_target(run, sample) for sample in config.normal_samples()),
+            code=(*code, "training/fit_autoencoder.py", "training/pools.py"),
+        )
+        for spec in specs
+    )
+    table = Target(
+        "denoising",
+        "denoising",
+        run.table("denoising"),
+        settings={
+            "signals": config.search.signals,
+            "luminosity": config.luminosity,
+            "samples": [_dump(s, "k_factor", "data") for s in config.samples],
+        },
+        made_from=(*imaging_targets(run), *denoisers),
+        code=(*code, "training/denoised.py", "common/normalisation.py", "common/roc.py"),
+        also=tuple(run.denoised(spec.name) for spec in specs),
+    )
+    return [*denoisers, table] if denoisers else []
 
 
 def training_targets(run: Run) -> list[Target]:
@@ -740,13 +785,25 @@ STAGES = (
         study="anomaly",
     ),
     Stage(
+        "denoising",
+        "train autoencoders that take noise out of pictures of backgrounds",
+        "images",
+        "models/<denoiser>/, denoising/<denoiser>.h5",
+        "training.stages",
+        "denoise",
+        ("imaging",),
+        ("denoising",),
+        denoising_targets,
+        study="denoising",
+    ),
+    Stage(
         "anomaly_plots",
         "all figures of the search for anomalies",
         "rmm, scores, tables, inspection",
         "plots/*.{png,pdf}",
         "analysis.anomaly_figures",
         "run",
-        ("anomaly", "inspection"),
+        ("anomaly", "inspection", "denoising"),
         (),
         anomaly_plots_targets,
         study="anomaly",

@@ -39,8 +39,10 @@ def check_matrices(output: Path) -> None:
 def check_autoencoders(output: Path) -> None:
     for record in (load(p) for p in (output / "models").glob("*/training.json")):
         assert record["validation_loss"] > 0
-        assert record["autoencoder"]["latent"] < record["features"]
         assert not set(record["samples"]) & set(HEAVY_NEUTRINOS)
+        if "denoising" in record:
+            continue
+        assert record["autoencoder"]["latent"] < record["features"]
 
 
 def check_scores_and_yields(output: Path) -> None:
@@ -100,8 +102,26 @@ def check_inspection(output: Path) -> None:
             assert all(np.isfinite(places[:]).all() for places in file["latent"].values())
 
 
+def check_denoising(output: Path) -> None:
+    samples = {path.stem for path in (output / "rmm").glob("*.h5")}
+    for one in load(output / "tables" / "denoising.json"):
+        assert one["background"]["reconstruction"] < one["background"]["noisy"]
+        assert set(one["samples"]) == set(one["median_score"]) == samples
+        assert set(one["auc"]) == samples & set(HEAVY_NEUTRINOS)
+        assert all(0 <= area["value"] <= 1 for area in one["auc"].values())
+        with h5py.File(output / "denoising" / f"{one['denoiser']}.h5") as file:
+            pictures = [file[name][:] for name in ("clean", "noisy", "reconstruction")]
+            assert set(file.attrs["process"]) == samples
+            assert {len(pt) for pt in pictures} == {len(file.attrs["process"])}
+        assert np.isfinite(pictures).all()
+        assert all(clean.sum() > 0 for clean in pictures[0])
+
+
 def check_tables(output: Path) -> None:
-    for name in ("three_lepton", "anomaly", "anomaly_regions", "anomaly_observed", "left_out"):
+    for name in (
+        *("three_lepton", "anomaly", "anomaly_regions"),
+        *("anomaly_observed", "left_out", "denoising"),
+    ):
         for suffix in ("md", "tex", "txt"):
             assert (output / "tables" / f"{name}.{suffix}").stat().st_size > 100
 
@@ -114,6 +134,7 @@ def main(output: Path) -> None:
         check_pseudo_data,
         check_what_was_not_shown,
         check_inspection,
+        check_denoising,
         check_tables,
     ):
         check(output)

@@ -286,17 +286,28 @@ class Denoiser:
         for start in range(begin, end, WINDOW):
             stop = min(start + WINDOW, end)
             images = files.read(Range(0, start, stop, start))
-            x = _scaled(pictures(images, np.arange(stop - start), self.spec), self.mean)
-            scores[start - begin : stop - begin] = anomaly_score(x, predict(self.model, x))
+            x = self.scaled(pictures(images, np.arange(stop - start), self.spec))
+            scores[start - begin : stop - begin] = anomaly_score(x, self.clean(x))
         if not np.isfinite(scores).all():
             raise ConfigError(f"{self.folder}: a score is not a number: train it again")
         return scores
 
-    def reconstruct(self, pt: Floats) -> Floats:
-        """Pictures without their noise, in GeV, shape (events, rows, columns, 1)."""
-        found = np.empty(pt.shape, np.float32)
-        for begin in range(0, len(pt), WINDOW):
+    def scaled(self, pt: Floats) -> Floats:
+        """What the network is shown of pictures, shape (events, rows, columns, 1)."""
+        return _scaled(pt, self.mean)
+
+    def clean(self, scaled: Floats) -> Floats:
+        """Scaled pictures without their noise, of the same shape."""
+        found = np.empty(scaled.shape, np.float32)
+        for begin in range(0, len(scaled), WINDOW):
             window = slice(begin, begin + WINDOW)
-            cleaned = predict(self.model, _scaled(pt[window], self.mean))
-            found[window] = np.expm1(cleaned) * np.float32(self.mean)
+            found[window] = predict(self.model, scaled[window])
         return found
+
+    def reconstruct(self, pt: Floats) -> Floats:
+        """Pictures without their noise, in GeV, shape (events, rows, columns, 1).
+
+        Where there is nothing it may be a little below 0: the output is linear.
+        """
+        cleaned: Floats = np.expm1(self.clean(self.scaled(pt))) * np.float32(self.mean)
+        return cleaned

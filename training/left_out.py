@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from common.areas import area_under_curve
 from common.measured import Measured
+from common.roc import Scored, weighted_auc
 from training import fit_autoencoder
 from training.autoencoder import Autoencoder
 from training.features import Part, read_column, read_features
@@ -88,8 +88,10 @@ def leave_out(
         without = Autoencoder(own).score(test.features)
 
         def area(scores: npt.NDArray[np.float32], mine: Mask = mine) -> Measured:
-            signal, background = ((scores[chosen], test.weight[chosen]) for chosen in (mine, ~mine))
-            return area_under_curve(*signal, *background, seed)
+            signal, background = (
+                Scored(scores[chosen], test.weight[chosen]) for chosen in (mine, ~mine)
+            )
+            return weighted_auc(signal, background, seed)
 
         yield LeftOut(
             spec.name,

@@ -159,6 +159,29 @@ def inspect(run: Run, targets: Sequence[Target], done: Done) -> None:
         done(target)
 
 
+def denoise(run: Run, targets: Sequence[Target], done: Done) -> None:
+    """Train the denoising autoencoders of the targets, and say what all of them do."""
+    from training import denoised, denoising
+
+    config = run.config
+    paths = [run.images(sample.name) for sample in config.normal_samples()]
+    specs = {spec.name: spec for spec in config.search.denoising}
+    for target in targets:
+        if target.name in specs:
+            denoising.fit_denoising(
+                specs[target.name],
+                paths,
+                run.model(target.name),
+                validation_fraction=config.training.validation_fraction,
+                seed=config.seed,
+                recipe=target.fingerprint[:12],
+                settings=image_settings(run),
+            )
+        else:
+            denoised.judge(run, target.output)
+        done(target)
+
+
 def evaluate(run: Run, targets: Sequence[Target], done: Done) -> None:
     """Tables of all networks: threshold scans, areas, pass rates by sample."""
     config = run.config

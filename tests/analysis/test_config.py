@@ -84,6 +84,7 @@ NETWORK = {"network": "strides", "compression": "cell"}
         ({"anomaly": {"rmm": {"split": {"training": 0.95}}}}, "no events are left"),
         ({"anomaly": {"quantiles": [0.9, 0.5]}}, "in rising order"),
         ({"anomaly": {"autoencoders": [{}, {}]}}, "autoencoder 'dense' is listed twice"),
+        ({"anomaly": {"denoising": [{}, {}]}}, "autoencoder 'denoising+cell' is listed twice"),
         ({"generation": {"slices": {"low": {"low": 5, "high": 4}}}}, "'high' must be above 'low'"),
         ({"generation": {"slices": {"low": {"lo": 5}}}}, "unknown key 'generation.slices.low.lo'"),
     ],

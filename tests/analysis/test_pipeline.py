@@ -87,8 +87,21 @@ def test_only_what_is_not_current_is_made(
 
 
 def test_needs_are_put_in_the_order_of_the_data() -> None:
-    names = [stage.name for stage in pipeline.with_needs(["training"], STAGES)]
+    names = [stage.name for stage in pipeline.with_needs(["training"], STAGES, {"training"})]
     assert names == ["validate", "generate", "imaging", "training"]
+
+
+def test_what_is_not_configured_is_not_needed(counting_stage: Stage) -> None:
+    optional = dataclasses.replace(counting_stage, name="optional", study="denoising")
+    figures = dataclasses.replace(
+        counting_stage, name="figures", study="anomaly", needs=("s", "optional")
+    )
+    stages = (counting_stage, optional, figures)
+    for studies, names in (
+        (["anomaly"], ["s", "figures"]),
+        (["anomaly", "denoising"], ["s", "optional", "figures"]),
+    ):
+        assert [s.name for s in pipeline.with_needs(["figures"], stages, studies)] == names
 
 
 def stages_and_runs(folder: Path, workers: int = 1) -> Iterator[tuple[Stage, Run]]:
