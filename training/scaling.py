@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from common import files
 from common.errors import InputError
 from training.features import ROWS, Floats
+
+LEAST = 0.5  # of the median spread of a kind of features: an ordinary value is of order 1
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,12 @@ def fit_scaling(
     """The scaling of the features of training events: to [0, 1], or to mean 0 and variance 1, for
     which each event counts by its weight (for a range it has no meaning).
 
-    A feature that is the same in all events is left at its scale.
+    Features of one kind, by their names up to the first underscore (``h_jet1_muon2`` is of kind
+    ``h``), are one quantity of different objects. None is scaled by less than `LEAST` times the
+    median spread of the varying ones of its kind: a slot that one event in a thousand fills would
+    set the range by chance, and an ordinary value of another event, divided by it, would be its
+    whole anomaly score. A feature that is the same in all events is the limit of that, and gets
+    this scale; where its whole kind is, it is left at its own.
     """
     scaler: Any = StandardScaler() if kind == "standard" else MinMaxScaler()
     for begin in range(0, len(features), ROWS):  # it makes copies
@@ -60,10 +68,26 @@ def fit_scaling(
         options = {"sample_weight": weights[rows]} if kind == "standard" else {}
         scaler.partial_fit(features[rows], **options)
     if kind == "standard":
-        offset, scale = scaler.mean_, scaler.scale_
+        offset, spread = scaler.mean_, np.sqrt(scaler.var_)
+        # a variance of nothing but roundings is none
+        spread[features.min(axis=0) == features.max(axis=0)] = 0
     else:
-        offset, scale = scaler.data_min_, 1 / scaler.scale_
+        offset, spread = scaler.data_min_, scaler.data_range_
+    scale = _at_least_of_its_kind(names, spread)
     return Scaling(kind, names, offset.astype(np.float32), scale.astype(np.float32))
+
+
+def _at_least_of_its_kind(
+    names: tuple[str, ...], spread: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    kinds = np.array([name.split("_")[0] for name in names])
+    scale = spread.copy()
+    for kind in np.unique(kinds):
+        mine = kinds == kind
+        varying = spread[mine & (spread > 0)]
+        least = LEAST * np.median(varying) if len(varying) else 1.0
+        scale[mine] = np.maximum(spread[mine], least)
+    return scale
 
 
 def read_scaling(path: Path) -> Scaling:

@@ -58,6 +58,36 @@ def test_constant_features_keep_their_scale(kind: Kind) -> None:
     np.testing.assert_allclose(scaling(moved)[0, [3, 4]], 2)
 
 
+RMM_NAMES = (
+    *("h_jet1_muon1", "h_jet2_muon1", "h_jet3_muon1", "h_jet4_muon1", "h_jet5_muon1"),
+    *("m_jet1_muon1", "m_jet2_muon1", "m_jet3_muon1"),
+)
+
+
+def sparse() -> Floats:
+    """Three elements that vary, one that one event of 10,000 fills a little, one that none does;
+    and of another kind, a hundred times smaller."""
+    rng = np.random.default_rng(3)
+    found = np.zeros((10_000, 8), np.float32)
+    found[:, :3] = rng.uniform(0, (0.3, 0.4, 0.6), (10_000, 3))
+    found[17, 3] = 1e-9
+    found[:, 5:7] = rng.uniform(0, 0.004, (10_000, 2))
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_ordinary_value_of_a_rare_slot_is_of_order_one(kind: Kind) -> None:
+    features = sparse()
+    scaling = fit_scaling(kind, RMM_NAMES, features, np.ones(len(features), np.float32))
+    spread = np.ptp(features, axis=0) if kind == "min_max" else features.std(axis=0)
+    np.testing.assert_allclose(scaling.scale[:3], spread[:3], rtol=1e-4)  # as if alone
+    # of those that vary: four of h, the median between 0.3 and 0.4, and two of m
+    np.testing.assert_allclose(scaling.scale[3:5], np.median(spread[:4]) / 2, rtol=1e-4)
+    np.testing.assert_allclose(scaling.scale[7], np.median(spread[5:7]) / 2, rtol=1e-4)
+    ordinary = scaling(np.full((1, 8), 0.3, np.float32))[0]
+    assert np.abs(ordinary[:5]).max() < 8
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_cut_off_and_all_can_be_undone(kind: Kind) -> None:
     scaling = fitted(kind)
