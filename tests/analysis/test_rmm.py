@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
-from analysis.config import Config
+from analysis.config import Config, Rmm
 from analysis.pipeline import Run
+from analysis.rmm import needed_columns
 from analysis.rmm_file import PSEUDO_DATA, TEST, TRAINING, VALIDATION, frame, read_events
 from analysis.rmm_names import names
 from common.errors import BatchError, ConfigError, NormalisationError
@@ -122,6 +123,35 @@ def test_matrices_are_those_of_the_selected_objects(run_with: RunWith, events_fi
     assert table.loc[list(EVENTS).index("no jet") + 1]["rmm_et_jet1"] == 0
 
 
+JETS = tuple(Jet(90.0 - 10 * i, -1.5 + 0.4 * i, 2.0 + 0.1 * i) for i in range(7))
+LEPTONS = (E1, M1, E2)
+ALIKE: dict[str, tuple[Event, Event]] = {
+    "in any order": (Event(LEPTONS, JETS), Event(LEPTONS[::-1], JETS[::-1])),
+    "beyond the slots": (Event(LEPTONS, JETS), Event(LEPTONS, JETS[:6])),
+    "a mass below 0": (
+        Event(LEPTONS, (replace(JETS[0], mass=-3.0), JETS[1])),
+        Event(LEPTONS, (replace(JETS[0], mass=0.0), JETS[1])),
+    ),
+}
+
+
+def test_events_of_the_same_matrix(run_with: RunWith, write_events: WriteEvents) -> None:
+    pairs = [event for pair in ALIKE.values() for event in pair]
+    run = run_with(WZ=write_events(n_events=len(pairs), **columns_of(pairs)))
+    make_stage("rmm", run)
+    table = frame(run.matrices("WZ"))
+    matrices = table.filter(like="rmm_").to_numpy()
+    assert matrices.shape == (len(pairs), 23 * 23)
+    assert np.isfinite(matrices).all()
+    for name, one, other in zip(ALIKE, matrices[::2], matrices[1::2], strict=True):
+        np.testing.assert_array_equal(one, other, err_msg=name)
+    assert table["n_jets"].tolist() == [7, 7, 7, 6, 2, 2]
+    assert table["rmm_et_jet1"].iloc[0] == pytest.approx(90 / 13000, rel=1e-2)
+    assert (table["rmm_det_jet6"].iloc[:4] > 0).all()
+    massless = table["rmm_et_jet1"].iloc[-1]
+    assert massless == pytest.approx(90 / 13000, rel=1e-6)
+
+
 def test_b_jets_are_a_type_of_their_own(run_with: RunWith, write_events: WriteEvents) -> None:
     jets = (Jet(90, b_tag=1), Jet(60, 1.0), Jet(30, 2.0, b_tag=1))
     path = write_events(n_events=1, **columns_of([Event((E1, E2, M1), jets)]))
@@ -190,6 +220,13 @@ def test_a_missing_column_is_named(run_with: RunWith, write_events: WriteEvents)
     with pytest.raises(BatchError, match=r"events\.root: no column 'electron_d0_significance'"):
         make_stage("rmm", run)
     assert not run.matrices("WZ").exists()
+
+
+@pytest.mark.parametrize("flavour", ["electron", "muon"])
+@pytest.mark.parametrize("quality", ["z0_sin_theta", "d0_significance", "isolated"])
+def test_all_qualities_of_leptons_are_needed(flavour: str, quality: str) -> None:
+    assert f"{flavour}_{quality}" in needed_columns(Rmm())
+    assert "electron_tight" in needed_columns(Rmm())
 
 
 def test_no_normalisation(run_with: RunWith, events_file: Path) -> None:

@@ -227,6 +227,17 @@ def test_training_events_alone_decide_the_scaling(tmp_path: Path, scaling: str) 
     np.testing.assert_array_equal(found[0].scale, found[1].scale)
 
 
+def test_negative_weights_count_by_what_their_sample_sums_to(tmp_path: Path) -> None:
+    mixed = np.resize([1.0, 1.0, -1.0, 1.0, 1.0, 1.0, 1.0], 300)
+    plain = np.full(300, mixed.mean())
+    losses = []
+    for name, weight in (("mixed", mixed), ("plain", plain)):
+        (tmp_path / name).mkdir()
+        path = write_features(tmp_path / name / "WZ.h5", on_surface(300), weight=weight)
+        losses.append(fit(spec(epochs=2), [path], tmp_path / f"model_{name}")["validation_loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
 def test_a_sample_of_negative_weights_is_refused(tmp_path: Path) -> None:
     weight = np.resize([-1.0, 0.5], 100)
     path = write_features(tmp_path / "ttbar.h5", on_surface(100), weight=weight)
