@@ -76,7 +76,7 @@ def needed_columns(rmm: Rmm) -> set[str]:
     """The canonical columns that the matrices take, beside those that every file has."""
     text = " ".join(
         (
-            *(d.expression for d in (*three_lepton.DEFINITIONS, features(rmm))),
+            *(d.expression for d in (*three_lepton.definitions(rmm.objects), features(rmm))),
             *three_lepton.QUANTITIES.values(),
         )
     )
@@ -125,7 +125,7 @@ def defined(df: Any, sample: Sample, search: Anomaly) -> Any:
     for flavour in ("electron", "muon"):
         rate = 0.0 if sample.data else getattr(search.rmm.fakes, flavour)
         df = declare().define_per_sample(df, f"fake_rate_{flavour}", f"{rate!r}")
-    return define(df, three_lepton.DEFINITIONS)
+    return define(df, three_lepton.definitions(search.rmm.objects))
 
 
 def selected(df: Any, sample: Sample, search: Anomaly) -> Any:

@@ -11,6 +11,8 @@ and radians throughout.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from selections.cuts import Cut, Definition, ObjectType, Region
 
 CHANNELS = ("eee", "eemu", "emumu", "mumumu")
@@ -27,7 +29,7 @@ _BEFORE = ", ".join(
     )
 )
 
-DEFINITIONS = (
+DEFINITIONS: tuple[Definition, ...] = (
     Definition("jet_candidate", "jet_pt >= 20 && abs(jet_eta) <= 2.8"),
     Definition(
         "electron_candidate",
@@ -70,6 +72,49 @@ DEFINITIONS = (
     ),
     Definition("event_weight", "weight * final_state.fake_weight"),
 )
+
+_ALSO_SEEN = {
+    "photon": ("photon_pt > 20 && abs(photon_eta) < 2.37", 0.4),
+    "tau": ("tau_pt > 20 && abs(tau_eta) < 2.5", 0.2),
+}
+"""What makes photons and taus candidates, and the dR within which they are another object, too."""
+
+
+def definitions(objects: Collection[str]) -> tuple[Definition, ...]:
+    """The columns of the selection, for matrices of these types of objects.
+
+    Photons and taus may be seen as leptons or jets, too. Those of the given types are dropped near
+    a selected lepton, and then jets near one that is left, with the cones of ATLAS's tool for all
+    analyses (athena, AssociationUtils): dR < 0.4 for photons, 0.2 for taus. A photon and a tau may
+    be the same, as there. Which events are selected does not depend on it.
+    """
+    kinds = [kind for kind in _ALSO_SEEN if kind in objects]
+    if not kinds:
+        return DEFINITIONS
+    chosen = [Definition(f"chosen_{kind}", _chosen(kind)) for kind in kinds]
+    apart = " && ".join(
+        f"monojet::apart(with_all_jets.jets.eta, with_all_jets.jets.phi, {kind}_eta[chosen_{kind}],"
+        f" {kind}_phi[chosen_{kind}], {_ALSO_SEEN[kind][1]})"
+        for kind in kinds
+    )
+    found: list[Definition] = []
+    for definition in DEFINITIONS:
+        if definition.name == "final_state":
+            found += [Definition("with_all_jets", definition.expression), *chosen]
+            definition = Definition("final_state", f"monojet::with_jets(with_all_jets, {apart})")
+        found.append(definition)
+    return tuple(found)
+
+
+def _chosen(kind: str) -> str:
+    candidate, cone = _ALSO_SEEN[kind]
+    apart = (
+        f"monojet::apart({kind}_eta, {kind}_phi, with_all_jets.{leptons}.eta,"
+        f" with_all_jets.{leptons}.phi, {cone})"
+        for leptons in ("electrons", "muons")
+    )
+    return " && ".join((candidate, *apart))
+
 
 BASELINE = Cut("baseline", "n_baseline == 3", "three baseline leptons")
 SIGNAL = Cut("signal", "n_signal == 3", "three signal leptons")
@@ -114,8 +159,8 @@ OBJECTS = {
         ObjectType("bjet", "final_state.jets.{}", "final_state.jets.b_tag != 0"),
         ObjectType("electron", "final_state.electrons.{}", mass="monojet::electron_mass"),
         ObjectType("muon", "final_state.muons.{}", mass="monojet::muon_mass"),
-        ObjectType("photon", "photon_{}", "photon_pt > 20 && abs(photon_eta) < 2.37", "0."),
-        ObjectType("tau", "tau_{}", "tau_pt > 20 && abs(tau_eta) < 2.5"),
+        ObjectType("photon", "photon_{}", "chosen_photon", "0."),
+        ObjectType("tau", "tau_{}", "chosen_tau"),
     )
 }
-"""Types of objects that a rapidity-mass matrix can be made of."""
+"""Types of objects that a rapidity-mass matrix can be made of, of columns of `definitions`."""

@@ -27,6 +27,7 @@ from tests.analysis.three_lepton_events import (
     Event,
     Jet,
     RunWith,
+    column,
     columns_of,
     runs_in,
 )
@@ -161,6 +162,53 @@ def test_b_jets_are_a_type_of_their_own(run_with: RunWith, write_events: WriteEv
     assert (event["n_jets"], event["n_b_jets"]) == (3, 2)
     assert event["rmm_et_bjet1"] == pytest.approx(event["rmm_et_jet1"] * 1.5, rel=0.02)
     assert event["rmm_det_bjet2"] == pytest.approx((90 - 30) / 120, rel=0.02)
+
+
+def test_photons_and_taus_are_no_leptons_or_jets(
+    run_with: RunWith, write_events: WriteEvents
+) -> None:
+    leptons = (E1, E2, M1)
+    # the second photon lies on a lepton, the fourth is too soft, the fifth too far forward
+    photons = {
+        "pt": (70, 60, 50, 15, 40),
+        "eta": (1.0, 0.6, -2.0, -1.0, 2.4),
+        "phi": (2.5, 0.1, -2.5, 2.0, 1.0),
+    }
+    taus = {"pt": (45, 35), "eta": (-1.5, 0.1), "phi": (2.8, -1.1), "mass": (1.2, 1.2)}
+    jets = (
+        Jet(75, 1.3, 2.5),  # is the first photon
+        Jet(60, -2.0, -2.95),  # just not the third
+        Jet(50, -1.4, 2.8, b_tag=1),  # is the first tau
+        Jet(40, -1.5, 2.5),  # is not
+        Jet(30, -1.0, 2.0),  # is a photon that is too soft
+    )
+    columns = columns_of([Event(leptons, jets)])
+    for name, parts in (("photon", photons), ("tau", taus)):
+        columns |= {f"{name}_{part}": column("float", [x]) for part, x in parts.items()}
+    path = write_events(n_events=1, **columns)
+    found = {}
+    for name, more in (("plain", {}), ("both", {"tau": 2, "photon": 3}), ("tau", {"tau": 2})):
+        objects = {"jet": 6, "bjet": 2, "electron": 2, "muon": 2} | more
+        run = run_with(WZ=path, anomaly={"rmm": {"objects": objects}})
+        make_stage("rmm", run)
+        found[name] = frame(run.matrices("WZ")).iloc[0]
+    counts = {name: (event["n_jets"], event["n_b_jets"]) for name, event in found.items()}
+    assert counts == {"plain": (5, 1), "both": (3, 0), "tau": (4, 0)}
+    both = found["both"]
+    assert both["rmm_et_photon1"] * 13000 == pytest.approx(70, rel=1e-4)
+    assert both["rmm_det_photon2"] == pytest.approx(20 / 120, rel=1e-4)
+    assert both["rmm_hl_photon3"] == 0
+    assert both["rmm_et_tau1"] * 13000 == pytest.approx(45, rel=1e-2)
+    assert both["rmm_det_tau2"] == both["rmm_et_bjet1"] == both["rmm_hl_jet4"] == 0
+    assert both["rmm_et_jet1"] * 13000 == pytest.approx(60, rel=1e-2)
+    assert both["mass_3l"] == found["plain"]["mass_3l"]
+
+
+def test_columns_of_photons_are_needed_where_they_are_asked_for() -> None:
+    assert not any(name.startswith(("photon", "tau")) for name in needed_columns(Rmm()))
+    needed = needed_columns(Rmm(objects={"jet": 2, "photon": 1}))
+    assert {"photon_pt", "photon_eta", "photon_phi"} <= needed
+    assert not any(name.startswith("tau") for name in needed)
 
 
 def test_jets_are_taken_for_leptons_in_simulation_alone(
