@@ -13,7 +13,7 @@ namespace monojet {
 class ParticleBatch {
 public:
   void set(std::int64_t *offsets, float *pt, float *eta, float *phi, float *energy, int *pdg_id,
-           int *charge, double *weight, float *boson_pt) {
+           int *charge, double *weight, float *boson_pt, float *d0, float *z0_sin_theta) {
     offsets_ = offsets;
     pt_ = pt;
     eta_ = eta;
@@ -23,6 +23,8 @@ public:
     charge_ = charge;
     weight_ = weight;
     boson_pt_ = boson_pt;
+    d0_ = d0;
+    z0_sin_theta_ = z0_sin_theta;
   }
 
   RVecF pt(std::uint64_t i) const { return view(pt_, i); }
@@ -31,6 +33,8 @@ public:
   RVecF energy(std::uint64_t i) const { return view(energy_, i); }
   RVecI pdg_id(std::uint64_t i) const { return view(pdg_id_, i); }
   RVecI charge(std::uint64_t i) const { return view(charge_, i); }
+  RVecF d0(std::uint64_t i) const { return view(d0_, i); }
+  RVecF z0_sin_theta(std::uint64_t i) const { return view(z0_sin_theta_, i); }
   double weight(std::uint64_t i) const { return weight_[i]; }
   float boson_pt(std::uint64_t i) const { return boson_pt_[i]; }
 
@@ -44,7 +48,7 @@ private:
   float *pt_ = nullptr, *eta_ = nullptr, *phi_ = nullptr, *energy_ = nullptr;
   int *pdg_id_ = nullptr, *charge_ = nullptr;
   double *weight_ = nullptr;
-  float *boson_pt_ = nullptr;
+  float *boson_pt_ = nullptr, *d0_ = nullptr, *z0_sin_theta_ = nullptr;
 };
 
 /// The block being written by this process: its stable particles.

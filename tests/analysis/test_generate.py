@@ -212,6 +212,41 @@ def test_b_hadrons_and_visible_taus_are_those_of_the_record() -> None:
     assert (mass < 1.78).all()  # of the tau
 
 
+def test_impact_parameters_are_the_least_distances_to_the_beam() -> None:
+    """Of the line through the place of birth along the momentum, stepped through."""
+    generator = generate.start_pythia(PROCESSES["ttbar"], 0, None, 5)
+    events = generator.nextBatch(60)
+    particles = generate.stable_particles(events, 6, generate._Charges(generator))
+    leptons = np.isin(np.abs(particles.pdg_id), (11, 13))
+    assert not particles.d0[~leptons].any()
+    record = [p for event in ak.to_list(events.prt) for p in event]
+    stable = [
+        p
+        for p in record
+        if p["status"] > 0
+        and abs(p["id"]) in (11, 13)
+        and abs(np.arcsinh(p["p"]["pz"] / np.hypot(p["p"]["px"], p["p"]["py"]))) < 4.9
+    ]
+    assert len(stable) == leptons.sum()
+    displaced = 0
+    steps = np.linspace(-1, 1, 20001)[:, np.newaxis]
+    for p, d0, z0 in zip(
+        stable, particles.d0[leptons], particles.z0_sin_theta[leptons], strict=True
+    ):
+        momentum = np.array([p["p"][c] for c in ("px", "py", "pz")])
+        vertex = np.array([(p["vProd"] or {}).get(c, 0.0) for c in ("px", "py", "pz")])
+        pt = np.hypot(*momentum[:2])
+        reach = 2 * np.linalg.norm(vertex[:2]) + 1e-9
+        line = vertex + steps * reach * momentum / pt
+        nearest = np.argmin(np.hypot(line[:, 0], line[:, 1]))
+        tolerance = 1e-3 * float(reach) + 1e-6
+        assert abs(d0) == pytest.approx(np.hypot(*line[nearest, :2]), abs=tolerance)
+        sin_theta = pt / np.linalg.norm(momentum)
+        assert z0 == pytest.approx(line[nearest, 2] * sin_theta, abs=tolerance)
+        displaced += abs(d0) > 0.01
+    assert 10 < displaced < len(stable) - 10  # from hadrons, and from the collision
+
+
 def test_samples_without_slices_have_the_whole_phase_space(
     tiny_config: Config, tmp_path: Path
 ) -> None:

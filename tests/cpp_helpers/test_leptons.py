@@ -269,3 +269,22 @@ def test_any_objects_are_dropped_by_one_rule_after_the_other(
 ) -> None:
     kept = _survivors(helpers, root, jets, electrons, muons)
     assert kept == _by_the_rules(jets, electrons, muons)
+
+
+def test_leptons_know_their_particles(helpers: Any, root: Any) -> None:
+    """Also when the harder one comes last."""
+    particles = [Particle(50, 0, 0, PION, 1), Particle(30, 2, 0, ELECTRON, 1), LEPTON]
+    columns: list[list[Any]] = [
+        [getattr(p, name) for p in particles] for name in ("pt", "eta", "phi", "pdg_id", "charge")
+    ]
+    floats = [root.RVecF(column) for column in columns[:3]]
+    integers = [root.RVecI(column) for column in columns[3:]]
+    found = helpers.dressed_leptons(*floats, *integers, ELECTRON, MIN_PT)
+    assert [int(i) for i in found.particle] == [2, 1]
+
+
+def test_significance_of_impact_parameters(helpers: Any, root: Any) -> None:
+    """20 um where the resolution is 10 and 14 (+) 10 um, 30 um where it is 12 (+) 12 um."""
+    d0, pt, eta = [0.02, -0.02, 0.03], [1e6, 10.0, 20.0], [0.3, -1.2, -2.4]
+    found = helpers.d0_significance(*(root.RVecF(x) for x in (d0, pt, eta)))
+    assert list(found) == pytest.approx([2, -20 / math.hypot(10, 14), 30 / math.hypot(12, 12)])
