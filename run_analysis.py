@@ -57,6 +57,11 @@ def parser() -> argparse.ArgumentParser:
         help="process of --input (once for all, or once for each)",
     )
     add(
+        "--format",
+        metavar="NAME",
+        help="format of --input; default: found from what the files hold (docs/inputs.md)",
+    )
+    add(
         "--cluster",
         default="local",
         metavar="NAME",
@@ -123,10 +128,10 @@ def configuration(options: argparse.Namespace) -> Config:
         overrides["seed"] = options.seed
     config = load(options.config, **overrides)
     if options.input:
-        samples = _input_samples(options.input, options.process or [], config)
+        samples = _input_samples(options.input, options.process or [], config, options.format)
         overrides["samples"] = [sample.model_dump() for sample in samples]
-    elif options.process:
-        raise ConfigError("--process names the process of --input: give that too")
+    elif options.process or options.format:
+        raise ConfigError("--process and --format are of --input: give that too")
     elif options.events is not None:
         if options.events < 1:
             raise ConfigError(f"--events {options.events}: at least 1")
@@ -139,7 +144,9 @@ def configuration(options: argparse.Namespace) -> Config:
     return load(options.config, **overrides) if overrides else config
 
 
-def _input_samples(files: Sequence[str], processes: Sequence[str], config: Config) -> list[Sample]:
+def _input_samples(
+    files: Sequence[str], processes: Sequence[str], config: Config, format_name: str | None
+) -> list[Sample]:
     if len(processes) not in (1, len(files)):
         raise ConfigError(
             f"{len(files)} --input need one --process, or one each: {len(processes)} given"
@@ -152,6 +159,7 @@ def _input_samples(files: Sequence[str], processes: Sequence[str], config: Confi
     return [
         (known[process] if process in known else Sample(process=process, files=("",))).model_copy(
             update={"files": tuple(paths)}
+            | ({} if format_name is None else {"format": format_name})
         )
         for process, paths in grouped.items()
     ]

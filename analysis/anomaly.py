@@ -16,7 +16,7 @@ import numpy.typing as npt
 from analysis import rmm
 from analysis.config import Config, Sample
 from analysis.cutflow import load_scores
-from analysis.inputs import native
+from analysis.inputs import reader
 from analysis.inputs.sources import input_of, input_ranges
 from analysis.pipeline import Done, Run, Target
 from analysis.regions import define, require
@@ -189,10 +189,10 @@ def _yields(
 ) -> dict[str, dict[str, list[Yield]]]:
     """Expected events by autoencoder and channel between the edges, from RDataFrame."""
     sums: dict[str, dict[str, list[ExactYield]]] = {}
-    for piece in input_ranges(run, sample.name):
+    for piece in input_ranges(run, sample.name, rmm.needs(run.config.search.rmm)):
         file = input_of(run, sample.name, piece.file)
         end = file.n_events if piece.end is None else piece.end
-        found = _event_loop(run, sample, file.path, piece.begin, end, edges)
+        found = _event_loop(run, sample, file, piece.begin, end, edges)
         for name, channels in found.items():
             for channel, bins in channels.items():
                 known = sums.setdefault(name, {}).get(channel, [ExactYield()] * len(bins))
@@ -211,14 +211,14 @@ def _yields(
 def _event_loop(
     run: Run,
     sample: Sample,
-    path: str,
+    file: reader.File,
     begin: int,
     end: int,
     edges: Mapping[str, Sequence[float]],
 ) -> dict[str, dict[str, list[ExactYield]]]:
     search = run.config.search
     load_scores(run.anomaly_scores(sample.name), tuple(edges))
-    df = rmm.selected(native.open_range([path], begin, end), sample, search)
+    df = rmm.selected(reader.open_range(file, begin, end), sample, search)
     low, high = rmm.test_window(sample, search)
     df = declare().define_per_sample(df, "test_low", f"{low!r}")
     df = declare().define_per_sample(df, "test_high", f"{high!r}")
@@ -241,7 +241,7 @@ def _event_loop(
     try:
         root.RDF.RunGraphs(list(booked.values()))
     except Exception as error:  # whatever cppyy makes of a C++ exception
-        raise InputError(f"{path}: the event loop failed: {cause_of(error)}") from error
+        raise InputError(f"{file.path}: the event loop failed: {cause_of(error)}") from error
     found: dict[str, dict[str, list[ExactYield]]] = {name: {} for name in edges}
     for (name, channel), y in booked.items():
         found[name][channel] = read_out(y.GetValue())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 RVEC_FLOAT = "ROOT::VecOps::RVec<float>"
 RVEC_INT = "ROOT::VecOps::RVec<int>"
 
@@ -51,34 +54,35 @@ CANONICAL: dict[str, str] = {
     "boson_pt": "float",
 }
 
-# What only some stages need, and those refuse a file without it.
-OPTIONAL = frozenset(
-    {
-        *("boson_pt", "jet_mass", "electron_charge", "muon_charge", "jet_b_tag"),
-        *(name for name in CANONICAL if name.startswith(("tau_", "photon_"))),
-        *(name for name in CANONICAL if name.endswith(("_theta", "_significance"))),
-        *(name for name in CANONICAL if name.endswith(("_isolated", "_tight"))),
-    }
-)
-
 _SYNONYMS = {
-    "unsigned int": {"unsigned int", "UInt_t", "std::uint32_t"},
-    "unsigned long long": {
-        *("unsigned long long", "ULong64_t", "std::uint64_t"),
-        *("unsigned long", "ULong_t"),  # as wide on every machine that ROOT's wheel runs on
-    },
-    "double": {"double", "Double_t"},
-    "float": {"float", "Float_t"},
-    RVEC_FLOAT: {RVEC_FLOAT, "ROOT::VecOps::RVec<Float_t>", "ROOT::RVec<float>"},
-    RVEC_INT: {
-        RVEC_INT,
-        "ROOT::VecOps::RVec<Int_t>",
-        "ROOT::VecOps::RVec<std::int32_t>",
-        "ROOT::RVec<int>",
-    },
+    "Bool_t": "bool",
+    "Int_t": "int",
+    "std::int32_t": "int",
+    "UInt_t": "unsigned int",
+    "std::uint32_t": "unsigned int",
+    "ULong64_t": "unsigned long long",
+    "std::uint64_t": "unsigned long long",
+    # as wide on every machine that ROOT's wheel runs on
+    "unsigned long": "unsigned long long",
+    "ULong_t": "unsigned long long",
+    "Float_t": "float",
+    "Double_t": "double",
 }
 
 
-def same_type(found: str, wanted: str) -> bool:
-    """Whether a column type as ROOT prints it is the canonical one."""
-    return found in _SYNONYMS[wanted]
+def plain_type(found: str) -> str:
+    """A column type as ROOT prints it, in the words of `CANONICAL`."""
+    vector = re.fullmatch(r"ROOT::(?:VecOps::)?RVec<(.+)>", found)
+    if vector:
+        return f"ROOT::VecOps::RVec<{plain_type(vector[1])}>"
+    return _SYNONYMS.get(found, found)
+
+
+def names_in(expression: str) -> set[str]:
+    """The words of a C++ expression that may be names of columns."""
+    return set(re.findall(r"[A-Za-z_]\w*", expression))
+
+
+def canonical_in(expressions: Iterable[str]) -> frozenset[str]:
+    """The canonical columns that C++ expressions name."""
+    return frozenset(names_in(" ".join(expressions)) & CANONICAL.keys())

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from analysis.inputs.formats import FORMATS
 from analysis.processes import HEAVY_NEUTRINOS, PROCESSES
 from common.errors import ConfigError, did_you_mean
 from selections import monojet, three_lepton
@@ -53,10 +54,14 @@ class Sample(_Model):
     )
     events: int | None = Field(None, gt=0, description="events to generate")
     files: tuple[str, ...] = ()
+    format: str | None = Field(None, description="of the files; default: found from what they hold")
     cross_section: float | None = Field(None, gt=0, description="pb")
     sum_of_weights: float | None = Field(None, gt=0, description="before any cut")
     k_factor: float = Field(1.0, gt=0)
-    data: bool = Field(False, description="measured: not normalised, no fake leptons added")
+    data: bool = Field(
+        False,
+        description="measured: not normalised, no fake leptons added, no weights of simulation",
+    )
 
     @property
     def name(self) -> str:
@@ -69,6 +74,13 @@ class Sample(_Model):
         """Whether the events are simulated by this run."""
         return not self.files
 
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, value: str | None) -> str | None:
+        if value is not None and value not in FORMATS:
+            raise ValueError(f"unknown format '{value}'{did_you_mean(value, FORMATS)}")
+        return value
+
     @model_validator(mode="after")
     def _one_source(self) -> Sample:
         if bool(self.files) == (self.events is not None):
@@ -77,6 +89,8 @@ class Sample(_Model):
             )
         if self.generated and self.data:
             raise ValueError(f"sample '{self.name}' is generated: it cannot be 'data'")
+        if self.generated and self.format is not None:
+            raise ValueError(f"sample '{self.name}' is generated: it has no 'format' of files")
         if self.generated and self.process not in PROCESSES:
             hint = did_you_mean(self.process, PROCESSES)
             raise ValueError(f"no generator settings for process '{self.process}'{hint}")

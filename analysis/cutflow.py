@@ -20,9 +20,10 @@ from typing import Any, Generic, TypeVar
 import h5py
 import numpy as np
 
+from analysis.columns import canonical_in
 from analysis.config import Sample
 from analysis.image_file import read_sources, skipped_files
-from analysis.inputs import native
+from analysis.inputs import reader
 from analysis.inputs.sources import info_of, input_of, input_ranges, task_input
 from analysis.pipeline import Run, Target
 from analysis.regions import define, require
@@ -182,7 +183,7 @@ def ranges(run: Run, target: Target) -> Iterator[Range]:
     for sample in run.config.analysed():
         left_out = {skipped.file for skipped in skipped_files(run.images(sample.name))}
         checked = False
-        for found in input_ranges(run, sample.name):
+        for found in input_ranges(run, sample.name, needs()):
             if found.file in left_out:
                 continue
             if not checked:  # one file tells, before any event loop
@@ -193,17 +194,29 @@ def ranges(run: Run, target: Target) -> Iterator[Range]:
             yield found
 
 
+def needs() -> reader.Needs:
+    """The canonical columns that the cut-flow and the scores' keys take."""
+    named = canonical_in(
+        (
+            *(definition.expression for definition in monojet.DEFINITIONS),
+            *(region.expression for region in monojet.REGIONS.values()),
+        )
+    )
+    return reader.Needs(named | {"run_number", "event_number", "weight", "met"}, "the cut-flow")
+
+
 def make_part(run: Run, task: Task, path: Path) -> int:
     """The flows of a task's events in one event loop."""
     sample = task.range.sample
     file = task_input(run, task)
+    reader.require_columns(file, needs())
     begin, end = task.range.begin, file.n_events if task.range.end is None else task.range.end
     networks = _thresholds(run)
     scores, rows = run.scores(sample), _score_rows(run, task, end)
     load_scores(scores, tuple(networks), rows)
 
     helpers = declare()
-    df = native.open_range([file.path], begin, end)
+    df = reader.open_range(file, begin, end)
     for number in range(len(networks)):
         lookup = f"monojet::score({number}, run_number, event_number)"
         df = define(df, [Definition(f"score_{number}", lookup)])

@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from analysis.columns import CANONICAL
 from analysis.config import Config
-from analysis.inputs.native import INFO, TREE, quiet
+from analysis.inputs.native import INFO, TREE
+from analysis.inputs.reader import quiet
 from analysis.pipeline import Run, Target, versions
 from analysis.processes import PROCESSES, Process
 from analysis.samples import SampleInfo, combine, run_number_of

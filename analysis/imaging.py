@@ -20,6 +20,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from analysis.columns import canonical_in
 from analysis.config import Config, Detector
 from analysis.image_file import (
     CHANNELS,
@@ -35,7 +36,7 @@ from analysis.image_file import (
     read_sources,
 )
 from analysis.image_links import ImageLinker
-from analysis.inputs import native
+from analysis.inputs import reader
 from analysis.inputs.sources import info_of, input_ranges, task_input
 from analysis.inputs.sources import ranges as cut
 from analysis.pipeline import Run, Target, versions
@@ -65,6 +66,11 @@ QUANTITIES = {
     "n_muons": "n_muons",
 }
 
+# What `monojet::make_images` takes beside the event's summary.
+_IMAGED = (
+    *(f"particle_{x}" for x in ("pt", "eta", "phi", "energy", "pdg_id", "charge")),
+    *(f"jet_{x}" for x in ("pt", "eta", "phi", "width")),
+)
 
 SUFFIX = ".h5"
 LINKS = True
@@ -72,18 +78,19 @@ LINKS = True
 
 def ranges(run: Run, target: Target) -> Iterable[Range]:
     """The events of the target's sample, cut into tasks."""
-    return input_ranges(run, target.name)
+    return input_ranges(run, target.name, needs())
 
 
 def make_part(run: Run, task: Task, path: Path) -> int:
     """The images of a task, one event loop a block."""
     file = task_input(run, task)
+    reader.require_columns(file, needs())
     info = info_of(run, task.range.sample, file)
     end = file.n_events if task.range.end is None else task.range.end
     block_size = run.config.imaging.block_size * run.threads
     with ImageWriter(path) as writer:
         for block in cut(file.cluster_ends, block_size, task.range.begin, end):
-            writer.append(make_images(file.path, *block, run.config, run.threads))
+            writer.append(make_images(file, *block, run.config, run.threads))
         writer.sources = [Source.of(task, end, info)]
         writer.attributes = _attributes(run, task.recipe, task.range.sample, combine([info]))
     return end - task.range.begin
@@ -156,6 +163,18 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         ) from error
 
 
+def needs() -> reader.Needs:
+    """The canonical columns that images and the summaries of their events take."""
+    named = canonical_in(
+        (
+            *(definition.expression for definition in monojet.DEFINITIONS),
+            *(region.expression for region in monojet.REGIONS.values()),
+            *QUANTITIES.values(),
+        )
+    )
+    return reader.Needs(named | {"run_number", "event_number", "weight", *_IMAGED}, "imaging")
+
+
 def define_columns(df: Any, select: str | None) -> Any:
     """The data frame with the event summary, and only the events that are to be kept."""
     df = define_summary(df, monojet.DEFINITIONS, monojet.REGIONS.values(), QUANTITIES.values())
@@ -172,7 +191,9 @@ def _block(threads: int) -> Any:
     return helpers.ImageBlock()
 
 
-def make_images(path: str, begin: int, end: int, config: Config, threads: int = 1) -> ImageColumns:
+def make_images(
+    file: reader.File, begin: int, end: int, config: Config, threads: int = 1
+) -> ImageColumns:
     """One event loop over entries [begin, end) of a file: its images as flat arrays, which hold
     until the next call.
 
@@ -188,13 +209,13 @@ def make_images(path: str, begin: int, end: int, config: Config, threads: int = 
     options.folds = config.folds
     if config.imaging.detector is not None:
         declare_detector().use_detector(options, _detector(config.imaging.detector))
-    df = native.open_range([path], begin, end)
+    df = reader.open_range(file, begin, end)
     df = define_columns(df, config.imaging.select)
     try:
         helpers.make_images(df, options, block)
     except Exception as error:  # whatever cppyy makes of a C++ exception
         cause = cause_of(error)
-        raise InputError(f"{path}: the event loop failed: {cause}") from error
+        raise InputError(f"{file.path}: the event loop failed: {cause}") from error
     return _columns(block)
 
 

@@ -1,6 +1,6 @@
 """Selections applied to an RDataFrame: definitions, filters, the summary of an event.
 
-A data frame here is ROOT's common node type, ``RNode``: ``native.open_range`` gives one, and each
+A data frame here is ROOT's common node type, ``RNode``: ``reader.open_range`` gives one, and each
 step on it is compiled once a process.
 """
 

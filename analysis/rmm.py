@@ -18,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis import rmm_names
-from analysis.columns import CANONICAL
+from analysis.columns import canonical_in
 from analysis.config import Anomaly, Rmm, Sample
-from analysis.inputs import native
-from analysis.inputs.native import File
+from analysis.inputs import reader
 from analysis.inputs.sources import info_of, input_ranges, task_input
 from analysis.pipeline import Run, Target, versions
 from analysis.regions import define, require
@@ -54,7 +53,7 @@ DRAW = f"monojet::Draws(monojet::event_hash({_DRAW_KEY}, run_number, event_numbe
 
 def ranges(run: Run, target: Target) -> Iterable[Range]:
     """The events of the target's sample, cut into tasks."""
-    return input_ranges(run, target.name)
+    return input_ranges(run, target.name, needs(run.config.search.rmm))
 
 
 def features(rmm: Rmm) -> Definition:
@@ -72,24 +71,15 @@ def _objects(kind: ObjectType, slots: int) -> str:
     return f"{seen}.where({kind.mask})" if kind.mask else seen
 
 
-def needed_columns(rmm: Rmm) -> set[str]:
-    """The canonical columns that the matrices take, beside those that every file has."""
-    text = " ".join(
+def needs(rmm: Rmm) -> reader.Needs:
+    """The canonical columns that the matrices and their selection take."""
+    named = canonical_in(
         (
             *(d.expression for d in (*three_lepton.definitions(rmm.objects), features(rmm))),
             *three_lepton.QUANTITIES.values(),
         )
     )
-    return {name for name in CANONICAL if name in text}
-
-
-def _require_columns(file: File, rmm: Rmm) -> None:
-    missing = sorted(needed_columns(rmm) - file.columns)
-    if missing:
-        raise InputError(
-            f"{file.path}: no column '{missing[0]}', which the three-lepton selection needs"
-            + (f" (nor {', '.join(missing[1:])})" if missing[1:] else "")
-        )
+    return reader.Needs(named, "the three-lepton selection")
 
 
 @functools.cache
@@ -104,7 +94,7 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     """The matrices of a task, in one event loop."""
     search = run.config.search
     file = task_input(run, task)
-    _require_columns(file, search.rmm)
+    reader.require_columns(file, needs(search.rmm))
     sample = run.config.sample(task.range.sample)
     end = file.n_events if task.range.end is None else task.range.end
     columns, flow = _event_loop(file, task.range.begin, end, sample, search)
@@ -137,11 +127,11 @@ def selected(df: Any, sample: Sample, search: Anomaly) -> Any:
 
 
 def _event_loop(
-    file: File, begin: int, end: int, sample: Sample, search: Anomaly
+    file: reader.File, begin: int, end: int, sample: Sample, search: Anomaly
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, ExactYield]]:
     """Columns of the selected events, and the yields after each cut and in each channel."""
     helpers, rmm = declare(), search.rmm
-    df = defined(native.open_range([file.path], begin, end), sample, search)
+    df = defined(reader.open_range(file, begin, end), sample, search)
     booked = {"all events": helpers.book_yields(df, "met", "weight", [])}
     for cut in three_lepton.SR.cuts:
         df = require(df, cut)

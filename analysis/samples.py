@@ -27,6 +27,8 @@ class SampleInfo:
     cross_section_error: float | None = None
     sum_of_weights: float | None = None
     sum_of_weights_squared: float | None = None
+    shared: bool = False
+    """Each file states the sum of weights of the whole sample: sums do not add."""
     seed: int | None = None
     settings: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
@@ -50,10 +52,17 @@ def run_number_of(name: str) -> int:
 
 
 def combine(infos: Sequence[SampleInfo]) -> SampleInfo:
-    """One sample from its files or blocks: weights add, cross-sections average over events."""
+    """One sample from its files or blocks: weights add, cross-sections average over events. Where
+    each file speaks of the whole sample, they must say the same, or nothing is known."""
     events = [info.n_events or 0 for info in infos]
     total = sum(events)
     first = infos[0]
+
+    if first.shared:
+        said = {(info.cross_section, info.sum_of_weights) for info in infos}
+        if len(said) > 1:
+            first = dataclasses.replace(first, cross_section=None, sum_of_weights=None)
+        return dataclasses.replace(first, n_events=total)
 
     def add(name: str) -> float | None:
         values = [getattr(info, name) for info in infos]

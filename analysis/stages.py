@@ -103,7 +103,7 @@ def image_target(run: Run, sample: Sample) -> Target:
             ),
             "seed": config.seed,
             "folds": config.folds,
-            "sample": _dump(sample, "cross_section", "sum_of_weights"),
+            "sample": _dump(sample, "cross_section", "sum_of_weights", "format", "data"),
         },
         **_source(run, sample),
         code=(
@@ -134,7 +134,9 @@ def rmm_target(run: Run, sample: Sample) -> Target:
             "rmm": _dump(search.rmm),
             "is_signal": sample.process in search.signals,
             "luminosity": config.luminosity,
-            "sample": _dump(sample, "cross_section", "sum_of_weights", "k_factor", "data"),
+            "sample": _dump(
+                sample, "cross_section", "sum_of_weights", "k_factor", "format", "data"
+            ),
         },
         **_source(run, sample),
         code=(

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from analysis.config import Sample
-from analysis.inputs import native, paths
+from analysis.inputs import paths, reader
 from analysis.inputs.sources import inspected
 from analysis.pipeline import Done, Run, Target
 from analysis.samples import SampleInfo, configured
@@ -40,7 +40,7 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
             continue
         for path in files_of_sample:
             try:
-                file = inspected(path)
+                file = inspected(path, sample)
                 state = "good"
                 unknown = _unknown_normalisation(sample, file)
                 if unknown:
@@ -62,8 +62,10 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
         done(target)
 
 
-def _unknown_normalisation(sample: Sample, file: native.File) -> str:
-    """What neither the configuration nor the file says of the normalisation."""
+def _unknown_normalisation(sample: Sample, file: reader.File) -> str:
+    """What neither the configuration nor the file says of the normalisation; data have none."""
+    if sample.data:
+        return ""
     info = configured(file.info or SampleInfo(sample.name, sample.process), sample)
     values = {"cross_section": info.cross_section, "sum_of_weights": info.sum_of_weights}
     return " and no ".join(name for name, value in values.items() if not value)

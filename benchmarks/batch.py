@@ -54,7 +54,8 @@ from analysis.batch.worker import Setup
 from analysis.config import Batch, Config, Sample, load
 from analysis.image_file import ImageWriter
 from analysis.image_links import ImageLinker
-from analysis.inputs import native
+from analysis.inputs import reader
+from analysis.inputs.native import TREE
 from analysis.inputs.sources import ranges as cut
 from analysis.pipeline import Run, Stage, Target, hash_of_code
 from analysis.regions import define, require
@@ -301,7 +302,7 @@ def score_memory() -> None:
 
 def workers(path: Path, folder: Path, rounds: int) -> None:
     report_machine(path, folder, rounds)
-    n_events = native.inspect(str(path)).n_events
+    n_events = reader.inspect(str(path)).n_events
     config = of_files([path])
     merges: tuple[Merge, ...] = ("copy", "link")
     one, two = ({m: Run(config, folder / "out", n, merge=m) for m in merges} for n in (1, 2))
@@ -355,7 +356,7 @@ def report_machine(path: Path, folder: Path, rounds: int) -> None:
 
 def image_when_asked(path: str, folder: str) -> None:
     """Image all events, once everything is compiled and stdin has ended."""
-    inspected = native.inspect(path)
+    inspected = reader.inspect(path)
     run = Run(of_files([Path(path)]), Path(folder))
     output = run.output / f"machine{os.getpid()}.h5"
     for n_events in (10, inspected.n_events):
@@ -492,7 +493,7 @@ class Histogram:
         """Returns the number of events."""
         where = task.range
         assert where.end is not None
-        df = native.open_range([where.file], where.begin, where.end)
+        df = declare().open_range(TREE, [where.file], where.begin, where.end)
         df = define(df, (*monojet.DEFINITIONS, WEIGHT))
         df = require(df, Cut("SR", monojet.SR.expression, ""))
         np.save(self.folder / f"{task.key}.npy", contents(df.Histo1D(MODEL, "met", WEIGHT.name)))
@@ -502,14 +503,14 @@ class Histogram:
 def distributed(path: Path, folder: Path, rounds: int) -> None:
     root = load_root()
     declare()
-    cluster_ends = native.inspect(str(path)).cluster_ends
+    cluster_ends = reader.inspect(str(path)).cluster_ends
     n_parts = 10
     cuts = list(cut(cluster_ends, cluster_ends[-1] // n_parts))
     tasks = [Task(Range("Znunu", str(path), *one), "", "") for one in cuts]
     run = Run(load(QUICKSTART), folder / "distributed", workers=2)
 
     def locally() -> npt.NDArray[np.float64]:
-        return contents(book(root.RDataFrame(native.TREE, str(path))).GetValue())
+        return contents(book(root.RDataFrame(TREE, str(path))).GetValue())
 
     with Engines(run) as engines, tempfile.TemporaryDirectory(dir=folder) as parts:
         engine: Any = engines.of(stage_named("imaging"), len(tasks))
@@ -524,9 +525,7 @@ def distributed(path: Path, folder: Path, rounds: int) -> None:
 
         def by_root() -> npt.NDArray[np.float64]:
             with contextlib.redirect_stdout(io.StringIO()):  # a bar of progress
-                df = root.RDataFrame(
-                    native.TREE, str(path), executor=engine.client, npartitions=n_parts
-                )
+                df = root.RDataFrame(TREE, str(path), executor=engine.client, npartitions=n_parts)
                 return contents(book(df).GetValue())
 
         kinds = {"local, one thread": locally, "plain tasks": by_tasks, "distributed": by_root}

@@ -31,7 +31,8 @@ from typing import Any
 from analysis import imaging
 from analysis.config import Config, load
 from analysis.image_file import ImageWriter
-from analysis.inputs import native
+from analysis.inputs import reader
+from analysis.inputs.native import TREE
 from analysis.inputs.sources import ranges
 from cpp_helpers import declare, load_root
 
@@ -71,47 +72,47 @@ def generate(folder: Path) -> list[Path]:
 def repeat(sources: list[Path], events: int, output: Path) -> None:
     """One RNTuple of all sources, as many times as are needed for ``events``."""
     root = load_root()
-    once = sum(native.inspect(str(path)).n_events for path in sources)
+    once = sum(reader.inspect(str(path)).n_events for path in sources)
     merger = root.TFileMerger(False)
     merger.SetPrintLevel(0)
     zstd = int(root.RCompressionSetting.EAlgorithm.kZSTD)
     merger.OutputFile(str(output), "RECREATE", zstd * 100 + 5)
-    merger.AddObjectNames(native.TREE)
+    merger.AddObjectNames(TREE)
     for _ in range(-(-events // once)):
         for path in sources:
             merger.AddFile(str(path), False)
     kept = root.TFileMerger.kAll | root.TFileMerger.kRegular | root.TFileMerger.kOnlyListed
-    with native.quiet():
+    with reader.quiet():
         merger.PartialMerge(kept)
 
 
 def to_tree(source: Path, output: Path) -> None:
     """The same events as a zlib TTree."""
     root = load_root()
-    df = root.RDataFrame(native.TREE, str(source))
+    df = root.RDataFrame(TREE, str(source))
     df = df.Redefine("event_number", "(ULong64_t)event_number")  # as the columns of a tree are
     df = df.Redefine("run_number", "(UInt_t)run_number")
     options = root.RDF.RSnapshotOptions()
     options.fOutputFormat = root.RDF.ESnapshotOutputFormat.kTTree
     options.fCompressionAlgorithm = root.RCompressionSetting.EAlgorithm.kZLIB
     options.fCompressionLevel = 1
-    df.Snapshot(native.TREE, str(output), [*NUMBERS, *VECTORS], options)
+    df.Snapshot(TREE, str(output), [*NUMBERS, *VECTORS], options)
 
 
 def bare_read(path: Path) -> None:
     """A loop that touches every branch that imaging reads, and does nothing else."""
     sizes = [f"{name}.size()" for name in VECTORS]
     expression = " + ".join((*NUMBERS, *sizes))
-    df = load_root().RDataFrame(native.TREE, str(path)).Define("touched", f"double({expression})")
+    df = load_root().RDataFrame(TREE, str(path)).Define("touched", f"double({expression})")
     df.Sum["double"]("touched").GetValue()
 
 
 def make_images(path: Path, output: Path, config: Config) -> None:
     """What one worker and the parent do for a file."""
-    file = native.inspect(str(path))
+    file = reader.inspect(str(path))
     with ImageWriter(output) as writer:
         for begin, end in ranges(file.cluster_ends, config.imaging.block_size):
-            writer.append(imaging.make_images(str(path), begin, end, config))
+            writer.append(imaging.make_images(file, begin, end, config))
 
 
 def against_bare_read(paths: dict[str, Path], folder: Path, rounds: int) -> None:
@@ -119,7 +120,7 @@ def against_bare_read(paths: dict[str, Path], folder: Path, rounds: int) -> None
     targets = {"RNTuple": 2.0, "TTree": 1.3}
     for name, path in paths.items():
         output = folder / "images.h5"
-        n_events = native.inspect(str(path)).n_events
+        n_events = reader.inspect(str(path)).n_events
         read = functools.partial(bare_read, path)
         make = functools.partial(make_images, path, output, config)
         read()
@@ -159,7 +160,7 @@ def against_columnar(paths: dict[str, Path], folder: Path, rounds: int) -> None:
         print(
             f"{name}: {statistics.median(ratios):.1f} times as fast as columnar Python "
             f"(target {targets[name]}), which makes "
-            f"{native.inspect(str(path)).n_events / theirs:.0f} events/s"
+            f"{reader.inspect(str(path)).n_events / theirs:.0f} events/s"
         )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from analysis.inputs import native
+from analysis.inputs import reader
 from analysis.regions import define
 from benchmarks.imaging import seconds
 from cpp_helpers import declare, load_root
@@ -42,24 +42,24 @@ MATRIX = (
 TOUCHED = " + ".join((*NUMBERS, *(f"{name}.size()" for name in VECTORS)))
 
 
-def opened(path: Path, n_events: int, **columns: str) -> Any:
-    df = native.open_range([str(path)], 0, n_events)
+def opened(file: reader.File, **columns: str) -> Any:
+    df = reader.open_range(file, 0, file.n_events)
     return define(df, [Definition(*column) for column in columns.items()])
 
 
-def bare_read(path: Path, n_events: int) -> None:
-    df = opened(path, n_events, touched=f"double({TOUCHED})")
+def bare_read(file: reader.File) -> None:
+    df = opened(file, touched=f"double({TOUCHED})")
     load_root().RDF.AsRNode(df).Sum["double"]("touched").GetValue()
 
 
-def matrices(path: Path, n_events: int) -> None:
-    df = opened(path, n_events, touched=f"double(run_number + event_number + weight + {MATRIX}[0])")
+def matrices(file: reader.File) -> None:
+    df = opened(file, touched=f"double(run_number + event_number + weight + {MATRIX}[0])")
     load_root().RDF.AsRNode(df).Sum["double"]("touched").GetValue()
 
 
-def table(path: Path, n_events: int, block: Any, features: str) -> None:
+def table(file: reader.File, block: Any, features: str) -> None:
     quantities = "ROOT::RVecF{met, met_phi}"
-    df = opened(path, n_events, quantities=quantities, features=features)
+    df = opened(file, quantities=quantities, features=features)
     declare().make_table(df, "weight", block)
 
 
@@ -68,14 +68,14 @@ def main() -> None:
     parser.add_argument("input", type=Path)
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    n_events = native.inspect(str(options.input)).n_events
+    file = reader.inspect(str(options.input))
     block = declare().TableBlock(2, DIMENSION**2)
     zeros = f"ROOT::RVecF({DIMENSION**2}, 0.f * ({TOUCHED}))"
     loops: dict[str, Callable[[], None]] = {
-        "bare read": functools.partial(bare_read, options.input, n_events),
-        "table with matrices": functools.partial(table, options.input, n_events, block, MATRIX),
-        "table with zeros": functools.partial(table, options.input, n_events, block, zeros),
-        "matrices, no table": functools.partial(matrices, options.input, n_events),
+        "bare read": functools.partial(bare_read, file),
+        "table with matrices": functools.partial(table, file, block, MATRIX),
+        "table with zeros": functools.partial(table, file, block, zeros),
+        "matrices, no table": functools.partial(matrices, file),
     }
     for loop in loops.values():
         loop()
@@ -87,7 +87,7 @@ def main() -> None:
     ratio = statistics.median(bare / full for bare, full in pairs)
     print(f"rate with matrices and table / bare read = {ratio:.2f} (target {TARGET})")
     for name, measured in times.items():
-        print(f"{name}: {1e6 * statistics.median(measured) / n_events:.2f} us an event")
+        print(f"{name}: {1e6 * statistics.median(measured) / file.n_events:.2f} us an event")
 
 
 if __name__ == "__main__":

@@ -22,14 +22,16 @@ start = time.perf_counter()
 from pathlib import Path
 from analysis import imaging
 from analysis.config import load
+from analysis.inputs import reader
 from cpp_helpers import declare, load_root
 load_root().TFile
 config = load(Path("analysis/configs/tiny.yaml"))
 imports = time.perf_counter()
 declare()
-imaging.make_images(sys.argv[1], 0, 10, config)
+file = reader.inspect(sys.argv[1])
+imaging.make_images(file, 0, 10, config)
 first = time.perf_counter()
-imaging.make_images(sys.argv[1], 0, 10, config)
+imaging.make_images(file, 0, 10, config)
 print(imports - start, first - imports, time.perf_counter() - first)
 """
 

@@ -31,8 +31,8 @@ def expected_per_weight(
     ]
     if missing:
         raise NormalisationError(
-            f"sample '{sample}' has no {' and no '.join(missing)}: the file does not say, give "
-            "it under 'samples' in the configuration"
+            f"sample '{sample}' has no {' and no '.join(missing)}: its files do not say, or say "
+            "different things: give it under 'samples' in the configuration"
         )
     assert cross_section is not None
     assert sum_of_weights is not None

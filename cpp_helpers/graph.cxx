@@ -46,6 +46,10 @@ RNode define(RNode df, const std::string &name, const std::string &expression) {
   return df.Define(name, expression);
 }
 
+RNode redefine(RNode df, const std::string &name, const std::string &expression) {
+  return df.Redefine(name, expression);
+}
+
 RNode define_per_sample(RNode df, const std::string &name, const std::string &expression) {
   return df.DefinePerSample(name, expression);
 }

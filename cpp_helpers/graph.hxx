@@ -28,6 +28,7 @@ RNode open_range(const std::string &tree, const std::vector<std::string> &files,
                  long long end);
 
 RNode define(RNode df, const std::string &name, const std::string &expression);
+RNode redefine(RNode df, const std::string &name, const std::string &expression);
 RNode define_per_sample(RNode df, const std::string &name, const std::string &expression);
 RNode require(RNode df, const std::string &expression, const std::string &name);
 

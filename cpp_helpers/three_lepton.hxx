@@ -27,6 +27,11 @@ inline Met with_muons(double met, double met_phi, const RVecF &muon_pt, const RV
   return {static_cast<float>(std::hypot(x, y)), static_cast<float>(std::atan2(y, x))};
 }
 
+/// The inverse: the canonical one, from one with the muons seen.
+inline Met without_muons(double met, double met_phi, const RVecF &muon_pt, const RVecF &muon_phi) {
+  return with_muons(met, met_phi, -muon_pt, muon_phi);
+}
+
 struct ThreeLeptonJets {
   RVecF pt, eta, phi, mass;
   RVecI b_tag;

@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from analysis.batch.driver import carry_out
 from analysis.batch.engines import Engines
 from analysis.config import Config, load
-from analysis.inputs import native
+from analysis.inputs import reader
 from analysis.pipeline import Run, Target
 from analysis.stages import STAGES
 from cpp_helpers import declare_jets, load_root
@@ -111,13 +111,13 @@ def write_events(root: Any, tmp_path: Path) -> WriteEvents:
 def opened_frames(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """All data frames opened from files, in the order of opening."""
     frames: list[Any] = []
-    open_range = native.open_range
+    open_range = reader.open_range
 
     def recorded(*arguments: Any) -> Any:
         frames.append(open_range(*arguments))
         return frames[-1]
 
-    monkeypatch.setattr(native, "open_range", recorded)
+    monkeypatch.setattr(reader, "open_range", recorded)
     return frames
 
 

@@ -21,6 +21,7 @@ import uproot
 from analysis import imaging
 from analysis.config import Config
 from analysis.image_file import SOURCES, ImageWriter
+from analysis.inputs.reader import inspect
 from benchmarks import columnar
 
 N_EVENTS = 400
@@ -141,7 +142,7 @@ def test_both_pipelines_make_the_same_file(
     step: int, events_file: Path, tmp_path: Path, tiny_config: Config, monkeypatch: Any
 ) -> None:
     with ImageWriter(tmp_path / "stage.h5") as writer:
-        writer.append(imaging.make_images(str(events_file), 0, N_EVENTS, tiny_config))
+        writer.append(imaging.make_images(inspect(str(events_file)), 0, N_EVENTS, tiny_config))
     monkeypatch.setattr(columnar, "BLOCK", 64)
     columnar.make_images(
         events_file,

@@ -72,6 +72,9 @@ def test_unknown_names_get_the_nearest_valid_one(tmp_path: Path) -> None:
     assert "at least 1" in fails("--workers", 0)
     assert "at least 1" in fails("--events", 0)
     assert "give that too" in fails("--process", "Znunu")
+    assert "give that too" in fails("--format", "native")
+    common = ("--input", tmp_path / "*.root", "--process", "x", "--list")
+    assert "unknown format 'minni' (did you mean 'mini'?)" in fails("--format", "minni", *common)
     assert "cannot read the configuration" in fails("--config", tmp_path / "absent.yaml")
 
 
@@ -83,17 +86,23 @@ def test_a_missing_input_is_named(tmp_path: Path) -> None:
     assert f"{absent}: no such file" in line
 
 
-def test_a_bad_input_is_named_and_nothing_is_written(
-    tmp_path: Path, write_events: WriteEvents
-) -> None:
+def test_a_bad_input_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     bad = tmp_path / "bad.root"
     bad.write_bytes(b"no ROOT file")
     output = tmp_path / "run"
     common = ("--stage", "imaging", "--process", "Znunu", "--output", output)
     assert f"{bad}: not a ROOT file" in fails("--input", bad, *common)
-    no_eta = write_events(particle_eta=None)
-    assert f"{no_eta}: column 'particle_eta' is missing" in fails("--input", no_eta, *common)
     assert [p for p in output.rglob("*") if p.is_file()] == []
+
+
+def test_a_column_that_a_stage_lacks_is_named(tmp_path: Path, write_events: WriteEvents) -> None:
+    path, output = write_events(particle_eta=None), tmp_path / "run"
+    line = fails(
+        *("--stage", "imaging", "--input", path, "--format", "native", "--process", "Znunu"),
+        *("--output", output, "--workers", 1),
+    )
+    assert f"{path}: no column 'particle_eta', which imaging needs" in line
+    assert not list(output.rglob("*.h5"))
 
 
 def test_all_bad_files_are_named_at_once(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from analysis.inputs import native
+from analysis.config import Sample
+from analysis.inputs import reader
 from analysis.inputs.paths import Listed, listed
 from analysis.pipeline import Run
 from analysis.samples import SampleInfo
@@ -14,9 +16,14 @@ from common.errors import InputError
 from common.tasks import Range, Task
 
 
-def input_ranges(run: Run, name: str) -> Iterator[Range]:
+def input_ranges(run: Run, name: str, needs: reader.Needs) -> Iterator[Range]:
     """The events of a sample in ranges of about ``batch.task_size``, which end where a cluster
-    does; with more than ``batch.open_files`` files each is a range, and none is opened."""
+    does; with more than ``batch.open_files`` files each is a range, and none is opened.
+
+    Raises:
+        InputError: one of those that are opened lacks a column that is needed. (Of the others, and
+            with ``skip_bad_files``, their tasks say so.)
+    """
     batch, sample = run.config.batch, run.config.sample(name)
     if sample.generated:
         files = [Listed(str(run.sample(name).relative_to(run.output)))]
@@ -28,11 +35,13 @@ def input_ranges(run: Run, name: str) -> Iterator[Range]:
             yield Range(name, file.path)
             continue
         try:
-            cluster_ends = inspected(_path(run, name, file.path)).cluster_ends
+            opened = input_of(run, name, file.path)
         except InputError:
             yield Range(name, file.path)  # whose task fails and says why
             continue
-        for begin, end in ranges(cluster_ends, batch.task_size):
+        if not run.skip_bad_files:
+            reader.require_columns(opened, needs)
+        for begin, end in ranges(opened.cluster_ends, batch.task_size):
             yield Range(name, file.path, begin, end)
 
 
@@ -58,30 +67,32 @@ def _path(run: Run, sample: str, file: str) -> str:
     return str(run.output / file) if run.config.sample(sample).generated else file
 
 
-def inspected(path: str) -> native.File:
-    """`native.inspect`, which is not done again as long as a local file is the same."""
+def inspected(path: str, sample: Sample) -> reader.File:
+    """`reader.inspect`, which is not done again as long as a local file is the same."""
     try:
         status = Path(path).stat()
-    except OSError:
-        return native.inspect(path)  # remote; or missing, which it says
-    return _inspected(path, status.st_size, status.st_mtime_ns)
+    except OSError:  # remote; or missing, which it says
+        return reader.inspect(path, sample.format, sample.data)
+    return _inspected(path, sample.format, sample.data, status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=256)
-def _inspected(path: str, size: int, changed: int) -> native.File:
-    return native.inspect(path)
+def _inspected(
+    path: str, format_name: str | None, data: bool, size: int, changed: int
+) -> reader.File:
+    return reader.inspect(path, format_name, data)
 
 
-def input_of(run: Run, sample: str, file: str) -> native.File:
+def input_of(run: Run, sample: str, file: str) -> reader.File:
     """The checked file of a range.
 
     Raises:
         InputError: it cannot be read.
     """
-    return inspected(_path(run, sample, file))
+    return inspected(_path(run, sample, file), run.config.sample(sample))
 
 
-def task_input(run: Run, task: Task) -> native.File:
+def task_input(run: Run, task: Task) -> reader.File:
     """The checked file of a task.
 
     Raises:
@@ -96,8 +107,9 @@ def task_input(run: Run, task: Task) -> native.File:
     return file
 
 
-def info_of(run: Run, sample: str, file: native.File) -> SampleInfo:
+def info_of(run: Run, sample: str, file: reader.File) -> SampleInfo:
     """What a file says of its sample, without what the configuration does."""
-    return file.info or SampleInfo(
-        sample, run.config.sample(sample).process, n_events=file.n_events
-    )
+    said = file.info or SampleInfo("", "", n_events=file.n_events)
+    if said.name:
+        return said
+    return dataclasses.replace(said, name=sample, process=run.config.sample(sample).process)

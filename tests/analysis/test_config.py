@@ -56,6 +56,14 @@ NETWORK = {"network": "strides", "compression": "cell"}
         ({"samples": [{"process": "Znu", "slice": "high", "events": 3}]}, "(did you mean 'Znunu'"),
         ({"samples": [{"process": "Znunu", "slice": "hi", "events": 3}]}, "has no known slice"),
         ({"samples": [{"process": "Znunu", "slice": "high"}]}, "needs either 'events'"),
+        (
+            {"samples": [{"process": "x", "files": ["a"], "format": "minni"}]},
+            "unknown format 'minni' (did you mean 'mini'?)",
+        ),
+        (
+            {"samples": [{"process": "Znunu", "slice": "high", "events": 3, "format": "mini"}]},
+            "is generated: it has no 'format'",
+        ),
         ({"samples": []}, "'samples': Tuple should have at least 1 item"),
         (
             {"samples": [{"process": "Znunu", "slice": "high", "evnts": 3}]},

@@ -11,7 +11,7 @@ import pytest
 from analysis import generate
 from analysis.columns import CANONICAL
 from analysis.config import Config
-from analysis.inputs import native
+from analysis.inputs import reader
 from analysis.pipeline import Run
 from analysis.processes import PROCESSES
 from tests.conftest import make_stage
@@ -39,7 +39,8 @@ def make(cfg: Config, output: Path, workers: int = 1) -> Run:
 
 def contents(path: Path) -> dict[str, Any]:
     """Some columns, event by event."""
-    df = native.open_range([str(path)], 0, native.inspect(str(path)).n_events)
+    file = reader.inspect(str(path))
+    df = reader.open_range(file, 0, file.n_events)
     found = {column: df.Take[CANONICAL[column]](column) for column in COLUMNS}
     return {
         column: [list(v) if column in VECTORS else v for v in values.GetValue()]
@@ -53,7 +54,7 @@ def samples(tiny_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Ru
 
 
 def test_events_and_their_provenance_are_stored(samples: Run) -> None:
-    file = native.inspect(str(samples.sample("Znunu_high")))
+    file = reader.inspect(str(samples.sample("Znunu_high")))
     info = file.info
     assert info is not None
     assert (file.n_events, info.n_events) == (25, 25)
@@ -255,10 +256,10 @@ def test_samples_without_slices_have_the_whole_phase_space(
     data["training"]["networks"] = []
     data["anomaly"] = {}
     run = make(Config.model_validate(data), tmp_path)
-    file = native.inspect(str(run.sample("ttbar")))
+    file = reader.inspect(str(run.sample("ttbar")))
     assert file.info is not None
     assert "PhaseSpace:pTHatMin = 0" in file.info.settings
-    df = native.open_range([file.path], 0, 20)
+    df = reader.open_range(file, 0, 20)
     tags, pt, taus = (df.Take[CANONICAL[name]](name) for name in ("jet_b_tag", "jet_pt", "tau_pt"))
     assert 10 < sum(sum(event) for event in tags.GetValue()) <= 60
     assert [len(event) for event in tags.GetValue()] == [len(event) for event in pt.GetValue()]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from analysis import imaging
 from analysis.config import CalorimeterResolution, Config, Detector
 from analysis.image_file import ImageWriter
-from analysis.inputs import native, sources
+from analysis.inputs import reader, sources
 from analysis.pipeline import Run
 from analysis.stages import imaging_targets
 from common.errors import BatchError
@@ -96,7 +96,7 @@ def test_clusters_are_found_and_keys_may_be_of_any_whole_type(
     path = write_events(
         n_events=30, file_format=file_format, event_number="(unsigned long)rdfentry_ + 1ul"
     )
-    assert native.inspect(str(path)).cluster_ends == (30,)
+    assert reader.inspect(str(path)).cluster_ends == (30,)
     with h5py.File(make(run_of(Znunu=[path]))) as file:
         assert file["events/event_number"][:].tolist() == list(range(1, 31))
 
@@ -269,10 +269,12 @@ import hashlib, sys
 import numpy as np
 from analysis import imaging
 from analysis.config import load
+from analysis.inputs.reader import inspect
 from pathlib import Path
 config = load(Path(sys.argv[1]), imaging={"detector": {}})
+file = inspect(sys.argv[2])
 for threads in (1, 3):
-    images = imaging.make_images(sys.argv[2], 0, 3000, config, threads)
+    images = imaging.make_images(file, 0, 3000, config, threads)
     digest = hashlib.sha256(np.stack(images.channels).tobytes())
     digest.update(images.columns["events/event_number"].tobytes())
     print(len(images), digest.hexdigest())

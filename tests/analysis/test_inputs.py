@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from analysis import cutflow, imaging
 from analysis.config import Batch
-from analysis.inputs import native, paths, sources
+from analysis.inputs import paths, reader, sources
 from analysis.pipeline import Run
 from common.errors import InputError
 from tests.conftest import WriteEvents
@@ -16,29 +17,26 @@ from tests.conftest import WriteEvents
 
 @pytest.mark.parametrize("file_format", ["rntuple", "ttree"])
 def test_a_good_file_is_described(write_events: WriteEvents, file_format: str) -> None:
-    file = native.inspect(str(write_events(file_format=file_format)))
+    file = reader.inspect(str(write_events(file_format=file_format)))
     assert file.n_events == 20
     assert file.info is None
     assert {"particle_pt", "met"} <= file.columns
+    assert (file.format.name, file.tree, file.data) == ("native", "events", False)
 
 
 @pytest.mark.parametrize("file_format", ["rntuple", "ttree"])
-def test_ranges_run_over_all_files_once(write_events: WriteEvents, file_format: str) -> None:
-    files = [
-        str(write_events(f"{i}.root", n_events=n, file_format=file_format, run_number=f"{i}u"))
-        for i, n in enumerate((10, 7))
-    ]
-    found = []
+def test_ranges_run_over_a_file_once(write_events: WriteEvents, file_format: str) -> None:
+    file = reader.inspect(str(write_events(n_events=17, file_format=file_format)))
+    found: list[int] = []
     for begin, end in ((0, 4), (4, 13), (13, 17)):
-        df = native.open_range(files, begin, end)
-        columns = df.AsNumpy(["run_number", "event_number"])
-        found += list(zip(columns["run_number"], columns["event_number"], strict=True))
-    assert found == [(0, i + 1) for i in range(10)] + [(1, i + 1) for i in range(7)]
+        df = reader.open_range(file, begin, end)
+        found += df.AsNumpy(["event_number"])["event_number"].tolist()
+    assert found == [i + 1 for i in range(17)]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent.root: no such file"):
-        native.inspect(str(tmp_path / "absent.root"))
+        reader.inspect(str(tmp_path / "absent.root"))
     with pytest.raises(InputError, match=r"\*.root: no such file"):
         paths.expand([str(tmp_path / "*.root")])
 
@@ -80,7 +78,7 @@ def test_many_files_are_planned_without_opening_them(
     run = run_of(Znunu=[tmp_path / "list.txt"])
     for open_files in (4, 10):
         config = run.config.model_copy(update={"batch": Batch(open_files=open_files)})
-        found = list(sources.input_ranges(replace(run, config=config), "Znunu"))
+        found = list(sources.input_ranges(replace(run, config=config), "Znunu", imaging.needs()))
         assert [(r.file, r.begin, r.end) for r in found] == [(name, 0, None) for name in names]
 
 
@@ -89,7 +87,7 @@ def test_a_file_that_is_not_root_is_refused(tmp_path: Path, content: bytes) -> N
     path = tmp_path / "bad.root"
     path.write_bytes(content)
     with pytest.raises(InputError, match="bad.root: not a ROOT file, or truncated"):
-        native.inspect(str(path))
+        reader.inspect(str(path))
 
 
 @pytest.mark.parametrize("file_format", ["rntuple", "ttree"])
@@ -101,31 +99,35 @@ def test_a_truncated_file_is_refused(
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(InputError, match=r"events.root: .*(truncated|cannot read)"):
-        native.inspect(str(path))
+        reader.inspect(str(path))
 
 
 def test_a_file_without_events_is_refused(write_events: WriteEvents) -> None:
     with pytest.raises(InputError, match="'events' has no events"):
-        native.inspect(str(write_events(n_events=0)))
+        reader.inspect(str(write_events(n_events=0)))
 
 
 def test_a_file_without_the_tree_is_refused(root: Any, tmp_path: Path) -> None:
     path = tmp_path / "other.root"
     with root.TFile(str(path), "RECREATE") as file:
         file.WriteObject(root.TNamed("something", ""), "something")
-    with pytest.raises(InputError, match=r"no tree or ntuple 'events' \(the file holds: something"):
-        native.inspect(str(path))
+    with pytest.raises(InputError, match=r"no tree or ntuple 'events'.* \(the file holds: some"):
+        reader.inspect(str(path))
 
 
-def test_a_missing_column_is_named(write_events: WriteEvents) -> None:
-    with pytest.raises(InputError, match="events.root: column 'particle_eta' is missing"):
-        native.inspect(str(write_events(particle_eta=None)))
+def test_a_column_is_missed_only_where_it_is_needed(write_events: WriteEvents) -> None:
+    file = reader.inspect(str(write_events(particle_eta=None, boson_pt=None)))
+    reader.require_columns(file, cutflow.needs())
+    cause = "which imaging needs: of the format 'native' the file lacks column 'particle_eta'"
+    with pytest.raises(InputError, match=f"events.root: no column 'particle_eta', {cause}"):
+        reader.require_columns(file, imaging.needs())
 
 
-def test_an_optional_column_may_be_absent(write_events: WriteEvents) -> None:
-    assert native.inspect(str(write_events(boson_pt=None))).n_events == 20
+def test_a_file_without_what_tells_events_apart_is_refused(write_events: WriteEvents) -> None:
+    with pytest.raises(InputError, match=r"events.root: 'events' has no column 'event_number'"):
+        reader.inspect(str(write_events(event_number=None)))
 
 
 def test_a_column_of_another_type_is_named(write_events: WriteEvents) -> None:
     with pytest.raises(InputError, match=r"column 'met' is double, not float"):
-        native.inspect(str(write_events(met="double(3)")))
+        reader.inspect(str(write_events(met="double(3)")))

@@ -15,15 +15,13 @@ from analysis.pipeline import Run
 from analysis.rmm import needed_columns
 from analysis.rmm_file import PSEUDO_DATA, TEST, TRAINING, VALIDATION, frame, read_events
 from analysis.rmm_names import names
-from common.errors import BatchError, ConfigError, NormalisationError
+from common.errors import ConfigError, InputError, NormalisationError
 from selections import three_lepton
 from tests.analysis.three_lepton_events import (
     E1,
     E2,
-    E3,
+    EVENTS,
     M1,
-    M2,
-    M3,
     Event,
     Jet,
     RunWith,
@@ -32,33 +30,6 @@ from tests.analysis.three_lepton_events import (
     runs_in,
 )
 from tests.conftest import WriteEvents, make_stage
-
-# name: event, its channel or the first cut it fails
-EVENTS: dict[str, tuple[Event, str]] = {
-    "eee": (Event((E1, E2, E3)), "eee"),
-    "eemu": (Event((E1, M1, E2)), "eemu"),
-    "emumu": (Event((M1, E1, M2)), "emumu"),
-    "mumumu": (Event((M3, M2, M1)), "mumumu"),
-    "no missing momentum": (Event((E1, E2, E3), met=0.0), "eee"),
-    "no jet": (Event((E1, E2, E3), jets=()), "eee"),
-    "two leptons": (Event((E1, E2)), "baseline"),
-    "four leptons": (Event((E1, E2, M1, M2)), "baseline"),
-    "a soft fourth": (Event((E1, E2, M1, replace(M2, pt=10.0))), "eemu"),
-    "a fourth beyond 2.47": (Event((E1, E2, M1, replace(E3, eta=2.48))), "eemu"),
-    "an electron at 2.47 is one": (Event((E1, M1, replace(E3, eta=2.46))), "eemu"),
-    "a muon beyond 2.7": (Event((E1, E2, replace(M1, eta=2.71))), "baseline"),
-    "far from the vertex": (Event((E1, E2, replace(E3, z0_sin_theta=-0.6))), "baseline"),
-    "a muon far from the vertex": (Event((E1, E2, replace(M1, z0_sin_theta=0.6))), "baseline"),
-    "not isolated": (Event((E1, E2, replace(E3, isolated=0))), "signal"),
-    "a muon not isolated": (Event((E1, E2, replace(M1, isolated=0))), "signal"),
-    "not tight": (Event((E1, E2, replace(E3, tight=0))), "signal"),
-    "a loose muon": (Event((E1, E2, replace(M1, tight=0))), "eemu"),
-    "displaced": (Event((E1, E2, replace(E3, d0_significance=-5.1))), "signal"),
-    "an electron less so": (Event((E1, E2, replace(E3, d0_significance=4.9))), "eee"),
-    "a muon as much": (Event((E1, E2, replace(M1, d0_significance=4.9))), "signal"),
-    "soft": (Event((E1, replace(E2, pt=19.0), replace(E3, pt=15.0))), "hard"),
-    "in a jet's rim": (Event((E1, E2, M1), jets=(Jet(60, 0.2, -0.7),)), "baseline"),
-}
 
 
 @pytest.fixture
@@ -265,7 +236,7 @@ def test_a_missing_column_is_named(run_with: RunWith, write_events: WriteEvents)
     columns: dict[str, str | None] = {**columns_of([Event((E1, E2, M1))])}
     columns["electron_d0_significance"] = None
     run = run_with(WZ=write_events(n_events=1, **columns))
-    with pytest.raises(BatchError, match=r"events\.root: no column 'electron_d0_significance'"):
+    with pytest.raises(InputError, match=r"events\.root: no column 'electron_d0_significance'"):
         make_stage("rmm", run)
     assert not run.matrices("WZ").exists()
 

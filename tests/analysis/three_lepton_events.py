@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,33 @@ E1, E2 = Lepton("electron", 60, 0.5, 0.0, 1), Lepton("electron", 40, -0.5, 1.0, 
 E3, M1 = Lepton("electron", 30, 1.5, -2.0, 1), Lepton("muon", 50, 0.2, -1.0, -1)
 M2, M3 = Lepton("muon", 35, -1.2, -2.5, 1), Lepton("muon", 12, 2.0, 0.5, -1)
 
+# name: event, its channel or the first cut it fails
+EVENTS: dict[str, tuple[Event, str]] = {
+    "eee": (Event((E1, E2, E3)), "eee"),
+    "eemu": (Event((E1, M1, E2)), "eemu"),
+    "emumu": (Event((M1, E1, M2)), "emumu"),
+    "mumumu": (Event((M3, M2, M1)), "mumumu"),
+    "no missing momentum": (Event((E1, E2, E3), met=0.0), "eee"),
+    "no jet": (Event((E1, E2, E3), jets=()), "eee"),
+    "two leptons": (Event((E1, E2)), "baseline"),
+    "four leptons": (Event((E1, E2, M1, M2)), "baseline"),
+    "a soft fourth": (Event((E1, E2, M1, replace(M2, pt=10.0))), "eemu"),
+    "a fourth beyond 2.47": (Event((E1, E2, M1, replace(E3, eta=2.48))), "eemu"),
+    "an electron at 2.47 is one": (Event((E1, M1, replace(E3, eta=2.46))), "eemu"),
+    "a muon beyond 2.7": (Event((E1, E2, replace(M1, eta=2.71))), "baseline"),
+    "far from the vertex": (Event((E1, E2, replace(E3, z0_sin_theta=-0.6))), "baseline"),
+    "a muon far from the vertex": (Event((E1, E2, replace(M1, z0_sin_theta=0.6))), "baseline"),
+    "not isolated": (Event((E1, E2, replace(E3, isolated=0))), "signal"),
+    "a muon not isolated": (Event((E1, E2, replace(M1, isolated=0))), "signal"),
+    "not tight": (Event((E1, E2, replace(E3, tight=0))), "signal"),
+    "a loose muon": (Event((E1, E2, replace(M1, tight=0))), "eemu"),
+    "displaced": (Event((E1, E2, replace(E3, d0_significance=-5.1))), "signal"),
+    "an electron less so": (Event((E1, E2, replace(E3, d0_significance=4.9))), "eee"),
+    "a muon as much": (Event((E1, E2, replace(M1, d0_significance=4.9))), "signal"),
+    "soft": (Event((E1, replace(E2, pt=19.0), replace(E3, pt=15.0))), "hard"),
+    "in a jet's rim": (Event((E1, E2, M1), jets=(Jet(60, 0.2, -0.7),)), "baseline"),
+}
+
 _OF_LEPTONS = {
     "float": ("pt", "eta", "phi", "z0_sin_theta", "d0_significance"),
     "int": ("charge", "isolated", "tight"),
@@ -60,14 +87,14 @@ _OF_LEPTONS = {
 _OF_JETS = {"float": ("pt", "eta", "phi", "mass"), "int": ("n_tracks", "b_tag")}
 
 
-def column(kind: str, values: Sequence[Sequence[float]]) -> str:
+def column(kind: str, values: Sequence[Sequence[float]], container: str = "ROOT::RVec") -> str:
     """An expression of vectors, one an event."""
     numbers = [f"{kind}({x})" for event in values for x in event]
     offsets = np.cumsum([0, *map(len, values)]).tolist()
     return (
         f"static const {kind} all[] = {{{', '.join([*numbers, '0'])}}};"
         f" static const int offsets[] = {{{', '.join(map(str, offsets))}}};"
-        f" return ROOT::RVec<{kind}>(all + offsets[rdfentry_], all + offsets[rdfentry_ + 1]);"
+        f" return {container}<{kind}>(all + offsets[rdfentry_], all + offsets[rdfentry_ + 1]);"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from analysis.inputs import native
+from analysis.inputs.native import TREE
 from analysis.regions import define, require
 from cpp_helpers import declare
 from cpp_helpers.errors import cause_of
@@ -92,7 +92,7 @@ def test_rows_are_in_the_order_of_the_files(
     ]
     block = _block()
     with implicit_mt(threads):
-        declare().make_table(native.open_range(paths, 100, 900), "weight", block)
+        declare().make_table(declare().open_range(TREE, paths, 100, 900), "weight", block)
     found = _arrays(block)
     run = np.repeat([0, 1, 2], [200, 1, 599])
     entry = np.concatenate((np.arange(100, 300), [0], np.arange(599)))
@@ -109,11 +109,11 @@ def test_rows_of_a_tree_of_many_clusters_are_in_order(
     options.fAutoFlush = 10
     options.fOutputFormat = root.RDF.ESnapshotOutputFormat.kTTree
     path = str(tmp_path / "clusters.root")
-    root.RDF.AsRNode(_frame(root, 500)).Snapshot(native.TREE, path, list(COLUMNS), options)
-    assert len(declare().cluster_ends(native.TREE, path)) == 50
+    root.RDF.AsRNode(_frame(root, 500)).Snapshot(TREE, path, list(COLUMNS), options)
+    assert len(declare().cluster_ends(TREE, path)) == 50
     block = _block()
     with implicit_mt(threads):
-        declare().make_table(native.open_range([path], 0, 500), "weight", block)
+        declare().make_table(declare().open_range(TREE, [path], 0, 500), "weight", block)
     np.testing.assert_array_equal(_arrays(block)["quantities"][:, 0], np.arange(500))
 
 

@@ -1,0 +1,224 @@
+"""Files of events of any format: recognised, checked, and opened with the canonical columns.
+
+Everything that can be wrong with a file is found here, before an event loop is booked: a failure
+inside a loop would leave the process unusable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from analysis.columns import plain_type
+from analysis.inputs.format import IS_DATA, Format
+from analysis.inputs.formats import FORMATS
+from analysis.samples import SampleInfo
+from common.errors import InputError
+from cpp_helpers import declare, load_root
+from cpp_helpers.errors import cause_of
+
+
+@dataclass(frozen=True)
+class File:
+    """A checked input file.
+
+    ``stored`` are the columns it has, ``data`` says whether its events were measured.
+    """
+
+    path: str
+    format: Format
+    tree: str
+    stored: frozenset[str]
+    cluster_ends: tuple[int, ...]
+    info: SampleInfo | None
+    data: bool
+
+    @property
+    def n_events(self) -> int:
+        """Number of events."""
+        return self.cluster_ends[-1] if self.cluster_ends else 0
+
+    @property
+    def unity(self) -> frozenset[str]:
+        """Sources that measured events lack, and that stand for a factor of 1."""
+        return self.format.only_simulated - self.stored if self.data else frozenset()
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """The canonical columns that it gives."""
+        return self.format.given(self.stored | self.unity)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The canonical columns that something cannot do without, and what that is."""
+
+    columns: frozenset[str]
+    purpose: str
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep ROOT's own messages from the user while our checks look at a file."""
+    root = load_root()
+    level = root.gErrorIgnoreLevel
+    root.gErrorIgnoreLevel = root.kFatal
+    try:
+        yield
+    finally:
+        root.gErrorIgnoreLevel = level
+
+
+def inspect(path: str, format_name: str | None = None, data: bool = False) -> File:
+    """Open a file, find its format unless it is named, and check what will be read of it.
+
+    Raises:
+        InputError: the file is missing, not a ROOT file, truncated, of no known format or not of
+            the named one, has no events, or a column has another type than in its format.
+    """
+    root = load_root()
+    if "://" not in path and not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    formats = FORMATS if format_name is None else {format_name: FORMATS[format_name]}
+    with quiet():
+        try:
+            handle = root.TFile.Open(path)
+        except OSError as error:
+            raise InputError(f"{path}: not a ROOT file, or truncated") from error
+        if not handle or handle.IsZombie():
+            raise InputError(f"{path}: not a ROOT file, or truncated")
+        with handle:
+            if handle.TestBit(root.TFile.kRecovered):
+                raise InputError(f"{path}: truncated: the file was not closed when it was written")
+            keys = {str(key.GetName()): str(key.GetClassName()) for key in handle.GetListOfKeys()}
+            found, tree, types = _recognised(path, keys, formats)
+            for column, wanted in found.sources.items():
+                if column in types and plain_type(types[column]) != wanted:
+                    raise InputError(
+                        f"{path}: column '{column}' is {types[column]}, not {wanted} as in the "
+                        f"format '{found.name}'"
+                    )
+            cluster_ends = _cluster_ends(path, tree)
+            if not cluster_ends:
+                raise InputError(f"{path}: '{tree}' has no events")
+            info = _info(handle, keys, found, tree, cluster_ends[-1], data)
+    return File(path, found, tree, frozenset(types), cluster_ends, info, data)
+
+
+def _recognised(
+    path: str, keys: Mapping[str, str], formats: Mapping[str, Format]
+) -> tuple[Format, str, dict[str, str]]:
+    """The format of a file, its tree or ntuple there, and the `_columns` of that."""
+    lacking = ""
+    for one in formats.values():
+        for tree in one.trees:
+            if keys.get(tree) not in ("TTree", "ROOT::RNTuple"):
+                continue
+            types = _columns(path, tree, one.sources)
+            missing = sorted(one.markers - types.keys())
+            if not missing:
+                return one, tree, types
+            lacking = lacking or (
+                f"'{tree}' has no column '{missing[0]}', by which the format '{one.name}' is told"
+            )
+    trees = " or ".join(f"'{tree}'" for one in formats.values() for tree in one.trees)
+    held = f"no tree or ntuple {trees} (the file holds: {', '.join(sorted(keys)) or 'nothing'})"
+    raise InputError(f"{path}: {lacking or held}: docs/inputs.md has the formats that can be read")
+
+
+def _columns(path: str, tree: str, sources: Container[str]) -> dict[str, str]:
+    """The columns of a tree and, of those that are read, the types: others may have none that ROOT
+    knows."""
+    try:
+        df = load_root().RDataFrame(tree, path)
+        names = [str(name) for name in df.GetColumnNames()]
+        return {name: str(df.GetColumnType(name)) if name in sources else "" for name in names}
+    except Exception as error:  # whatever cppyy makes of a C++ exception
+        raise InputError(f"{path}: cannot read '{tree}': {cause_of(error)}") from error
+
+
+def _cluster_ends(path: str, tree: str) -> tuple[int, ...]:
+    """The entry after the last of each cluster."""
+    try:
+        return tuple(int(end) for end in declare().cluster_ends(tree, path))
+    except Exception as error:  # whatever cppyy makes of a C++ exception
+        raise InputError(f"{path}: cannot read '{tree}': {cause_of(error)}") from error
+
+
+def _info(
+    handle: Any, keys: Mapping[str, str], found: Format, tree: str, n_events: int, data: bool
+) -> SampleInfo | None:
+    """What a file says of its sample; columns of measured events say nothing."""
+    if found.info in keys:
+        return SampleInfo.from_json(str(handle.Get(found.info).GetTitle()))
+    if found.sum_of_weights is None or data:
+        return None
+    cross_section, sum_of_weights = (
+        _first(handle.Get(tree), column) for column in (found.cross_section, found.sum_of_weights)
+    )
+    return SampleInfo(
+        name="",
+        process="",
+        n_events=n_events,
+        cross_section=cross_section,
+        sum_of_weights=sum_of_weights,
+        shared=True,
+    )
+
+
+def _first(tree: Any, column: str | None) -> float | None:
+    """The first entry of a column of a tree, if there is one and it can be."""
+    leaf = tree.GetLeaf(column) if column else None
+    if not leaf or leaf.GetBranch().GetEntry(0) <= 0:
+        return None
+    value = float(leaf.GetValue())
+    return value if 0 < value < math.inf else None
+
+
+def require_columns(file: File, needs: Needs) -> None:
+    """Stop where a file cannot give the canonical columns that are needed.
+
+    Raises:
+        InputError: it names the first of them, the format, the file, and the cause.
+    """
+    missing = sorted(needs.columns - file.columns)
+    if not missing:
+        return
+    first, one = missing[0], file.format
+    if first not in one.columns:
+        cause = f"the format '{one.name}' cannot give it"
+    else:
+        absent = sorted(one.sources_of(first) - file.stored - file.unity)
+        cause = f"of the format '{one.name}' the file lacks column '{absent[0]}'"
+        if absent[0] in one.only_simulated:
+            cause += ", which only measured events may (say 'data: true' of such a sample)"
+    others = f" (nor {', '.join(missing[1:])})" if missing[1:] else ""
+    raise InputError(
+        f"{file.path}: no column '{first}', which {needs.purpose} needs: {cause}{others}"
+    )
+
+
+def open_range(file: File, begin: int, end: int) -> Any:
+    """An RDataFrame over entries [begin, end) of a file, with all canonical columns it gives.
+
+    What the file holds as it should be is not touched; the rest is defined, and computed only for
+    events in which it is asked for.
+    """
+    helpers = declare()
+    with quiet():  # ROOT warns of types it has no dictionary for, which nothing reads
+        df = helpers.open_range(file.tree, [file.path], begin, end)
+    if file.format.only_simulated:
+        df = helpers.define_per_sample(df, IS_DATA, "true" if file.data else "false")
+    for source in sorted(file.unity):
+        df = helpers.define_per_sample(df, source, "1.f")
+    for name, column in file.format.columns.items():
+        if name not in file.columns or column.expression == name:
+            continue
+        make = helpers.redefine if name in file.stored else helpers.define
+        df = make(df, name, column.expression)
+    return df
