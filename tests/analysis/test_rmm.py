@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
+from analysis import rmm
 from analysis.config import Config, Rmm
 from analysis.pipeline import Run
-from analysis.rmm import needed_columns
 from analysis.rmm_file import PSEUDO_DATA, TEST, TRAINING, VALIDATION, frame, read_events
 from analysis.rmm_names import names
 from common.errors import ConfigError, InputError, NormalisationError
@@ -176,8 +176,8 @@ def test_photons_and_taus_are_no_leptons_or_jets(
 
 
 def test_columns_of_photons_are_needed_where_they_are_asked_for() -> None:
-    assert not any(name.startswith(("photon", "tau")) for name in needed_columns(Rmm()))
-    needed = needed_columns(Rmm(objects={"jet": 2, "photon": 1}))
+    assert not any(name.startswith(("photon", "tau")) for name in rmm.needs(Rmm()).columns)
+    needed = rmm.needs(Rmm(objects={"jet": 2, "photon": 1})).columns
     assert {"photon_pt", "photon_eta", "photon_phi"} <= needed
     assert not any(name.startswith("tau") for name in needed)
 
@@ -244,8 +244,8 @@ def test_a_missing_column_is_named(run_with: RunWith, write_events: WriteEvents)
 @pytest.mark.parametrize("flavour", ["electron", "muon"])
 @pytest.mark.parametrize("quality", ["z0_sin_theta", "d0_significance", "isolated"])
 def test_all_qualities_of_leptons_are_needed(flavour: str, quality: str) -> None:
-    assert f"{flavour}_{quality}" in needed_columns(Rmm())
-    assert "electron_tight" in needed_columns(Rmm())
+    assert f"{flavour}_{quality}" in rmm.needs(Rmm()).columns
+    assert "electron_tight" in rmm.needs(Rmm()).columns
 
 
 def test_no_normalisation(run_with: RunWith, events_file: Path) -> None:
