@@ -159,8 +159,13 @@ def compression(name: str) -> str:
 
 
 def network(name: str) -> str:
-    """The thesis's name of ``<network>+<compression>``: ``cell + strides``; and its variant."""
+    """The thesis's name of ``<network>+<compression>``: ``cell + strides``; and its variant.
+
+    Autoencoders of matrices have no compression: ``dense+tuned`` is ``dense, tuned``.
+    """
     kind, how, variant = (*name.split("+"), "", "")[:3]
+    if how not in _COMPRESSIONS:
+        how, variant = "", how
     kind = _NETWORKS.get(kind, kind.replace("_", " "))
     kind = f"{compression(how)} + {kind}" if how else kind
     return f"{kind}, {variant.replace('_', ' ')}" if variant else kind

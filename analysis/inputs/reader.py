@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -209,9 +209,33 @@ def open_range(file: File, begin: int, end: int) -> Any:
     What the file holds as it should be is not touched; the rest is defined, and computed only for
     events in which it is asked for.
     """
-    helpers = declare()
+    return _opened([file], begin, end)
+
+
+def open_files(files: Sequence[File]) -> Any:
+    """The same over all entries of some files, one after the other.
+
+    Raises:
+        InputError: they are not of one format, with the same columns.
+    """
+    for file in files:
+        if (file.format, file.tree, file.columns, file.unity) != (
+            files[0].format,
+            files[0].tree,
+            files[0].columns,
+            files[0].unity,
+        ):
+            raise InputError(
+                f"{file.path}: of another format than {files[0].path}, or with other columns: "
+                "make them two samples"
+            )
+    return _opened(files, 0, sum(file.n_events for file in files))
+
+
+def _opened(files: Sequence[File], begin: int, end: int) -> Any:
+    helpers, file = declare(), files[0]
     with quiet():  # ROOT warns of types it has no dictionary for, which nothing reads
-        df = helpers.open_range(file.tree, [file.path], begin, end)
+        df = helpers.open_range(file.tree, [f.path for f in files], begin, end)
     if file.format.only_simulated:
         df = helpers.define_per_sample(df, IS_DATA, "true" if file.data else "false")
     for source in sorted(file.unity):

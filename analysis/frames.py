@@ -1,0 +1,77 @@
+"""All samples of a configuration as data frames, to work with by hand.
+
+    from analysis.frames import frames
+    from analysis.pipeline import Run
+    from analysis.config import load
+
+    run = Run(load(Path("analysis/configs/anomaly_quickstart.yaml")), Path("output"))
+    for name, df in frames(run, "three_lepton").items():
+        print(name, df.Sum("expected").GetValue())
+
+A sample that is generated must have been: ``--stage generate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from analysis import cutflow, rmm
+from analysis.config import Sample
+from analysis.inputs import paths, reader
+from analysis.inputs.sources import info_of, inspected
+from analysis.pipeline import Run
+from analysis.regions import define, require
+from analysis.samples import combine, configured, normalisation
+from common.errors import ConfigError, InputError, did_you_mean
+from cpp_helpers import declare
+from selections import monojet, three_lepton
+from selections.cuts import Region
+
+REGIONS: Mapping[str, Region] = monojet.REGIONS | three_lepton.REGIONS
+
+EXPECTED = "expected"
+
+
+def frames(run: Run, region: str | None = None) -> dict[str, Any]:
+    """Data frames by the names of samples, each over all files of its sample, lazy as ever.
+
+    They have the canonical columns, those of the selection that ``region`` is of with only the
+    events that pass, and ``expected``, the events expected of each at the configured luminosity;
+    without a region the canonical columns and ``expected`` alone. Of measured samples ``expected``
+    is 1.
+
+    Raises:
+        ConfigError: there is no such region, or three leptons are asked for without ``anomaly``.
+        InputError: a file is missing, damaged, of another format than the first of its sample, or
+            lacks a column that the selection needs.
+        NormalisationError: the cross-section or the sum of weights of a sample is not known.
+    """
+    if region is not None and region not in REGIONS:
+        raise ConfigError(f"no region '{region}'{did_you_mean(region, REGIONS)}")
+    return {sample.name: _frame(run, sample, region) for sample in run.config.samples}
+
+
+def _frame(run: Run, sample: Sample, region: str | None) -> Any:
+    names = [str(run.sample(sample.name))] if sample.generated else paths.expand(sample.files)
+    files = [inspected(name, sample) for name in names]
+    if not files:
+        raise InputError(f"sample '{sample.name}': no file is found")
+    weight = "weight"
+    df = reader.open_files(files)
+    if region in three_lepton.REGIONS:
+        search = run.config.search
+        for file in files:
+            reader.require_columns(file, rmm.needs(search.rmm))
+        df, weight = rmm.defined(df, sample, search), "event_weight"
+    elif region is not None:
+        for file in files:
+            reader.require_columns(file, cutflow.needs())
+        df = define(df, monojet.DEFINITIONS)
+    info = configured(combine([info_of(run, sample.name, file) for file in files]), sample)
+    factor = 1.0 if sample.data else normalisation(info, run.config)
+    df = declare().define_per_sample(df, "events_of_a_weight", f"{factor!r}")
+    df = declare().define(df, EXPECTED, f"double({weight}) * events_of_a_weight")
+    for cut in () if region is None else REGIONS[region].cuts:
+        df = require(df, cut)
+    return df
