@@ -228,12 +228,12 @@ def test_parts_brought_from_elsewhere_are_found(run: Run, tmp_path: Path) -> Non
 
 
 def test_a_poisoned_file_is_named(run: Run, write_events: WriteEvents) -> None:
-    write_events("a.root", particle_eta=None)
+    write_events("a.root", particle_eta="double(3)")
     submit(IMAGING, run, "condor", None, dry_run=True)
     with pytest.raises(BatchError):
         make_parts(run, "0/1")
     assert numbers(look(run)) == [5, 4, 1, 0]
-    assert "a.root: column 'particle_eta' is missing" in look(run).splitlines()[-1]
+    assert "a.root: column 'particle_eta' is double" in look(run).splitlines()[-1]
 
 
 def test_status_needs_no_submission_but_resubmit_does(run: Run) -> None:
