@@ -185,7 +185,7 @@ def chosen_stages(names: Sequence[str] | None, config: Config) -> list[str]:
 
 def list_stages(run: Run) -> str:
     """A table of the stages: what each reads and writes, and how much of it is current."""
-    lines = [f"{'stage':12} {'up to date':>10}  {'reads':30} writes below {run.output}"]
+    lines = [f"{'stage':15} {'up to date':>10}  {'reads':30} writes below {run.output}"]
     for stage in STAGES:
         try:
             chosen_stages([stage.name], run.config)
@@ -194,7 +194,7 @@ def list_stages(run: Run) -> str:
             state = f"{current} of {len(targets)}"
         except ConfigError:  # this configuration has no such stage: training on one process, say
             state = "-"
-        lines.append(f"{stage.name:12} {state:>10}  {stage.reads:30} {stage.writes}")
+        lines.append(f"{stage.name:15} {state:>10}  {stage.reads:30} {stage.writes}")
     return "\n".join(lines)
 
 
@@ -212,7 +212,7 @@ def dry_run(stages: Sequence[pipeline.Stage], run: Run, force: Sequence[str]) ->
                     "stale": "its recipe, code or inputs changed",
                     "forced": "--force",
                 }[state]
-                lines.append(f"{stage.name:12} {target.output}: {why}")
+                lines.append(f"{stage.name:15} {target.output}: {why}")
     return "\n".join(lines) or "everything is up to date"
 
 

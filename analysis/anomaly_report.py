@@ -35,7 +35,7 @@ def sections(run: Run) -> Iterator[str]:
     yield "## Autoencoders"
     yield training_table(run).markdown()
     yield page.table(run, "anomaly")
-    if run.table("anomaly_observed").exists():
+    if search.pseudo_data or any(sample.data for sample in run.config.samples):
         yield "## Observed"
         yield page.table(run, "anomaly_observed")
     if search.left_out:

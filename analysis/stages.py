@@ -801,7 +801,7 @@ STAGES = (
     Stage(
         "anomaly_plots",
         "all figures of the search for anomalies",
-        "rmm, scores, tables, inspection",
+        "rmm, tables, inspection",
         "plots/*.{png,pdf}",
         "analysis.anomaly_figures",
         "run",
