@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from analysis import rmm
 from analysis.config import Config, Sample
-from analysis.cutflow import load_scores
 from analysis.inputs import reader
 from analysis.inputs.sources import input_of, input_ranges
 from analysis.pipeline import Done, Run, Target
 from analysis.regions import define, require
-from analysis.rmm_file import TEST, read_attribute, read_events
+from analysis.rmm_file import PSEUDO_DATA, TEST, read_attribute, read_events
+from analysis.score_tables import load_scores
 from analysis.significance import observed_significance, significance
 from analysis.yields import ExactYield, Yield, read_out
 from common import files
@@ -63,21 +63,23 @@ class Excess:
     quantile: float
     n_signal: Measured
     n_background: Measured
-    significance: float
-    with_error: float  # of the background, as configured
+    significance: float | None  # none without a background
+    with_error: float | None  # of the background, as configured
 
 
 @dataclass(frozen=True)
 class Observation:
     """What is observed in a region, in data or pseudo-data, all channels together; significances
-    are negative where it is less than the background."""
+    are negative where it is less than the background. ``mean_error`` is that of the background
+    that pseudo-data are expected to have, which is simulated, too; of data 0."""
 
     observed: str
     quantile: float
     n_observed: int
     n_background: Measured
-    significance: float
-    with_error: float  # of the background, as configured
+    mean_error: float
+    significance: float | None  # none without a background
+    with_error: float | None  # of the background, as configured, and of the mean
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     """Regions, yields, areas and significances of all autoencoders."""
     config = run.config
     names = [spec.name for spec in config.search.autoencoders]
-    events = {s.name: _read(run, s, names) for s in config.samples}
+    events = {s.name: _read(run, s, names, TEST) for s in config.samples}
     background = _joined([events[s.name] for s in config.normal_samples()])
     edges = {
         name: quantiles(background.scores[name], background.weight, config.search.quantiles)
@@ -109,7 +111,19 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     }
     yields = {s.name: _yields(run, s, edges) for s in config.samples}
     yields |= {p.name: _counts(run, p.name, edges) for p in config.search.pseudo_data}
-    found = [_findings(config, name, edges[name], yields, events, background) for name in names]
+    errors = _errors_of_means(run, edges) if config.search.pseudo_data else {}
+    found = [
+        _findings(
+            config,
+            name,
+            edges[name],
+            yields,
+            events,
+            background,
+            {pseudo.name: errors[name] for pseudo in config.search.pseudo_data},
+        )
+        for name in names
+    ]
     (target,) = targets
     tables = [findings_table(config, found), regions_table(config, found)]
     if any(one.observations for one in found):
@@ -120,17 +134,30 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     done(target)
 
 
-def _read(run: Run, sample: Sample, names: Sequence[str]) -> Events:
+def _read(run: Run, sample: Sample, names: Sequence[str], part: int) -> Events:
     path = run.matrices(sample.name)
     columns = read_events(path, ["run_number", "event_number", "weight", "part"])
     scores = run.anomaly_scores(sample.name)
     scored = read_scores_of(columns, path, scores, names, "anomaly_scoring")
-    chosen = columns["part"] == TEST
-    factor = float(read_attribute(path, "normalisation")) / test_share(run.config, sample)
+    chosen = columns["part"] == part
+    search = run.config.search
+    share = test_share(run.config, sample) if part == TEST else search.rmm.split.pseudo_data
+    factor = float(read_attribute(path, "normalisation")) / share
     return Events(
         columns["weight"][chosen] * factor,
         {name: scored[name][chosen].astype(np.float64) for name in names},
     )
+
+
+def _errors_of_means(run: Run, edges: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """Statistical errors of the background that pseudo-data are to have above each edge."""
+    squares = {name: np.zeros(len(bounds)) for name, bounds in edges.items()}
+    for sample in run.config.normal_samples():
+        drawn = _read(run, sample, list(edges), PSEUDO_DATA)
+        for name, bounds in edges.items():
+            above = drawn.scores[name][:, np.newaxis] >= np.asarray(bounds, np.float32)
+            squares[name] += drawn.weight**2 @ above
+    return {name: np.sqrt(total).tolist() for name, total in squares.items()}
 
 
 def _joined(samples: Sequence[Events]) -> Events:
@@ -141,18 +168,18 @@ def _joined(samples: Sequence[Events]) -> Events:
 
 
 def quantiles(scores: Floats, weights: Floats, shares: Sequence[float]) -> list[float]:
-    """The least scores with no more than ``1 - share`` of the weights at or above.
+    """The least scores with no more than ``1 - share`` of the weights at or above; where even the
+    highest has more, that one.
 
     Raises:
         InputError: the events have no positive sum of weights.
     """
-    order = np.argsort(scores)
-    above = np.cumsum(weights[order][::-1])[::-1]  # of each score and all higher ones
+    values, place = np.unique(scores, return_inverse=True)
+    above = np.cumsum(np.bincount(place, weights)[::-1])[::-1]  # of each score and all higher ones
     if not len(above) or above[0] <= 0:
         raise InputError("the background has no test events of positive weight: generate more")
     kept = [np.flatnonzero(above <= (1 - share) * above[0]) for share in shares]
-    last = float(scores[order][-1])
-    return [float(scores[order][k[0]]) if len(k) else last for k in kept]
+    return [float(values[k[0]] if len(k) else values[-1]) for k in kept]
 
 
 def auc(signal: Events, background: Events, name: str, seed: int) -> Measured:
@@ -218,7 +245,7 @@ def _event_loop(
 ) -> dict[str, dict[str, list[ExactYield]]]:
     search = run.config.search
     load_scores(run.anomaly_scores(sample.name), tuple(edges))
-    df = rmm.selected(reader.open_range(file, begin, end), sample, search)
+    df = rmm.selected(reader.open_range(file, begin, end), file, search)
     low, high = rmm.test_window(sample, search)
     df = declare().define_per_sample(df, "test_low", f"{low!r}")
     df = declare().define_per_sample(df, "test_high", f"{high!r}")
@@ -255,6 +282,7 @@ def _findings(
     yields: Mapping[str, Mapping[str, Mapping[str, Sequence[Yield]]]],
     events: Mapping[str, Events],
     background: Events,
+    errors_of_means: Mapping[str, Sequence[float]],
 ) -> Findings:
     search = config.search
     regions = [
@@ -287,26 +315,42 @@ def _findings(
                     region.quantile,
                     s,
                     b,
-                    significance(s.value, b.value),
-                    significance(s.value, b.value, error),
+                    _expected(s, b),
+                    _expected(s, b, error),
                 )
             )
     observations = []
     for what in observed:
-        for region in regions:
-            n = round(_total(region, [what]).value)
+        for i, region in enumerate(regions):
+            n = sum(y.raw for y in region.samples[what].values())
             b, error = _background(region, normal, search.background_error)
+            of_mean = errors_of_means[what][i] if what in errors_of_means else 0.0
             observations.append(
                 Observation(
                     what,
                     region.quantile,
                     n,
                     b,
-                    observed_significance(n, b.value),
-                    observed_significance(n, b.value, error),
+                    of_mean,
+                    _observed(n, b),
+                    _observed(n, b, float(np.hypot(error, of_mean))),
                 )
             )
     return Findings(name, areas, regions, excesses, observations)
+
+
+def _observed(n: float, background: Measured, error: float = 0.0) -> float | None:
+    if background.value <= 0:
+        return None
+    return observed_significance(n, background.value, error)
+
+
+def _expected(signal: Measured, background: Measured, error: float = 0.0) -> float | None:
+    return None if background.value <= 0 else significance(signal.value, background.value, error)
+
+
+def _written(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
 def _total(region: RegionYields, samples: Sequence[str]) -> Measured:
@@ -332,8 +376,8 @@ def findings_table(config: Config, findings: Sequence[Findings]) -> Table:
             "signal",
             "AUC",
             "background below",
-            "signal",
-            "background",
+            "signal events",
+            "background events",
             "significance",
             f"with {100 * config.search.background_error:g} % and statistical error",
         ),
@@ -345,8 +389,8 @@ def findings_table(config: Config, findings: Sequence[Findings]) -> Table:
                 f"{100 * excess.quantile:g} %",
                 str(excess.n_signal),
                 str(excess.n_background),
-                f"{excess.significance:.2f}",
-                f"{excess.with_error:.2f}",
+                _written(excess.significance, ".2f"),
+                _written(excess.with_error, ".2f"),
             ]
             for one in findings
             for excess in one.excesses
@@ -354,7 +398,9 @@ def findings_table(config: Config, findings: Sequence[Findings]) -> Table:
         notes=(
             "AUC: area under the ROC curve against all simulated backgrounds together. Regions are "
             "above a quantile of the background's scores. Test events alone, scaled up. Errors of "
-            "yields are statistical, of areas from bootstrap replicas.",
+            "yields are statistical, of areas from bootstrap replicas. A process none of whose "
+            "test events lies in a region has no error there, however much one of them would "
+            "count.",
         ),
     )
 
@@ -380,14 +426,15 @@ def observations_table(config: Config, findings: Sequence[Findings]) -> Table:
                 f"{100 * seen.quantile:g} %",
                 f"{seen.n_observed}",
                 str(seen.n_background),
-                f"{seen.significance:+.2f}",
-                f"{seen.with_error:+.2f}",
+                _written(seen.significance, "+.2f"),
+                _written(seen.with_error, "+.2f"),
             ]
             for one in findings
             for seen in one.observations
         ],
         notes=(
-            "Pseudo-data are drawn from simulated events that are used for nothing else. The "
+            "Pseudo-data are drawn from simulated events that are used for nothing else: their "
+            "mean has a statistical error of its own, which only the last column counts. The "
             "background is that of test events, scaled up; its errors are statistical. "
             "Significances are negative where less is observed.",
         ),

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import h5py
+
 from analysis import rmm_names
 from analysis.anomaly import test_share
 from analysis.config import Sample
@@ -54,9 +56,10 @@ def figures(run: Run) -> Iterator[Captioned]:
         yield (
             f"spectrum_{which}{axis.quantity}",
             partial(stacks.stack, everything, axis, luminosity, text="three leptons"),
-            "Events with three leptons: simulated backgrounds on each other, signals as lines, "
-            "observed events as points with Poisson intervals. The band is the statistical error "
-            "of the simulation. Events beyond the ends are in the last bins.",
+            f"`{axis.quantity}` of events with three leptons: simulated backgrounds on each "
+            "other, signals as lines, observed events as points with Poisson intervals. The band "
+            "is the statistical error of the simulation. Events beyond the ends are in the last "
+            "bins.",
         )
     yield (
         "mean_matrices",
@@ -164,7 +167,9 @@ def _autoencoder(
         f"Which elements of the matrix {title} fails on: the share of each in the summed squared "
         "error of the scaled matrices.",
     )
-    example = next((s.name for s in simulated if s.kind == "signal"), simulated[0].name)
+    with h5py.File(path) as file:
+        shown = [s for s in simulated if s.name in file["examples"]]
+    example = next((s.name for s in shown if s.kind == "signal"), shown[0].name)
     yield (
         f"reconstruction_{name}",
         partial(matrices.reconstruction, path, example),

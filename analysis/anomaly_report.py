@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from analysis import page
+from analysis import page, rmm
 from analysis.pipeline import Done, Run, Target
 from common.tables import Table
 
@@ -50,7 +50,7 @@ def sections(run: Run) -> Iterator[str]:
     yield "## Regions"
     yield page.table(run, "anomaly_regions")
     yield "## Selection"
-    yield page.table(run, "three_lepton")
+    yield rmm.cutflow_table(run).markdown()
     yield from page.figures(run.plots / "anomaly_figures.json")
     yield from page.origin(run)
 
@@ -69,7 +69,8 @@ def training_table(run: Run) -> Table:
                 f"{settings['learning_rate']:.2g}",
                 "Hyperband" if spec.tuning else "as given",
                 f"{record['parameters']}",
-                f"{record['events']}",
+                f"{record['events']} ({record['effective_events']:.0f})",
+                f"{record['validation_events']} ({record['effective_validation_events']:.0f})",
                 f"{record['best_epoch']} of {record['epochs']}",
                 f"{record['validation_loss']:.3g}",
                 f"{record['seconds']:.0f}",
@@ -80,11 +81,14 @@ def training_table(run: Run) -> Table:
         title="Autoencoders",
         columns=(
             *("autoencoder", "nodes to the latent space", "activation", "learning rate"),
-            *("settings", "parameters", "training events", "best epoch"),
+            *("settings", "parameters", "training events", "validation events", "best epoch"),
             *("validation loss", "seconds"),
         ),
         rows=rows,
-        notes=("The decoder mirrors the encoder. The last number of nodes is the latent space's.",),
+        notes=(
+            "The decoder mirrors the encoder. The last number of nodes is the latent space's. "
+            "Events: how many, and how many of equal weight would scatter as much.",
+        ),
     )
 
 
@@ -104,7 +108,13 @@ def elements_table(run: Run, autoencoder: str) -> Table:
             rows.append([sample, f"{n}", listed])
     return Table(
         name=f"elements_{autoencoder}",
-        title=f"Largest shares of the squared error by {autoencoder}, above its last score",
+        title=f"Largest shares of the squared error by {autoencoder}, in its last region",
         columns=("sample", "events", "elements"),
         rows=rows,
+        notes=(
+            "m: invariant mass of two objects; mt: transverse mass of one and the missing "
+            "transverse momentum; et: transverse energy; det: the difference of those of an object "
+            "and the one before, over their sum; h and hl: from the difference of two rapidities, "
+            "and from one.",
+        ),
     )

@@ -51,6 +51,8 @@ CANONICAL: dict[str, str] = {
     "photon_phi": RVEC_FLOAT,
     "met": "float",
     "met_phi": "float",
+    "full_met": "float",
+    "full_met_phi": "float",
     "boson_pt": "float",
 }
 

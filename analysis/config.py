@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from analysis.inputs.formats import FORMATS
-from analysis.processes import HEAVY_NEUTRINOS, PROCESSES
+from analysis.processes import HEAVY_NEUTRINOS, PROCESSES, SIGNALS
 from common.errors import ConfigError, did_you_mean
 from selections import monojet, three_lepton
 
@@ -614,6 +614,28 @@ class Config(_Model):
         if not self.selecting_networks():
             raise ValueError(
                 f"no network has the signal '{self.training.signal}', by which to select events"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_of_the_search(self) -> Config:
+        if self.anomaly is None:
+            return self
+        if self.own_training_samples:
+            raise ValueError(
+                "'role: training' is for networks on images: a search for anomalies divides its "
+                "samples by 'rmm.split'"
+            )
+        processes = {s.process for s in self.samples}
+        for process in self.anomaly.signals:
+            if "signals" in self.anomaly.model_fields_set and process not in processes:
+                hint = did_you_mean(process, processes)
+                raise ValueError(f"anomaly.signals: no sample of '{process}' is configured{hint}")
+        unlisted = sorted(processes & {*SIGNALS, *HEAVY_NEUTRINOS} - {*self.anomaly.signals})
+        if unlisted:
+            raise ValueError(
+                f"'{unlisted[0]}' is a signal, which autoencoders would learn as background: name "
+                "it in 'anomaly.signals'"
             )
         return self
 

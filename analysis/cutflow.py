@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import h5py
-import numpy as np
 
 from analysis.columns import canonical_in
 from analysis.config import Sample
@@ -35,10 +34,10 @@ from analysis.samples import (
     configured,
     normalisation,
 )
+from analysis.score_tables import load_scores, time_of_change
 from analysis.yields import ExactYield, Yield, read_out
 from common import files
 from common.errors import BatchError, InputError, ScoreError
-from common.score_file import read_scores
 from common.tables import Table, with_error
 from common.tasks import Parts, Provenance, Range, Task
 from cpp_helpers import declare, load_root
@@ -336,13 +335,6 @@ def _thresholds(run: Run) -> dict[str, float]:
     return {name: float(evaluation[name]["best_threshold"]) for name in names}
 
 
-def _changed(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
-
-
 def _score_rows(run: Run, task: Task, end: int) -> slice:
     """The rows of the score file that hold a task's events; all of them where it is not known.
 
@@ -351,7 +343,7 @@ def _score_rows(run: Run, task: Task, end: int) -> slice:
     """
     images = run.images(task.range.sample)
     if run.config.imaging.select is None and images.exists():
-        first = _first_rows(images, _changed(images)).get(task.range.file)
+        first = _first_rows(images, time_of_change(images)).get(task.range.file)
         if first is not None:
             return slice(first + task.range.begin, first + end)
     return slice(None)
@@ -365,31 +357,6 @@ def _first_rows(images: Path, changed: int) -> dict[str, int]:
     counts = [source.end - source.begin for source in sources]
     starts = itertools.accumulate(counts, initial=0)
     return {s.file: start - s.begin for s, start in zip(sources, starts, strict=False)}
-
-
-def load_scores(path: Path, networks: tuple[str, ...], rows: slice = slice(None)) -> None:
-    """Hand some rows of a score file to the C++ tables that events look theirs up in, as those of
-    networks 0, 1, ...; not again if they are there.
-
-    Raises:
-        InputError: the file is damaged, or lacks a network.
-        ScoreError: two events have the same key.
-    """
-    _load_scores(path, _changed(path), networks, rows.start, rows.stop)
-
-
-@functools.lru_cache(maxsize=1)
-def _load_scores(
-    path: Path, changed: int, networks: tuple[str, ...], start: int | None, stop: int | None
-) -> None:
-    columns = read_scores(path, networks, slice(start, stop))
-    keys = columns["run_number"], columns["event_number"]
-    for number, network in enumerate(networks):
-        scores = np.ascontiguousarray(columns[network])
-        try:
-            declare().score_table(number).fill(*keys, scores, len(scores))
-        except Exception as error:
-            raise ScoreError(f"{path}: {cause_of(error)}") from error
 
 
 def by_process(data: Mapping[str, Any], region: str) -> dict[str, Flow[Yield]]:

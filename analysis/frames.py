@@ -63,7 +63,7 @@ def _frame(run: Run, sample: Sample, region: str | None) -> Any:
         search = run.config.search
         for file in files:
             reader.require_columns(file, rmm.needs(search.rmm))
-        df, weight = rmm.defined(df, sample, search), "event_weight"
+        df, weight = rmm.defined(df, files[0], search), "event_weight"
     elif region is not None:
         for file in files:
             reader.require_columns(file, cutflow.needs())

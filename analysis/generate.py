@@ -408,6 +408,10 @@ def _snapshot(block: Block, particles: Particles, decayed: Decayed, path: Path) 
         "missing": "monojet::missing_momentum(all_pt, all_eta, all_phi, all_pdg_id)",
         "met": "missing.pt",
         "met_phi": "missing.phi",
+        "missing_with_muons": "monojet::missing_momentum(all_pt, all_eta, all_phi, all_pdg_id,"
+        " true)",
+        "full_met": "missing_with_muons.pt",
+        "full_met_phi": "missing_with_muons.phi",
         "stored": "all_pt > stored_pt",
     }
     for flavour, pdg_id in (("electron", 11), ("muon", 13)):

@@ -60,7 +60,7 @@ def features(rmm: Rmm) -> Definition:
     """The matrix as a column: one expression for all samples."""
     types = ", ".join(_objects(three_lepton.OBJECTS[n], k) for n, k in rmm.objects.items())
     return Definition(
-        FEATURES, f"monojet::rmm({rmm.sqrt_s}, {rmm.c}, full_met.pt, full_met.phi, {{{types}}})"
+        FEATURES, f"monojet::rmm({rmm.sqrt_s}, {rmm.c}, full_met, full_met_phi, {{{types}}})"
     )
 
 
@@ -110,17 +110,18 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     return end - task.range.begin
 
 
-def defined(df: Any, sample: Sample, search: Anomaly) -> Any:
-    """The events of a sample with all columns of the selection."""
+def defined(df: Any, file: reader.File, search: Anomaly) -> Any:
+    """Events of a file with all columns of the selection."""
+    real = file.data or file.format.reconstructed
     for flavour in ("electron", "muon"):
-        rate = 0.0 if sample.data else getattr(search.rmm.fakes, flavour)
+        rate = 0.0 if real else getattr(search.rmm.fakes, flavour)
         df = declare().define_per_sample(df, f"fake_rate_{flavour}", f"{rate!r}")
     return define(df, three_lepton.definitions(search.rmm.objects))
 
 
-def selected(df: Any, sample: Sample, search: Anomaly) -> Any:
-    """The events of a sample with three leptons."""
-    df = defined(df, sample, search)
+def selected(df: Any, file: reader.File, search: Anomaly) -> Any:
+    """Events of a file with three leptons."""
+    df = defined(df, file, search)
     for cut in three_lepton.SR.cuts:
         df = require(df, cut)
     return df
@@ -131,7 +132,7 @@ def _event_loop(
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, ExactYield]]:
     """Columns of the selected events, and the yields after each cut and in each channel."""
     helpers, rmm = declare(), search.rmm
-    df = defined(reader.open_range(file, begin, end), sample, search)
+    df = defined(reader.open_range(file, begin, end), file, search)
     booked = {"all events": helpers.book_yields(df, "met", "weight", [])}
     for cut in three_lepton.SR.cuts:
         df = require(df, cut)

@@ -140,6 +140,7 @@ def rmm_target(run: Run, sample: Sample) -> Target:
         },
         **_source(run, sample),
         code=(
+            "common/tables.py",
             *_SELECTION,
             "analysis/rmm.py",
             "analysis/rmm_file.py",
@@ -253,6 +254,8 @@ def anomaly_targets(run: Run) -> list[Target]:
             },
             made_from=tuple(anomaly_scoring_targets(run)),
             code=(
+                "analysis/score_tables.py",
+                "common/tables.py",
                 *_SELECTION,
                 "analysis/anomaly.py",
                 "analysis/rmm.py",
@@ -281,6 +284,7 @@ def inspection_targets(run: Run) -> list[Target]:
             run.inspection(spec.name),
             made_from=tuple(anomaly_targets(run)),
             code=(
+                "training/stages.py",
                 "training/autoencoder.py",
                 "training/features.py",
                 "training/inspection.py",
@@ -309,6 +313,9 @@ def left_out_targets(run: Run) -> list[Target]:
             settings={"left_out": list(config.search.left_out), "seed": config.seed},
             made_from=(autoencoder_targets(run)[0],),
             code=(
+                "training/stages.py",
+                "common/measured.py",
+                "common/tables.py",
                 "training/autoencoder.py",
                 "training/features.py",
                 "training/fit_autoencoder.py",
@@ -352,8 +359,14 @@ def anomaly_report_targets(run: Run) -> list[Target]:
             "anomaly_report",
             "anomaly_report",
             run.output / "anomaly_report.html",
+            settings=run.config.model_dump(mode="json", exclude={"batch"}),
             made_from=(*anomaly_plots_targets(run), *left_out_targets(run)),
-            code=("analysis/anomaly_report.py", "analysis/page.py", "common/tables.py"),
+            code=(
+                "analysis/anomaly_report.py",
+                "analysis/page.py",
+                "analysis/rmm.py",
+                "common/tables.py",
+            ),
         )
     ]
 
@@ -392,7 +405,15 @@ def denoising_targets(run: Run) -> list[Target]:
             "samples": [_dump(s, "k_factor", "data") for s in config.samples],
         },
         made_from=(*imaging_targets(run), *denoisers),
-        code=(*code, "training/denoised.py", "common/normalisation.py", "common/roc.py"),
+        code=(
+            *code,
+            "training/denoised.py",
+            "training/score.py",
+            "common/measured.py",
+            "common/normalisation.py",
+            "common/roc.py",
+            "common/tables.py",
+        ),
         also=tuple(run.denoised(spec.name) for spec in specs),
     )
     return [*denoisers, table] if denoisers else []
@@ -502,6 +523,7 @@ def cutflow_targets(run: Run) -> list[Target]:
                 path for s in config.analysed() if not s.generated for path in expand(s.files)
             ),
             code=(
+                "analysis/score_tables.py",
                 *_SELECTION,
                 "analysis/cutflow.py",
                 "analysis/yields.py",

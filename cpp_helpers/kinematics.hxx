@@ -30,17 +30,28 @@ struct Met {
 };
 
 /// Missing transverse momentum at particle level: minus the vector sum of the visible particles
-/// with |eta| < 4.9, muons left out (arXiv:1711.03301, section 4: muons count as invisible).
+/// with |eta| < 4.9. Without `with_muons` these are left out (arXiv:1711.03301, section 4: muons
+/// count as invisible).
 inline Met missing_momentum(const RVecF &pt, const RVecF &eta, const RVecF &phi,
-                            const RVecI &pdg_id) {
+                            const RVecI &pdg_id, bool with_muons = false) {
   double x = 0., y = 0.;
   for (std::size_t i = 0; i < pt.size(); ++i) {
-    if (std::abs(pdg_id[i]) == pdg::muon || !is_visible(pdg_id[i]) ||
+    if ((std::abs(pdg_id[i]) == pdg::muon && !with_muons) || !is_visible(pdg_id[i]) ||
         !(std::abs(eta[i]) < eta_acceptance))
       continue;
     const double p = pt[i], azimuth = phi[i];
     x -= p * std::cos(azimuth);
     y -= p * std::sin(azimuth);
+  }
+  return {static_cast<float>(std::hypot(x, y)), static_cast<float>(std::atan2(y, x))};
+}
+
+/// Missing transverse momentum with muons invisible, from one that counts these.
+inline Met without_muons(double met, double met_phi, const RVecF &muon_pt, const RVecF &muon_phi) {
+  double x = met * std::cos(met_phi), y = met * std::sin(met_phi);
+  for (std::size_t i = 0; i < muon_pt.size(); ++i) {
+    x += muon_pt[i] * std::cos(static_cast<double>(muon_phi[i]));
+    y += muon_pt[i] * std::sin(static_cast<double>(muon_phi[i]));
   }
   return {static_cast<float>(std::hypot(x, y)), static_cast<float>(std::atan2(y, x))};
 }

@@ -17,21 +17,6 @@ namespace monojet {
 
 inline constexpr double electron_mass = 0.000511, muon_mass = 0.10566, z_mass = 91.1876; // GeV
 
-/// Missing transverse momentum with the muons seen: the canonical one takes them for invisible.
-inline Met with_muons(double met, double met_phi, const RVecF &muon_pt, const RVecF &muon_phi) {
-  double x = met * std::cos(met_phi), y = met * std::sin(met_phi);
-  for (std::size_t i = 0; i < muon_pt.size(); ++i) {
-    x -= muon_pt[i] * std::cos(static_cast<double>(muon_phi[i]));
-    y -= muon_pt[i] * std::sin(static_cast<double>(muon_phi[i]));
-  }
-  return {static_cast<float>(std::hypot(x, y)), static_cast<float>(std::atan2(y, x))};
-}
-
-/// The inverse: the canonical one, from one with the muons seen.
-inline Met without_muons(double met, double met_phi, const RVecF &muon_pt, const RVecF &muon_phi) {
-  return with_muons(met, met_phi, -muon_pt, muon_phi);
-}
-
 struct ThreeLeptonJets {
   RVecF pt, eta, phi, mass;
   RVecI b_tag;

@@ -260,11 +260,11 @@ def _mixed(errors: Any, samples: Sequence[Matrices], part: str) -> tuple[Floats,
     count = 0
     for sample in samples:
         found = errors[sample.name][part]
-        events, of_all = (int(errors[sample.name][p].attrs["events"]) for p in (part, "all"))
+        weight, of_all = (float(errors[sample.name][p].attrs["weight"]) for p in (part, "all"))
         with opened(sample.path) as file:
-            expected = counted(file, sample)[1].sum() * events / max(of_all, 1)
+            expected = counted(file, sample)[1].sum() * weight / (of_all or 1.0)
         sums = sums + expected * _finite(found)
-        count += events
+        count += int(found.attrs["events"])
     return np.asarray(sums), count
 
 

@@ -65,10 +65,9 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("n_muons", "int(final_state.muons.pt.size())"),
     Definition("n_jets", "int(final_state.jets.pt.size())"),
     Definition("n_b_jets", "int(Sum(final_state.jets.b_tag))"),
-    Definition("full_met", "monojet::with_muons(met, met_phi, muon_pt, muon_phi)"),
     Definition(
         "leptons",
-        "monojet::trilepton(final_state.electrons, final_state.muons, full_met.pt, full_met.phi)",
+        "monojet::trilepton(final_state.electrons, final_state.muons, full_met, full_met_phi)",
     ),
     Definition("event_weight", "weight * final_state.fake_weight"),
 )
@@ -133,8 +132,8 @@ REGIONS = {
 }
 
 QUANTITIES = {
-    "met": "full_met.pt",
-    "met_phi": "full_met.phi",
+    "met": "full_met",
+    "met_phi": "full_met_phi",
     "lepton1_pt": "leptons.pt[0]",
     "lepton2_pt": "leptons.pt[1]",
     "lepton3_pt": "leptons.pt[2]",

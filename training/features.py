@@ -251,6 +251,11 @@ def _difference(names: Sequence[str], others: Sequence[str]) -> str:
 # --- How much an event counts ---------------------------------------------------------------------
 
 
+def effective_number(weights: npt.NDArray[Any]) -> float:
+    """(sum of w)^2 / sum of w^2: how many events of equal weight would scatter as these do."""
+    return float(weights.sum(dtype=np.float64) ** 2 / np.square(weights, dtype=np.float64).sum())
+
+
 def training_weights(events: Features) -> Floats:
     """How much each event counts in a training, shape (events,), mean 1.
 

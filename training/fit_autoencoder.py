@@ -24,7 +24,14 @@ from common import files
 from common.errors import ConfigError
 from common.progress import Progress, progress
 from training import autoencoder
-from training.features import Features, Floats, Part, read_features, training_weights
+from training.features import (
+    Features,
+    Floats,
+    Part,
+    effective_number,
+    read_features,
+    training_weights,
+)
 from training.flops import device
 from training.scaling import Scaling, fit_scaling
 
@@ -32,6 +39,9 @@ if TYPE_CHECKING:
     from analysis.config import Autoencoder
 
 log = logging.getLogger("monojet")
+
+# Effective events, and their share of all: with fewer of them the user is warned.
+LEAST_EFFECTIVE, LEAST_SHARE = 20, 0.02
 
 HISTORY, RECORD = "history.csv", "training.json"
 
@@ -70,6 +80,16 @@ def prepare(spec: Autoencoder, paths: Sequence[Path], keep: Keep | None = None) 
         for events in (read_features(paths, part),)
     )
     weights = training_weights(training)
+    for name, used in (("training", weights), ("validation", training_weights(validation))):
+        if effective_number(used) < max(LEAST_EFFECTIVE, LEAST_SHARE * len(used)):
+            log.warning(
+                "%s: %d %s events scatter as %.1f of equal weight: a few heavy ones decide; "
+                "generate more events of their sample",
+                spec.name,
+                len(used),
+                name,
+                effective_number(used),
+            )
     scaling = fit_scaling(spec.scaling, training.names, training.features, weights)
     return Prepared(scaling, Data(scaling(training.features), weights), _data(scaling, validation))
 
@@ -152,7 +172,9 @@ def fit(
         "samples": [path.stem for path in paths],
         "features": training.x.shape[1],
         "events": len(training.x),
+        "effective_events": round(effective_number(training.weights), 1),
         "validation_events": len(validation.x),
+        "effective_validation_events": round(effective_number(validation.weights), 1),
         "parameters": network.model.count_params(),
         **result(history, start),
     }

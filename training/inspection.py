@@ -28,11 +28,12 @@ Array = npt.NDArray[Any]
 @dataclass(frozen=True)
 class _Inspected:
     """Of the test events of a sample: mean squared error of each feature, shape (D,), of all and of
-    the anomalous, and how many they are; places in latent space (events, L); one anomalous event
-    (or, if there is none, the most so), and what becomes of it."""
+    the anomalous, how many they are, and the sum of their weights; places in latent space (events,
+    L); one anomalous event (or, if there is none, the most so), and what becomes of it."""
 
     errors: dict[str, Array]
     n_events: dict[str, int]
+    weight: dict[str, float]
     latent: Floats
     features: Floats
     reconstruction: Floats
@@ -74,7 +75,9 @@ def inspect(
         for name, one in found.items():
             errors = file.create_group(f"errors/{name}")
             for which, values in one.errors.items():
-                errors.create_dataset(which, data=values).attrs["events"] = one.n_events[which]
+                dataset = errors.create_dataset(which, data=values)
+                dataset.attrs["events"] = one.n_events[which]
+                dataset.attrs["weight"] = one.weight[which]
             file.create_dataset(f"latent/{name}", data=axes(one.latent))
             example = file.create_group(f"examples/{name}")
             example.create_dataset("features", data=one.features)
@@ -108,6 +111,7 @@ def _inspected(autoencoder: Autoencoder, events: Features, threshold: float) -> 
     return _Inspected(
         {which: total[which] / (weight[which] or 1.0) for which in total},
         count,
+        weight,
         autoencoder.encode(events.features[:LATENT_EVENTS]),
         example[0],
         autoencoder.reconstruct(example)[0],
@@ -128,7 +132,7 @@ class _Axes:
     @classmethod
     def of(cls, latent: Floats) -> _Axes:
         width = latent.shape[1]
-        if width <= 2:
+        if width <= 2 or len(latent) < 2:
             return cls(np.zeros(width, np.float32), np.eye(2, width, dtype=np.float32), None)
         # not scikit-learn's PCA: in a process with ROOT, scipy's LAPACK may take a function of
         # numpy's, which has integers of another width

@@ -46,6 +46,8 @@ class Format:
     columns: Mapping[str, Column]
     only_simulated: frozenset[str] = frozenset()
     """Sources that measured events may lack."""
+    reconstructed: bool = False
+    """Whether simulated events of it went through a detector: they have fake leptons already."""
     info: str | None = None
     """A ``TNamed`` in the file whose title is a `SampleInfo` as JSON."""
     cross_section: str | None = None

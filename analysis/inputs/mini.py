@@ -117,19 +117,21 @@ MINI = Format(
         "photon_pt": Column("photon_pt / 1000"),
         "photon_eta": Column("photon_eta"),
         "photon_phi": Column("photon_phi"),
-        # The release counts muons as seen, the canonical column as invisible.
+        "full_met": Column("met_et / 1000"),
+        "full_met_phi": Column("met_phi"),
         "met": Column(
-            "monojet::without_muons(met_et / 1000, met_phi, muon_pt, muon_phi).pt",
+            "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi).pt",
             "derived",
             "the file's, and all its muons added: they are invisible here",
         ),
         "met_phi": Column(
-            "monojet::without_muons(met_et / 1000, met_phi, muon_pt, muon_phi).phi",
+            "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi).phi",
             "derived",
             "likewise",
         ),
     },
     only_simulated=frozenset(WEIGHT_FACTORS),
+    reconstructed=True,
     cross_section="XSection",
     sum_of_weights="SumWeights",
 )

@@ -11,9 +11,7 @@ import pytest
 
 from analysis.inputs.mini import WEIGHT_FACTORS
 from cpp_helpers import load_root
-from tests.analysis.three_lepton_events import Event, Jet, Lepton, column
-
-PHI = -2.0  # of the missing momentum
+from tests.analysis.three_lepton_events import Event, Jet, Lepton, column, full_met
 
 Columns = dict[str, str]
 
@@ -88,11 +86,7 @@ def columns_of(events: Sequence[Event], simulated: bool = True) -> Columns:
 
 def _missing(events: Sequence[Event]) -> dict[str, str]:
     """The missing momentum with muons seen."""
-    seen = [
-        event.met * np.exp(1j * PHI)
-        - sum(x.pt * np.exp(1j * x.phi) for x in event.leptons if x.kind == "muon")
-        for event in events
-    ]
+    seen = [full_met(event) for event in events]
     return {
         "et": ", ".join(f"float({1000 * abs(x)})" for x in seen),
         "phi": ", ".join(f"float({np.angle(x)})" for x in seen),

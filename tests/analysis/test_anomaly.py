@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from analysis import anomaly
+from analysis import anomaly, pseudo_data
 from analysis.anomaly import Events, auc, quantiles
-from analysis.config import Config
+from analysis.config import Config, PseudoData
 from analysis.pipeline import Run, Target
 from analysis.rmm_file import PSEUDO_DATA, TEST, read_events
-from analysis.stages import anomaly_targets
+from analysis.stages import anomaly_targets, pseudo_data_targets
 from common.errors import InputError, ScoreError
-from common.score_file import write_scores
+from common.score_file import read_scores, write_scores
 from selections import three_lepton
 from tests.analysis.three_lepton_events import E1, E2, E3, M1, Event, columns_of, runs_in
 from tests.conftest import WriteEvents, make_stage
@@ -25,24 +26,40 @@ SPLIT = {"training": 0.2, "validation": 0.1, "pseudo_data": 0.2}
 QUANTILES = (0.5, 0.9)
 
 
-def make_run(write_events: WriteEvents, folder: Path, config: Config) -> Run:
-    """A run with matrices and hand-made scores: the third of the event number's digits."""
+def make_run(
+    write_events: WriteEvents,
+    folder: Path,
+    config: Config,
+    weight: str = "1. + rdfentry_ % 2",
+    data: bool = False,
+) -> Run:
+    """A run with matrices and hand-made scores: the last of the event number's digits, and minus
+    the number; with measured events and pseudo-data if so asked for."""
     kinds = [Event((E1, E2, M1)), Event((E1, E2, E3)), Event((E1, E2))]
     columns = columns_of([kinds[i % 3] for i in range(300)])
-    path = write_events(n_events=300, weight="1. + rdfentry_ % 2", **columns)
+    path = write_events(n_events=300, weight=weight, **columns)
     search = {
         "rmm": {"split": SPLIT, "fakes": {"electron": 0, "muon": 0}},
         "quantiles": QUANTILES,
         "autoencoders": [{"variant": "a"}, {"variant": "b"}],
     }
     run = runs_in(folder, config)(anomaly=search, WZ=path, WR_N=path)
+    names = [sample.name for sample in run.config.samples]
+    if data:
+        measured = run.config.samples[0].model_copy(update={"process": "measured", "data": True})
+        samples = (*run.config.samples, measured)
+        found = run.config.search.model_copy(update={"pseudo_data": (PseudoData(),)})
+        changed = {"samples": samples, "anomaly": found, "luminosity": 36.1}
+        run = replace(run, config=run.config.model_copy(update=changed))
+        names += ["measured", "pseudo_data"]
     make_stage("rmm", run)
-    for sample in run.config.samples:
-        identity = read_events(run.matrices(sample.name), ["run_number", "event_number", "part"])
+    pseudo_data.run(run, pseudo_data_targets(run), lambda target: None)
+    for name in names:
+        identity = read_events(run.matrices(name), ["run_number", "event_number", "part"])
         number = identity["event_number"].astype(np.float32)
         scores = {"dense+a": number % 10, "dense+b": -number}
-        run.anomaly_scores(sample.name).parent.mkdir(exist_ok=True)
-        write_scores(run.anomaly_scores(sample.name), identity, scores)
+        run.anomaly_scores(name).parent.mkdir(exist_ok=True)
+        write_scores(run.anomaly_scores(name), identity, scores)
     return run
 
 
@@ -101,10 +118,47 @@ def test_a_missing_score_is_an_error(
         evaluate(run)
 
 
+def test_no_background_has_no_significance(
+    write_events: WriteEvents, tmp_path: Path, tiny_config: Config
+) -> None:
+    """Above a score where negative weights are the more: null in the JSON, a dash in the table."""
+    run = make_run(write_events, tmp_path, tiny_config, weight="rdfentry_ % 10 == 9 ? 30. : -1.")
+    (first, _) = evaluate(run)  # by the last digit, which is 0 for those of positive weight
+    (excess,) = (e for e in first["excesses"] if e["quantile"] == 0.9)
+    assert excess["n_background"]["value"] <= 0
+    assert excess["significance"] is None
+    assert "| - | - |" in run.table("anomaly").with_suffix(".md").read_text()
+
+
+def test_measured_events_and_pseudo_data_are_observed(
+    write_events: WriteEvents, tmp_path: Path, tiny_config: Config
+) -> None:
+    run = make_run(write_events, tmp_path, tiny_config, data=True)
+    for one in evaluate(run):
+        seen = {(o["observed"], o["quantile"]): o for o in one["observations"]}
+        assert {name for name, _ in seen} == {"measured", "pseudo_data"}
+        for region in one["regions"]:
+            quantile, edge = region["quantile"], region["threshold"]
+            for name in ("measured", "pseudo_data"):
+                scores = read_scores(run.anomaly_scores(name), [one["autoencoder"]])
+                above = int((scores[one["autoencoder"]] >= np.float32(edge)).sum())
+                assert seen[name, quantile]["n_observed"] == above
+            assert seen["measured", quantile]["mean_error"] == 0
+            events = read_events(run.matrices("WZ"), ["event_number", "part", "weight"])
+            number = events["event_number"].astype(float)
+            score = number % 10 if one["autoencoder"] == "dense+a" else -number
+            drawn = (events["part"] == PSEUDO_DATA) & (score >= edge)
+            error = np.sqrt((events["weight"][drawn] ** 2).sum()) * 36.1e3 * 2 / 100 / 0.2
+            assert seen["pseudo_data", quantile]["mean_error"] == pytest.approx(error)
+
+
 def test_quantiles_are_of_weights() -> None:
     scores = np.array([1.0, 2.0, 3.0, 4.0])
     assert quantiles(scores, np.ones(4), (0.25, 0.5, 0.75)) == [2, 3, 4]
     assert quantiles(scores, np.array([7.0, 1.0, 1.0, 1.0]), (0.5, 0.7, 0.9)) == [2, 2, 4]
+    # equal scores are above together
+    assert quantiles(np.array([1.0, 2.0, 2.0, 2.0]), np.ones(4), (0.5,)) == [2]
+    assert quantiles(np.array([1.0, 1.0, 1.0, 2.0]), np.ones(4), (0.5,)) == [2]
     with pytest.raises(InputError, match="generate more"):
         quantiles(scores, np.zeros(4), (0.5,))
 

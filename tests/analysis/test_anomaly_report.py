@@ -43,6 +43,9 @@ def test_settings_are_those_that_were_trained(tmp_path: Path, tiny_config: Confi
         "autoencoder": tuned.model_dump(mode="json"),
         "parameters": 1234,
         "events": 100,
+        "effective_events": 51.4,
+        "validation_events": 20,
+        "effective_validation_events": 7.2,
         "epochs": 9,
         "best_epoch": 4,
         "validation_loss": 0.01234,
@@ -51,4 +54,4 @@ def test_settings_are_those_that_were_trained(tmp_path: Path, tiny_config: Confi
     files.write_json(run.model("dense") / "training.json", record)
     (row,) = anomaly_report.training_table(run).rows
     assert row[:2] == ["dense", "40 20 3"]
-    assert row[5:] == ["1234", "100", "4 of 9", "0.0123", "6"]
+    assert row[5:] == ["1234", "100 (51)", "20 (7)", "4 of 9", "0.0123", "6"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,58 @@ def test_a_missing_file_and_broken_yaml_are_named(tmp_path: Path) -> None:
     path.write_text("- a list")
     with pytest.raises(ConfigError, match="mapping of keys"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"anomaly": {"signals": ["WR_M"]}},
+            "no sample of 'WR_M' is configured",
+        ),
+        ({"anomaly": {"signals": ["WZ"]}}, "'WR_N' is a signal, which autoencoders would learn"),
+        ({"samples": [{"process": "WZ", "events": 9, "role": "training"}]}, "divides its samples"),
+        (
+            {"anomaly": {"pseudo_data": [{}]}},
+            "pseudo-data need events that are used for nothing else",
+        ),
+        (
+            {
+                "anomaly": {
+                    "rmm": {"split": {"pseudo_data": 0.2}},
+                    "pseudo_data": [{"inject": {"W_N": 1}}],
+                }
+            },
+            "pseudo_data: no sample of 'W_N'",
+        ),
+        (
+            {
+                "anomaly": {
+                    "rmm": {"split": {"pseudo_data": 0.2}},
+                    "pseudo_data": [{"variant": "a"}, {"variant": "a"}],
+                }
+            },
+            "'pseudo_data_a' is listed twice",
+        ),
+    ],
+)
+def test_a_search_that_would_go_wrong_is_refused(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    data: dict[str, Any] = {
+        "name": "search",
+        "samples": [{"process": "WZ", "events": 9}, {"process": "WR_N", "events": 9}],
+        "anomaly": {},
+    }
+    load(_write(tmp_path, data))
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load(_write(tmp_path, data | changes))
+
+
+def _write(folder: Path, data: dict[str, Any]) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return path
 
 
 def test_overrides_replace_top_level_keys() -> None:

@@ -40,6 +40,9 @@ class Jet:
     b_tag: int = 0
 
 
+MET_PHI = -2.0
+
+
 @dataclass(frozen=True)
 class Event:
     """An event with its objects."""
@@ -114,7 +117,19 @@ def columns_of(events: Sequence[Event]) -> dict[str, str]:
     made["jet_width"] = "ROOT::RVecF(jet_pt.size(), 0.1f)"
     met = ", ".join(f"float({event.met})" for event in events)
     made["met"] = f"static const float all[] = {{{met}}}; return all[rdfentry_];"
+    for name in ("full_met", "full_met_phi"):
+        found = np.array([full_met(event) for event in events], complex)
+        values = np.abs(found) if name == "full_met" else np.angle(found)
+        numbers = ", ".join(f"float({x})" for x in values)
+        made[name] = f"static const float all[] = {{{numbers}}}; return all[rdfentry_];"
     return made
+
+
+def full_met(event: Event) -> complex:
+    """Missing transverse momentum with its muons seen; without them it points to `MET_PHI`."""
+    muons = [x for x in event.leptons if x.kind == "muon"]
+    missing = event.met * np.exp(1j * MET_PHI) - sum(x.pt * np.exp(1j * x.phi) for x in muons)
+    return complex(missing)
 
 
 RunWith = Callable[..., Run]

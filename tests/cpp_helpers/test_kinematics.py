@@ -68,6 +68,15 @@ def test_hadrons_and_electrons_in_acceptance_but_not_muons_balance_the_missing_m
         assert missing.phi == pytest.approx(1 - math.pi)
 
 
+def test_muons_and_their_photons_count_once(helpers: Any, root: Any) -> None:
+    """A muon of 40 GeV that has radiated 60 in its direction: 60 are missing without it, none with
+    it and the jet that balances both."""
+    pt, eta, phi = (root.RVecF(x) for x in ([40, 60, 100], [0, 0, 0], [0, 0, math.pi]))
+    kinds = root.RVecI([13, 22, 211])
+    assert helpers.missing_momentum(pt, eta, phi, kinds).pt == pytest.approx(40)
+    assert helpers.missing_momentum(pt, eta, phi, kinds, True).pt == pytest.approx(0, abs=1e-4)
+
+
 def test_missing_momentum_of_no_particles_is_zero(helpers: Any, root: Any) -> None:
     missing = _missing(helpers, root, [])
     assert (missing.pt, missing.phi) == (0, 0)

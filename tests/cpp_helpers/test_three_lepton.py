@@ -148,12 +148,3 @@ def test_transverse_mass_of_the_lepton_outside_the_pair(helpers: Any, root: Any)
     muon = leptons(root, ((40.0,), (0.0,), (1.0,), (1,)))
     found = helpers.trilepton(leptons(root, EE), muon, 60.0, -2.0)
     assert found.w_mt == pytest.approx(math.sqrt(2 * 40 * 60 * (1 - math.cos(3))), rel=1e-6)
-
-
-def test_muons_are_seen_again(helpers: Any, root: Any) -> None:
-    """The canonical missing transverse momentum takes them for invisible."""
-    found = helpers.with_muons(100.0, 0.0, root.RVecF([100.0]), root.RVecF([0.0]))
-    assert found.pt == pytest.approx(0, abs=1e-4)
-    found = helpers.with_muons(0.0, 0.0, root.RVecF([30.0]), root.RVecF([1.0]))
-    assert found.pt == pytest.approx(30)
-    assert found.phi == pytest.approx(1 - math.pi)

@@ -298,6 +298,7 @@ def write_inspection(
                     f"errors/{name}/{part}", data=errors if count else errors * np.nan
                 )
                 dataset.attrs["events"] = count
+                dataset.attrs["weight"] = 0.3 * count**1.2  # anomalous events weigh less
             turn = 0.7 * number
             spread = rng.normal(0, 1, (events, 2)) * [1.5, 0.4]
             turned = spread @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]

@@ -127,8 +127,9 @@ def test_backgrounds_are_mixed_as_they_are_expected(study: Study) -> None:
                 expected = matrices["events/weight"][:][chosen].sum() * sample.factor
             for part, total in wanted.items():
                 dataset = file[f"errors/{sample.name}/{part}"]
-                if events := dataset.attrs["events"]:
-                    total += expected * events / 80 * dataset[:]
+                if weight := dataset.attrs["weight"]:
+                    of_all = file[f"errors/{sample.name}/all"].attrs["weight"]
+                    total += expected * weight / of_all * dataset[:]
     figure = element_errors(study.inspection, study.of("background"))
     for axes, total in zip(panels(figure), wanted.values(), strict=False):
         assert shown(axes) == pytest.approx(100 * total / total.sum())

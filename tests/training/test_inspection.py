@@ -81,6 +81,8 @@ def test_errors_are_weighted_means_of_test_events(
             wanted = np.average(errors[chosen].astype(float), axis=0, weights=weight[chosen])
             assert dataset[:] == pytest.approx(wanted, rel=1e-5)
             assert dataset.attrs["events"] == chosen.sum()
+            wanted = 2 * weight[chosen].sum()  # twice: the file's normalisation
+            assert dataset.attrs["weight"] == pytest.approx(wanted)
         # the features that were exchanged stand out
         assert set(np.argsort(found["errors/WR_N/all"][:])[-2:]) == {2, 7}
         assert found["errors/WR_N"].attrs["process"] == "WR_N"
