@@ -628,7 +628,7 @@ class Config(_Model):
             )
         processes = {s.process for s in self.samples}
         for process in self.anomaly.signals:
-            if "signals" in self.anomaly.model_fields_set and process not in processes:
+            if process not in {*processes, *HEAVY_NEUTRINOS}:  # which are named by default
                 hint = did_you_mean(process, processes)
                 raise ValueError(f"anomaly.signals: no sample of '{process}' is configured{hint}")
         unlisted = sorted(processes & {*SIGNALS, *HEAVY_NEUTRINOS} - {*self.anomaly.signals})
