@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 
 from analysis import rmm_names
-from analysis.anomaly import test_share
+from analysis.anomaly_yields import test_share
 from analysis.config import Sample
 from analysis.figures import Captioned, make
 from analysis.pipeline import Done, Run, Target

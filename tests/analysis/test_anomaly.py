@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from analysis import anomaly, pseudo_data
-from analysis.anomaly import Events, auc, quantiles
+from analysis.anomaly_findings import auc, quantiles
+from analysis.anomaly_yields import Events
 from analysis.config import Config, PseudoData
 from analysis.pipeline import Run, Target
 from analysis.rmm_file import PSEUDO_DATA, TEST, read_events
