@@ -103,7 +103,7 @@ def check_inspection(output: Path) -> None:
 
 
 def check_denoising(output: Path) -> None:
-    samples = {path.stem for path in (output / "rmm").glob("*.h5")}
+    samples = {path.stem for path in (output / "samples").glob("*.root")}
     for one in load(output / "tables" / "denoising.json"):
         assert one["background"]["reconstruction"] < one["background"]["noisy"]
         assert set(one["samples"]) == set(one["median_score"]) == samples
