@@ -38,8 +38,8 @@ def frames(run: Run, region: str | None = None) -> dict[str, Any]:
 
     They have the canonical columns, those of the selection that ``region`` is of with only the
     events that pass, and ``expected``, the events expected of each at the configured luminosity;
-    without a region the canonical columns and ``expected`` alone. Of measured samples ``expected``
-    is 1.
+    without a region the canonical columns and ``expected`` alone. Measured samples are not
+    normalised: ``expected`` is the weight.
 
     Raises:
         ConfigError: there is no such region, or three leptons are asked for without ``anomaly``.

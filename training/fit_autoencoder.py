@@ -74,13 +74,10 @@ def prepare(spec: Autoencoder, paths: Sequence[Path], keep: Keep | None = None) 
     Raises:
         InputError: a file is damaged, a part has no events, or a sample no positive sum of weights.
     """
-    training, validation = (
-        events if keep is None else events.take(keep(part))
-        for part in (Part.TRAINING, Part.VALIDATION)
-        for events in (read_features(paths, part),)
-    )
-    weights = training_weights(training)
-    for name, used in (("training", weights), ("validation", training_weights(validation))):
+    training = _events(paths, Part.TRAINING, keep)
+    validation = _events(paths, Part.VALIDATION, keep)
+    weights, of_validation = training_weights(training), training_weights(validation)
+    for name, used in (("training", weights), ("validation", of_validation)):
         if effective_number(used) < max(LEAST_EFFECTIVE, LEAST_SHARE * len(used)):
             log.warning(
                 "%s: %d %s events scatter as %.1f of equal weight: a few heavy ones decide; "
@@ -91,11 +88,16 @@ def prepare(spec: Autoencoder, paths: Sequence[Path], keep: Keep | None = None) 
                 effective_number(used),
             )
     scaling = fit_scaling(spec.scaling, training.names, training.features, weights)
-    return Prepared(scaling, Data(scaling(training.features), weights), _data(scaling, validation))
+    return Prepared(
+        scaling,
+        Data(scaling(training.features), weights),
+        Data(scaling(validation.features), of_validation),
+    )
 
 
-def _data(scaling: Scaling, events: Features) -> Data:
-    return Data(scaling(events.features), training_weights(events))
+def _events(paths: Sequence[Path], part: Part, keep: Keep | None) -> Features:
+    events = read_features(paths, part)
+    return events if keep is None else events.take(keep(part))
 
 
 class Report(keras.callbacks.Callback):
