@@ -16,7 +16,7 @@ from typing import Any
 
 from cpp_helpers.library import DIRECTORY, SOURCE, compiled
 
-HEADERS = ("leptons.hxx", "three_lepton.hxx", "rmm.hxx", "scores.hxx", "batch.hxx")
+HEADERS = ("convert.hxx", "leptons.hxx", "three_lepton.hxx", "rmm.hxx", "scores.hxx", "batch.hxx")
 
 
 @functools.cache

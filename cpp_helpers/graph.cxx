@@ -42,6 +42,10 @@ RNode open_range(const std::string &tree, const std::vector<std::string> &files,
   return ROOT::RDataFrame(spec);
 }
 
+RNode alias(RNode df, const std::string &name, const std::string &column) {
+  return df.Alias(name, column);
+}
+
 RNode define(RNode df, const std::string &name, const std::string &expression) {
   return df.Define(name, expression);
 }

@@ -27,6 +27,8 @@ std::vector<unsigned long long> cluster_ends(const std::string &tree, const std:
 RNode open_range(const std::string &tree, const std::vector<std::string> &files, long long begin,
                  long long end);
 
+/// Another name for a column: one that C++ can spell.
+RNode alias(RNode df, const std::string &name, const std::string &column);
 RNode define(RNode df, const std::string &name, const std::string &expression);
 RNode redefine(RNode df, const std::string &name, const std::string &expression);
 RNode define_per_sample(RNode df, const std::string &name, const std::string &expression);

@@ -6,8 +6,9 @@ and a file of its layout in the tests.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from analysis.columns import names_in
@@ -17,11 +18,27 @@ IS_DATA = "is_data"
 
 
 @dataclass(frozen=True)
+class Source:
+    """A column that is read of a file."""
+
+    types: tuple[str, ...]
+    """The C++ types that it may have, in the words of `analysis.columns`; any if there is none."""
+    stored: tuple[str, ...] = ()
+    """The names that it may have in a file, the first that is there counts; its own if none."""
+
+
+def sources(names: Iterable[str], *types: str) -> dict[str, Source]:
+    """Sources of one type that are stored by their own names."""
+    return {name: Source(types) for name in names}
+
+
+@dataclass(frozen=True)
 class Column:
     """How a canonical column is made, for ``RDataFrame.Define``.
 
-    The expression sees the columns of the file and, in their place, the canonical columns that come
-    before it. One that is nothing but the column's own name is read as it stands, at no cost.
+    The expression sees the sources and, in their place, the columns that come before it. Its value
+    is converted to the type of the canonical column. One that is nothing but the column's own name
+    is read as it stands, at no cost.
     """
 
     expression: str
@@ -31,8 +48,29 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Block:
+    """Columns that are made together: those of jets, say, must not come from two places."""
+
+    columns: Mapping[str, Column]
+    """By name: canonical ones, and others that these are made of."""
+    needs: frozenset[str] = frozenset()
+    """Sources, or columns above it, without which nothing of it is made."""
+
+
+@dataclass(frozen=True)
+class Bookkeeping:
+    """What a file says of all events it was made of, those dropped on the way too: expressions
+    whose values are added up over the entries of a tree of its own."""
+
+    trees: tuple[str, ...]
+    sources: Mapping[str, Source]
+    sum_of_weights: str
+    sum_of_weights_squared: str
+
+
+@dataclass(frozen=True)
 class Format:
-    """A layout of files. Canonical columns that are not in ``columns`` it cannot give."""
+    """A layout of files. Canonical columns that no block has it cannot give."""
 
     name: str
     title: str
@@ -40,33 +78,75 @@ class Format:
     trees: tuple[str, ...]
     """Names of its tree or ntuple; the first that is there is read."""
     markers: frozenset[str]
-    """Columns by which it is told from other formats of that tree."""
-    sources: Mapping[str, str]
-    """Columns that are read of a file, and their C++ types in the words of `analysis.columns`."""
-    columns: Mapping[str, Column]
+    """Sources by which it is told from other formats of that tree."""
+    sources: Mapping[str, Source]
+    blocks: tuple[Block, ...]
+    """In this order; one is left out where what it needs is missing, or where one before it has
+    made a column of its already."""
     only_simulated: frozenset[str] = frozenset()
     """Sources that measured events may lack."""
     reconstructed: bool = False
     """Whether simulated events of it went through a detector: they have fake leptons already."""
+    helpers: Literal["plain", "jets"] = "plain"
+    """The C++ that its expressions need: with FastJet's, or without."""
     info: str | None = None
     """A ``TNamed`` in the file whose title is a `SampleInfo` as JSON."""
     cross_section: str | None = None
     """A column of one value, in pb."""
     sum_of_weights: str | None = None
     """A column of one value: that of the whole sample, before any cut, in each of its files."""
+    bookkeeping: Bookkeeping | None = None
 
-    def sources_of(self, name: str) -> frozenset[str]:
-        """The sources that a canonical column is made of, by way of others too."""
-        order = list(self.columns)
-        before = order[: order.index(name)]
-        found: set[str] = set()
-        for word in names_in(self.columns[name].expression):
-            if word in before:
-                found |= self.sources_of(word)
-            elif word in self.sources:
-                found.add(word)
-        return frozenset(found)
+    def chosen(self, stored: Container[str]) -> dict[str, Column]:
+        """How each column is made of a file that has these sources: not those that lack one."""
+        made: dict[str, Column] = {}
+        for block in self.blocks:
+            if block.columns.keys() & made.keys():
+                continue
+            if any(name not in stored and name not in made for name in block.needs):
+                continue
+            for name, column in block.columns.items():
+                if all(self._is_there(word, made, stored) for word in names_in(column.expression)):
+                    made[name] = column
+        return made
 
-    def given(self, stored: Collection[str]) -> frozenset[str]:
-        """The canonical columns that can be made of these sources."""
-        return frozenset(name for name in self.columns if self.sources_of(name) <= set(stored))
+    def lacking(self, name: str, stored: Container[str]) -> str | None:
+        """A source for want of which a file does not give a column; none if the format never
+        does."""
+        if name not in self._names:
+            return None
+        block = next(block for block in self.blocks if name in block.columns)
+        for word in sorted(block.needs | names_in(block.columns[name].expression)):
+            if word in self.sources:
+                if word not in stored:
+                    return word
+            elif word != name and (found := self.lacking(word, stored)):
+                return found
+        return None
+
+    def how(self, name: str) -> str:
+        """Whether a canonical column is read, derived, assumed or impossible, in words."""
+        ways = [block.columns[name].how for block in self.blocks if name in block.columns]
+        return " or ".join(dict.fromkeys(ways)) or "impossible"
+
+    def used(self) -> frozenset[str]:
+        """All sources that columns are made of."""
+        expressions = (c.expression for block in self.blocks for c in block.columns.values())
+        words = names_in(" ".join(expressions)).union(*(block.needs for block in self.blocks))
+        return frozenset(words & self.sources.keys())
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(name for block in self.blocks for name in block.columns)
+
+    def _is_there(self, word: str, made: Container[str], stored: Container[str]) -> bool:
+        """Whether a word of an expression can be read: a column that was made, or a source; what is
+        neither is C++."""
+        if word in made:
+            return True
+        return word in stored if word in self.sources else word not in self._names
+
+
+def first_stored(names: Collection[str], one: str, source: Source) -> str | None:
+    """The name by which a source is there among these, if it is."""
+    return next((name for name in source.stored or (one,) if name in names), None)

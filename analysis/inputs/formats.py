@@ -20,9 +20,8 @@ def listing() -> str:
         _row(*["---"] * 4),
     ]
     for one in FORMATS.values():
-        trees, markers = (
-            ", ".join(f"`{x}`" for x in names) for names in (one.trees, sorted(one.markers))
-        )
+        told_by = sorted(_stored(one, marker)[0] for marker in one.markers)
+        trees, markers = (", ".join(f"`{x}`" for x in names) for names in (one.trees, told_by))
         lines.append(_row(f"`{one.name}`", one.title, trees, markers))
     return "\n".join(lines)
 
@@ -34,16 +33,27 @@ def overview() -> str:
         _row(*["---"] * (1 + len(FORMATS))),
     ]
     for name in CANONICAL:
-        found = (one.columns.get(name) for one in FORMATS.values())
-        lines.append(_row(f"`{name}`", *("impossible" if c is None else c.how for c in found)))
+        lines.append(_row(f"`{name}`", *(one.how(name) for one in FORMATS.values())))
     return "\n".join(lines)
 
 
 def details(one: Format) -> str:
-    """A Markdown table: how a format's canonical columns are made."""
+    """Markdown tables: how a format's canonical columns are made and, where expressions cannot
+    spell the file's columns, by which names they do."""
     lines = [_row("column", "expression", "note"), _row("---", "---", "---")]
-    for name, column in one.columns.items():
-        lines.append(_row(f"`{name}`", f"`{column.expression}`", column.note))
+    for block in one.blocks:
+        for name, column in block.columns.items():
+            expression = column.expression.replace("|", "\\|")
+            lines.append(_row(f"`{name}`", f"`{expression}`", column.note))
+    renamed = [name for name in one.sources if _stored(one, name) != (name,)]
+    if renamed:
+        lines += [
+            "",
+            _row("in expressions", "in the file, the first that is there"),
+            _row(*["---"] * 2),
+        ]
+        for name in renamed:
+            lines.append(_row(f"`{name}`", ", ".join(f"`{x}`" for x in _stored(one, name))))
     return "\n".join(lines)
 
 
@@ -54,6 +64,10 @@ def tables() -> Iterator[str]:
     for one in FORMATS.values():
         if one is not NATIVE:
             yield details(one)
+
+
+def _stored(one: Format, source: str) -> tuple[str, ...]:
+    return one.sources[source].stored or (source,)
 
 
 def _row(*cells: str) -> str:

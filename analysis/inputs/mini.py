@@ -9,7 +9,7 @@ isolation. Overlaps are removed: in its data of four leptons no jet is within dR
 from __future__ import annotations
 
 from analysis.columns import RVEC_FLOAT, RVEC_INT
-from analysis.inputs.format import IS_DATA, Column, Format
+from analysis.inputs.format import IS_DATA, Block, Column, Format, sources
 
 WEIGHT_FACTORS = (
     "mcWeight",
@@ -61,75 +61,79 @@ def _leptons(flavour: str) -> dict[str, Column]:
     }
 
 
+_COLUMNS = {
+    "run_number": Column(
+        "(unsigned int)(channelNumber > 0 ? channelNumber : runNumber)",
+        "derived",
+        "the number of the simulated dataset, as all have one run number; in data the run's",
+    ),
+    "event_number": Column(
+        "(unsigned long long)(unsigned int)eventNumber",
+        note="the file has 32 bits and a sign: numbers above 2³¹ are negative there",
+    ),
+    "weight": Column(
+        f"{IS_DATA} ? 1. : {' * '.join(f'double({name})' for name in WEIGHT_FACTORS)}",
+        "derived",
+        "1 with `data: true` in the configuration",
+    ),
+    "jet_pt": Column("jet_pt / 1000"),
+    "jet_eta": Column("jet_eta"),
+    "jet_phi": Column("jet_phi"),
+    "jet_mass": Column("monojet::masses(jet_E / 1000, jet_pt, jet_eta)", "derived"),
+    "jet_n_tracks": Column(
+        "ROOT::RVecI(jet_pt.size(), 3)",
+        "assumed",
+        "enough for a muon's neighbour to be a jet; the release has removed overlaps already",
+    ),
+    "jet_b_tag": Column(
+        f"jet_MV2c10 > {B_TAG_THRESHOLD}", "derived", "working point of 70 % efficiency"
+    ),
+    **_leptons("electron"),
+    **_leptons("muon"),
+    "tau_pt": Column("tau_pt / 1000"),
+    "tau_eta": Column("tau_eta"),
+    "tau_phi": Column("tau_phi"),
+    "tau_mass": Column("monojet::masses(tau_E / 1000, tau_pt, tau_eta)", "derived"),
+    "tau_charge": Column("tau_charge"),
+    "photon_pt": Column("photon_pt / 1000"),
+    "photon_eta": Column("photon_eta"),
+    "photon_phi": Column("photon_phi"),
+    "full_met": Column("met_et / 1000"),
+    "full_met_phi": Column("met_phi"),
+    "met": Column(
+        "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi).pt",
+        "derived",
+        "the file's, and all its muons added: they are invisible here",
+    ),
+    "met_phi": Column(
+        "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi).phi",
+        "derived",
+        "likewise",
+    ),
+}
+
 MINI = Format(
     name="mini",
     title="ATLAS open data of 13 TeV, release 2020 (ATL-OREACH-PUB-2020-001)",
     trees=("mini",),
     markers=frozenset({"lep_pt", "lep_type", "jet_MV2c10", "met_et"}),
     sources={
-        **dict.fromkeys(("runNumber", "eventNumber", "channelNumber"), "int"),
-        **dict.fromkeys(WEIGHT_FACTORS, "float"),
-        **{f"lep_{x}": RVEC_FLOAT for x in ("pt", "eta", "phi", "z0", "ptcone30", "etcone20")},
-        "lep_tracksigd0pvunbiased": RVEC_FLOAT,
-        "lep_charge": RVEC_INT,
-        "lep_type": "ROOT::VecOps::RVec<unsigned int>",
-        "lep_isTightID": "ROOT::VecOps::RVec<bool>",
-        **{f"jet_{x}": RVEC_FLOAT for x in ("pt", "eta", "phi", "E", "MV2c10")},
-        **{f"tau_{x}": RVEC_FLOAT for x in ("pt", "eta", "phi", "E")},
-        "tau_charge": RVEC_INT,
-        **{f"photon_{x}": RVEC_FLOAT for x in ("pt", "eta", "phi")},
-        **dict.fromkeys(("met_et", "met_phi", "XSection", "SumWeights"), "float"),
+        **sources(("runNumber", "eventNumber", "channelNumber"), "int"),
+        **sources(WEIGHT_FACTORS, "float"),
+        **sources(
+            (f"lep_{x}" for x in ("pt", "eta", "phi", "z0", "ptcone30", "etcone20")), RVEC_FLOAT
+        ),
+        **sources(("lep_tracksigd0pvunbiased",), RVEC_FLOAT),
+        **sources(("lep_charge",), RVEC_INT),
+        **sources(("lep_type",), "ROOT::VecOps::RVec<unsigned int>"),
+        **sources(("lep_isTightID",), "ROOT::VecOps::RVec<bool>"),
+        **sources((f"jet_{x}" for x in ("pt", "eta", "phi", "E", "MV2c10")), RVEC_FLOAT),
+        **sources((f"tau_{x}" for x in ("pt", "eta", "phi", "E")), RVEC_FLOAT),
+        **sources(("tau_charge",), RVEC_INT),
+        **sources((f"photon_{x}" for x in ("pt", "eta", "phi")), RVEC_FLOAT),
+        **sources(("met_et", "met_phi", "XSection", "SumWeights"), "float"),
     },
-    columns={
-        "run_number": Column(
-            "(unsigned int)(channelNumber > 0 ? channelNumber : runNumber)",
-            "derived",
-            "the number of the simulated dataset, as all have one run number; in data the run's",
-        ),
-        "event_number": Column(
-            "(unsigned long long)(unsigned int)eventNumber",
-            note="the file has 32 bits and a sign: numbers above 2³¹ are negative there",
-        ),
-        "weight": Column(
-            f"{IS_DATA} ? 1. : {' * '.join(f'double({name})' for name in WEIGHT_FACTORS)}",
-            "derived",
-            "1 with `data: true` in the configuration",
-        ),
-        "jet_pt": Column("jet_pt / 1000"),
-        "jet_eta": Column("jet_eta"),
-        "jet_phi": Column("jet_phi"),
-        "jet_mass": Column("monojet::masses(jet_E / 1000, jet_pt, jet_eta)", "derived"),
-        "jet_n_tracks": Column(
-            "ROOT::RVecI(jet_pt.size(), 3)",
-            "assumed",
-            "enough for a muon's neighbour to be a jet; the release has removed overlaps already",
-        ),
-        "jet_b_tag": Column(
-            f"jet_MV2c10 > {B_TAG_THRESHOLD}", "derived", "working point of 70 % efficiency"
-        ),
-        **_leptons("electron"),
-        **_leptons("muon"),
-        "tau_pt": Column("tau_pt / 1000"),
-        "tau_eta": Column("tau_eta"),
-        "tau_phi": Column("tau_phi"),
-        "tau_mass": Column("monojet::masses(tau_E / 1000, tau_pt, tau_eta)", "derived"),
-        "tau_charge": Column("tau_charge"),
-        "photon_pt": Column("photon_pt / 1000"),
-        "photon_eta": Column("photon_eta"),
-        "photon_phi": Column("photon_phi"),
-        "full_met": Column("met_et / 1000"),
-        "full_met_phi": Column("met_phi"),
-        "met": Column(
-            "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi).pt",
-            "derived",
-            "the file's, and all its muons added: they are invisible here",
-        ),
-        "met_phi": Column(
-            "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi).phi",
-            "derived",
-            "likewise",
-        ),
-    },
+    blocks=(Block(_COLUMNS),),
     only_simulated=frozenset(WEIGHT_FACTORS),
     reconstructed=True,
     cross_section="XSection",

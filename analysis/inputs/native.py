@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.columns import CANONICAL
-from analysis.inputs.format import Column, Format
+from analysis.inputs.format import Block, Column, Format, Source
 
 TREE = "events"
 INFO = "sample_info"
@@ -13,7 +13,7 @@ NATIVE = Format(
     title="Monojet's own: [formats.md](formats.md)",
     trees=(TREE,),
     markers=frozenset({"run_number", "event_number"}),
-    sources=CANONICAL,
-    columns={name: Column(name) for name in CANONICAL},
+    sources={name: Source((kind,)) for name, kind in CANONICAL.items()},
+    blocks=(Block({name: Column(name) for name in CANONICAL}),),
     info=INFO,
 )

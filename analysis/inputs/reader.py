@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from analysis.columns import plain_type
-from analysis.inputs.format import IS_DATA, Format
+from analysis.columns import CANONICAL, plain_type
+from analysis.inputs.format import IS_DATA, Bookkeeping, Column, Format, Source, first_stored
 from analysis.inputs.formats import FORMATS
 from analysis.samples import SampleInfo
 from common.errors import InputError
-from cpp_helpers import declare, load_root
+from cpp_helpers import declare, declare_jets, load_root
 from cpp_helpers.errors import cause_of
 
 
@@ -27,13 +27,14 @@ from cpp_helpers.errors import cause_of
 class File:
     """A checked input file.
 
-    ``stored`` are the columns it has, ``data`` says whether its events were measured.
+    ``stored`` are the sources it has, by what it calls them; ``data`` says whether its events were
+    measured.
     """
 
     path: str
     format: Format
     tree: str
-    stored: frozenset[str]
+    stored: Mapping[str, str]
     cluster_ends: tuple[int, ...]
     info: SampleInfo | None
     data: bool
@@ -46,12 +47,12 @@ class File:
     @property
     def unity(self) -> frozenset[str]:
         """Sources that measured events lack, and that stand for a factor of 1."""
-        return self.format.only_simulated - self.stored if self.data else frozenset()
+        return self.format.only_simulated - self.stored.keys() if self.data else frozenset()
 
     @cached_property
-    def columns(self) -> frozenset[str]:
-        """The canonical columns that it gives."""
-        return self.format.given(self.stored | self.unity)
+    def columns(self) -> Mapping[str, Column]:
+        """The canonical columns that it gives and those that they are made of, in order."""
+        return self.format.chosen(self.stored.keys() | self.unity)
 
 
 @dataclass(frozen=True)
@@ -97,17 +98,12 @@ def inspect(path: str, format_name: str | None = None, data: bool = False) -> Fi
                 raise InputError(f"{path}: truncated: the file was not closed when it was written")
             keys = {str(key.GetName()): str(key.GetClassName()) for key in handle.GetListOfKeys()}
             found, tree, types = _recognised(path, keys, formats)
-            for column, wanted in found.sources.items():
-                if column in types and plain_type(types[column]) != wanted:
-                    raise InputError(
-                        f"{path}: column '{column}' is {types[column]}, not {wanted} as in the "
-                        f"format '{found.name}'"
-                    )
+            stored = _stored(path, found, types)
             cluster_ends = _cluster_ends(path, tree)
             if not cluster_ends:
                 raise InputError(f"{path}: '{tree}' has no events")
-            info = _info(handle, keys, found, tree, cluster_ends[-1], data)
-    return File(path, found, tree, frozenset(types), cluster_ends, info, data)
+            info = _info(path, handle, keys, found, tree, cluster_ends[-1], data)
+    return File(path, found, tree, stored, cluster_ends, info, data)
 
 
 def _recognised(
@@ -120,24 +116,45 @@ def _recognised(
             if keys.get(tree) not in ("TTree", "ROOT::RNTuple"):
                 continue
             types = _columns(path, tree, one.sources)
-            missing = sorted(one.markers - types.keys())
-            if not missing:
+            for marker in sorted(one.markers):
+                if first_stored(types, marker, one.sources[marker]) is None:
+                    column = (one.sources[marker].stored or (marker,))[0]
+                    lacking = lacking or (
+                        f"'{tree}' has no column '{column}', by which the format '{one.name}' is "
+                        "told"
+                    )
+                    break
+            else:
                 return one, tree, types
-            lacking = lacking or (
-                f"'{tree}' has no column '{missing[0]}', by which the format '{one.name}' is told"
-            )
     trees = " or ".join(f"'{tree}'" for one in formats.values() for tree in one.trees)
     held = f"no tree or ntuple {trees} (the file holds: {', '.join(sorted(keys)) or 'nothing'})"
     raise InputError(f"{path}: {lacking or held}: docs/inputs.md has the formats that can be read")
 
 
-def _columns(path: str, tree: str, sources: Container[str]) -> dict[str, str]:
+def _stored(path: str, found: Format, types: Mapping[str, str]) -> dict[str, str]:
+    """The sources that a file has, by what it calls them."""
+    stored = {}
+    for name, source in found.sources.items():
+        column = first_stored(types, name, source)
+        if column is None:
+            continue
+        if source.types and plain_type(types[column]) not in source.types:
+            raise InputError(
+                f"{path}: column '{column}' is {types[column]}, not {' or '.join(source.types)} as "
+                f"in the format '{found.name}'"
+            )
+        stored[name] = column
+    return stored
+
+
+def _columns(path: str, tree: str, sources: Mapping[str, Source]) -> dict[str, str]:
     """The columns of a tree and, of those that are read, the types: others may have none that ROOT
     knows."""
+    wanted = {column for name, one in sources.items() for column in one.stored or (name,)}
     try:
         df = load_root().RDataFrame(tree, path)
         names = [str(name) for name in df.GetColumnNames()]
-        return {name: str(df.GetColumnType(name)) if name in sources else "" for name in names}
+        return {name: str(df.GetColumnType(name)) if name in wanted else "" for name in names}
     except Exception as error:  # whatever cppyy makes of a C++ exception
         raise InputError(f"{path}: cannot read '{tree}': {cause_of(error)}") from error
 
@@ -151,12 +168,22 @@ def _cluster_ends(path: str, tree: str) -> tuple[int, ...]:
 
 
 def _info(
-    handle: Any, keys: Mapping[str, str], found: Format, tree: str, n_events: int, data: bool
+    path: str,
+    handle: Any,
+    keys: Mapping[str, str],
+    found: Format,
+    tree: str,
+    n_events: int,
+    data: bool,
 ) -> SampleInfo | None:
     """What a file says of its sample; columns of measured events say nothing."""
     if found.info in keys:
         return SampleInfo.from_json(str(handle.Get(found.info).GetTitle()))
-    if found.sum_of_weights is None or data:
+    if data:
+        return None
+    if found.bookkeeping is not None:
+        return _booked(path, keys, found.bookkeeping, n_events)
+    if found.sum_of_weights is None:
         return None
     cross_section, sum_of_weights = (
         _first(handle.Get(tree), column) for column in (found.cross_section, found.sum_of_weights)
@@ -168,6 +195,37 @@ def _info(
         cross_section=cross_section,
         sum_of_weights=sum_of_weights,
         shared=True,
+    )
+
+
+def _booked(
+    path: str, keys: Collection[str], book: Bookkeeping, n_events: int
+) -> SampleInfo | None:
+    """What a file's bookkeeping says, where it has one that can be read."""
+    tree = next((name for name in book.trees if name in keys), None)
+    if tree is None:
+        return None
+    types = _columns(path, tree, book.sources)
+    helpers = declare()
+    df = load_root().RDF.AsRNode(load_root().RDataFrame(tree, path))
+    for name, source in book.sources.items():
+        column = first_stored(types, name, source)
+        if column is None or plain_type(types[column]) not in source.types:
+            return None
+        if column != name:
+            df = helpers.alias(df, name, column)
+    expressions = (book.sum_of_weights, book.sum_of_weights_squared)
+    sums = []
+    for i, expression in enumerate(expressions):
+        df = helpers.define(df, f"booked_{i}", f"double({expression})")
+        sums.append(df.Sum["double"](f"booked_{i}"))
+    sum_of_weights, sum_of_weights_squared = (float(one.GetValue()) for one in sums)
+    return SampleInfo(
+        name="",
+        process="",
+        n_events=n_events,
+        sum_of_weights=sum_of_weights,
+        sum_of_weights_squared=sum_of_weights_squared,
     )
 
 
@@ -186,16 +244,17 @@ def require_columns(file: File, needs: Needs) -> None:
     Raises:
         InputError: it names the first of them, the format, the file, and the cause.
     """
-    missing = sorted(needs.columns - file.columns)
+    missing = sorted(needs.columns - file.columns.keys())
     if not missing:
         return
     first, one = missing[0], file.format
-    if first not in one.columns:
+    absent = one.lacking(first, file.stored.keys() | file.unity)
+    if absent is None:
         cause = f"the format '{one.name}' cannot give it"
     else:
-        absent = sorted(one.sources_of(first) - file.stored - file.unity)
-        cause = f"of the format '{one.name}' the file lacks column '{absent[0]}'"
-        if absent[0] in one.only_simulated:
+        column = (one.sources[absent].stored or (absent,))[0]
+        cause = f"of the format '{one.name}' the file lacks column '{column}'"
+        if absent in one.only_simulated:
             cause += ", which only measured events may (say 'data: true' of such a sample)"
     others = f" (nor {', '.join(missing[1:])})" if missing[1:] else ""
     raise InputError(
@@ -219,10 +278,10 @@ def open_files(files: Sequence[File]) -> Any:
         InputError: they are not of one format, with the same columns.
     """
     for file in files:
-        if (file.format, file.tree, file.columns, file.unity) != (
+        if (file.format, file.tree, file.stored, file.unity) != (
             files[0].format,
             files[0].tree,
-            files[0].columns,
+            files[0].stored,
             files[0].unity,
         ):
             raise InputError(
@@ -233,16 +292,22 @@ def open_files(files: Sequence[File]) -> Any:
 
 
 def _opened(files: Sequence[File], begin: int, end: int) -> Any:
-    helpers, file = declare(), files[0]
+    file = files[0]
+    helpers = declare_jets() if file.format.helpers == "jets" else declare()
     with quiet():  # ROOT warns of types it has no dictionary for, which nothing reads
         df = helpers.open_range(file.tree, [f.path for f in files], begin, end)
     if file.format.only_simulated:
         df = helpers.define_per_sample(df, IS_DATA, "true" if file.data else "false")
     for source in sorted(file.unity):
         df = helpers.define_per_sample(df, source, "1.f")
-    for name, column in file.format.columns.items():
-        if name not in file.columns or column.expression == name:
+    for source, stored in file.stored.items():
+        if source != stored:
+            df = helpers.alias(df, source, stored)
+    for name, column in file.columns.items():
+        kind = CANONICAL.get(name)
+        if column.expression == name and file.format.sources[name].types == (kind,):
             continue
-        make = helpers.redefine if name in file.stored else helpers.define
-        df = make(df, name, column.expression)
+        make = helpers.redefine if file.stored.get(name) == name else helpers.define
+        expression = f"monojet::as<{kind}>({column.expression})" if kind else column.expression
+        df = make(df, name, expression)
     return df

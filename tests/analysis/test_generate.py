@@ -64,7 +64,7 @@ def test_events_and_their_provenance_are_stored(samples: Run) -> None:
     assert info.seed == 7
     assert "PhaseSpace:pTHatMin = 1000" in info.settings
     assert info.versions["pythia8mc"].startswith("8.3")
-    assert set(CANONICAL) <= file.columns
+    assert set(CANONICAL) <= file.columns.keys()
 
 
 def test_events_are_numbered_once_and_above_the_slice(samples: Run) -> None:

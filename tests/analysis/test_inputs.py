@@ -20,7 +20,7 @@ def test_a_good_file_is_described(write_events: WriteEvents, file_format: str) -
     file = reader.inspect(str(write_events(file_format=file_format)))
     assert file.n_events == 20
     assert file.info is None
-    assert {"particle_pt", "met"} <= file.columns
+    assert {"particle_pt", "met"} <= file.columns.keys()
     assert (file.format.name, file.tree, file.data) == ("native", "events", False)
 
 

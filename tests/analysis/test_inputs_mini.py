@@ -122,7 +122,7 @@ def test_missing_momentum_with_muons_is_the_files_and_without_has_them_added(min
 def test_columns_have_the_canonical_types(mini: Path) -> None:
     file = reader.inspect(str(mini), data=True)
     df = load_all(file)
-    assert file.columns == file.format.columns.keys()
+    assert list(file.columns) == list(file.format.blocks[0].columns)
     for name in file.columns:
         assert plain_type(str(df.GetColumnType(name))) == CANONICAL[name], name
 
