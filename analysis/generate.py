@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from analysis.columns import CANONICAL
 from analysis.config import Config
+from analysis.inputs import particle_level
 from analysis.inputs.native import INFO, TREE
 from analysis.inputs.reader import quiet
 from analysis.pipeline import Run, Target, versions
@@ -36,9 +37,6 @@ log = logging.getLogger("monojet")
 
 BATCH = 100  # events fetched at once: their full records are in memory together
 ETA_MAX = 4.9
-JET_MIN_PT = 20.0  # GeV
-LEPTON_MIN_PT = 5.0  # GeV
-PHOTON_MIN_PT = 10.0  # GeV
 TAU_MIN_PT = 10.0  # GeV, visible
 B_HADRON_MIN_PT = 5.0  # GeV
 MILLIBARN = 1e9  # pb
@@ -403,38 +401,19 @@ def _snapshot(block: Block, particles: Particles, decayed: Decayed, path: Path) 
         "all_charge": "monojet::batch().charge(rdfentry_)",
         "all_d0": "monojet::batch().d0(rdfentry_)",
         "all_z0_sin_theta": "monojet::batch().z0_sin_theta(rdfentry_)",
-        "jets": "monojet::cluster_jets(all_pt, all_eta, all_phi, all_energy, all_pdg_id,"
-        f" all_charge, {JET_MIN_PT})",
-        "missing": "monojet::missing_momentum(all_pt, all_eta, all_phi, all_pdg_id)",
-        "met": "missing.pt",
-        "met_phi": "missing.phi",
-        "missing_with_muons": "monojet::missing_momentum(all_pt, all_eta, all_phi, all_pdg_id,"
-        " true)",
-        "full_met": "missing_with_muons.pt",
-        "full_met_phi": "missing_with_muons.phi",
         "stored": "all_pt > stored_pt",
     }
-    for flavour, pdg_id in (("electron", 11), ("muon", 13)):
-        definitions[f"{flavour}s"] = (
-            "monojet::dressed_leptons(all_pt, all_eta, all_phi, all_pdg_id, all_charge,"
-            f" {pdg_id}, {LEPTON_MIN_PT})"
-        )
-        for part in ("pt", "eta", "phi", "charge"):
-            definitions[f"{flavour}_{part}"] = f"{flavour}s.{part}"
+    for made in particle_level.ALL:
+        definitions |= {name: column.expression for name, column in made.columns.items()}
+    for flavour in ("electron", "muon"):
         definitions[f"{flavour}_z0_sin_theta"] = f"Take(all_z0_sin_theta, {flavour}s.particle)"
         definitions[f"{flavour}_d0_significance"] = (
             f"monojet::d0_significance(Take(all_d0, {flavour}s.particle), {flavour}_pt,"
             f" {flavour}_eta)"
         )
-        for quality in ("isolated", "tight"):
-            definitions[f"{flavour}_{quality}"] = f"ROOT::RVecI({flavour}_pt.size(), 1)"
-    definitions["photons"] = (
-        f"monojet::isolated_photons(all_pt, all_eta, all_phi, all_pdg_id, {PHOTON_MIN_PT})"
-    )
     definitions["decayed_pdg_id"] = "monojet::decayed().pdg_id(rdfentry_)"
     definitions["is_tau"] = "abs(decayed_pdg_id) == 15"
     for part in ("pt", "eta", "phi"):
-        definitions[f"photon_{part}"] = f"photons.{part}"
         definitions[f"decayed_{part}"] = f"monojet::decayed().{part}(rdfentry_)"
         definitions[f"tau_{part}"] = f"decayed_{part}[is_tau]"
     definitions |= {
@@ -444,9 +423,7 @@ def _snapshot(block: Block, particles: Particles, decayed: Decayed, path: Path) 
         "jet_b_tag": "monojet::b_tags(jets.eta, jets.phi, decayed_eta[!is_tau],"
         " decayed_phi[!is_tau])",
     }
-    for part in ("pt", "eta", "phi", "mass", "width", "n_tracks"):
-        definitions[f"jet_{part}"] = f"jets.{part}"
-    for part in ("pt", "eta", "phi", "energy", "pdg_id", "charge"):
+    for part in particle_level.PARTICLE_PARTS:
         definitions[f"particle_{part}"] = f"all_{part}[stored]"
     for name, expression in definitions.items():
         df = df.Define(name, expression)

@@ -67,6 +67,7 @@ def sample_target(run: Run, sample: Sample) -> Target:
         },
         code=(
             "analysis/generate.py",
+            "analysis/inputs/particle_level.py",
             "analysis/columns.py",
             "analysis/samples.py",
             "cpp_helpers/batch.hxx",

@@ -16,7 +16,15 @@ from typing import Any
 
 from cpp_helpers.library import DIRECTORY, SOURCE, compiled
 
-HEADERS = ("convert.hxx", "leptons.hxx", "three_lepton.hxx", "rmm.hxx", "scores.hxx", "batch.hxx")
+HEADERS = (
+    "convert.hxx",
+    "truth.hxx",
+    "leptons.hxx",
+    "three_lepton.hxx",
+    "rmm.hxx",
+    "scores.hxx",
+    "batch.hxx",
+)
 
 
 @functools.cache

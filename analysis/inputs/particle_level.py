@@ -1,0 +1,105 @@
+"""What is made of stable particles alone: jets, leptons, photons and missing transverse momentum.
+
+The same expressions make the columns of generated samples and of files that hold particles. They
+see ``all_pt`` and the like: the stable particles with |eta| < 4.9 in GeV, neutrinos and all.
+"""
+
+from __future__ import annotations
+
+from analysis.inputs.format import Block, Column
+
+JET_MIN_PT = 20.0  # GeV
+LEPTON_MIN_PT = 5.0  # GeV
+PHOTON_MIN_PT = 10.0  # GeV
+
+PARTICLE_PARTS = ("pt", "eta", "phi", "energy", "pdg_id", "charge")
+_LEPTONS = {"electron": 11, "muon": 13}
+
+
+def stable_particles(expression: str) -> Block:
+    """The particles of a file, by an expression that gives a ``monojet::Truth``."""
+    return Block(
+        {
+            "truth": Column(expression),
+            **{
+                f"all_{part}": Column(f"truth.{part}")
+                for part in ("pt", "eta", "phi", "energy", "pdg_id")
+            },
+            "all_charge": Column("monojet::charges(all_pdg_id)"),
+            **{f"particle_{part}": Column(f"all_{part}") for part in PARTICLE_PARTS[:-1]},
+            "particle_charge": Column("all_charge", "derived", "of the PDG codes"),
+        }
+    )
+
+
+JETS = Block(
+    {
+        "jets": Column(
+            "monojet::cluster_jets(all_pt, all_eta, all_phi, all_energy, all_pdg_id, all_charge,"
+            f" {JET_MIN_PT})"
+        ),
+        **{
+            f"jet_{part}": Column(
+                f"jets.{part}", "derived", "anti-kT, R = 0.4, of the visible particles"
+            )
+            for part in ("pt", "eta", "phi", "mass", "width", "n_tracks")
+        },
+    },
+    needs=frozenset({"all_charge"}),
+)
+
+
+def leptons(flavour: str) -> Block:
+    """Dressed, isolated electrons or muons; all pass both qualities."""
+    dressed = f"{flavour}s"
+    note = "of particles: dressed with photons, isolated"
+    return Block(
+        {
+            dressed: Column(
+                "monojet::dressed_leptons(all_pt, all_eta, all_phi, all_pdg_id, all_charge,"
+                f" {_LEPTONS[flavour]}, {LEPTON_MIN_PT})"
+            ),
+            **{
+                f"{flavour}_{part}": Column(f"{dressed}.{part}", "derived", note)
+                for part in ("pt", "eta", "phi", "charge")
+            },
+            **{
+                f"{flavour}_{quality}": Column(
+                    f"ROOT::RVecI({flavour}_pt.size(), 1)", "assumed", "all are: see above"
+                )
+                for quality in ("isolated", "tight")
+            },
+        },
+        needs=frozenset({"all_charge"}),
+    )
+
+
+PHOTONS = Block(
+    {
+        "photons": Column(
+            f"monojet::isolated_photons(all_pt, all_eta, all_phi, all_pdg_id, {PHOTON_MIN_PT})"
+        ),
+        **{
+            f"photon_{part}": Column(f"photons.{part}", "derived", "of particles: isolated")
+            for part in ("pt", "eta", "phi")
+        },
+    },
+    needs=frozenset({"all_charge"}),
+)
+
+MET = Block(
+    {
+        "missing": Column("monojet::missing_momentum(all_pt, all_eta, all_phi, all_pdg_id)"),
+        "met": Column("missing.pt", "derived", "minus the visible particles but muons"),
+        "met_phi": Column("missing.phi", "derived", "likewise"),
+        "missing_with_muons": Column(
+            "monojet::missing_momentum(all_pt, all_eta, all_phi, all_pdg_id, true)"
+        ),
+        "full_met": Column("missing_with_muons.pt", "derived", "minus the visible particles"),
+        "full_met_phi": Column("missing_with_muons.phi", "derived", "likewise"),
+    },
+    needs=frozenset({"all_charge"}),
+)
+
+ALL = (JETS, leptons("electron"), leptons("muon"), PHOTONS, MET)
+"""For formats that have nothing of this in their files, or not always."""
