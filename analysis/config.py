@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from analysis.columns import CANONICAL
+from analysis.inputs.format import Layout
 from analysis.inputs.formats import FORMATS
 from analysis.processes import HEAVY_NEUTRINOS, PROCESSES, SIGNALS
 from common.errors import ConfigError, did_you_mean
@@ -55,6 +57,10 @@ class Sample(_Model):
     events: int | None = Field(None, gt=0, description="events to generate")
     files: tuple[str, ...] = ()
     format: str | None = Field(None, description="of the files; default: found from what they hold")
+    columns: dict[str, str] = Field(
+        {}, description="files of another layout: canonical columns and their expressions"
+    )
+    tree: str | None = Field(None, description="the tree or ntuple of 'columns', if not the only")
     cross_section: float | None = Field(None, gt=0, description="pb")
     sum_of_weights: float | None = Field(None, gt=0, description="before any cut")
     k_factor: float = Field(1.0, gt=0)
@@ -74,6 +80,27 @@ class Sample(_Model):
         """Whether the events are simulated by this run."""
         return not self.files
 
+    @property
+    def layout(self) -> Layout:
+        """What is said of the layout of its files."""
+        return Layout(self.format, self.tree, tuple(self.columns.items()))
+
+    @field_validator("columns")
+    @classmethod
+    def _canonical(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if name not in CANONICAL:
+                raise ValueError(
+                    f"'{name}' is no canonical column{did_you_mean(name, CANONICAL)} "
+                    "(docs/inputs.md has their list)"
+                )
+        missing = [n for n in ("run_number", "event_number", "weight") if n not in value]
+        if value and missing:
+            raise ValueError(
+                f"'{missing[0]}' is missing: every event has one (a constant '1' is an expression)"
+            )
+        return value
+
     @field_validator("format")
     @classmethod
     def _known_format(cls, value: str | None) -> str | None:
@@ -89,8 +116,15 @@ class Sample(_Model):
             )
         if self.generated and self.data:
             raise ValueError(f"sample '{self.name}' is generated: it cannot be 'data'")
-        if self.generated and self.format is not None:
-            raise ValueError(f"sample '{self.name}' is generated: it has no 'format' of files")
+        if self.generated and self.layout != Layout():
+            raise ValueError(
+                f"sample '{self.name}' is generated: it has no 'format', 'columns' or 'tree' of "
+                "files"
+            )
+        if self.columns and self.format is not None:
+            raise ValueError(f"sample '{self.name}' has 'columns': they are its 'format'")
+        if self.tree is not None and not self.columns:
+            raise ValueError(f"sample '{self.name}': 'tree' is that of 'columns', and has none")
         if self.generated and self.process not in PROCESSES:
             hint = did_you_mean(self.process, PROCESSES)
             raise ValueError(f"no generator settings for process '{self.process}'{hint}")

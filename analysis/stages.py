@@ -104,7 +104,9 @@ def image_target(run: Run, sample: Sample) -> Target:
             ),
             "seed": config.seed,
             "folds": config.folds,
-            "sample": _dump(sample, "cross_section", "sum_of_weights", "format", "data"),
+            "sample": _dump(
+                sample, "cross_section", "sum_of_weights", "format", "columns", "tree", "data"
+            ),
         },
         **_source(run, sample),
         code=(
@@ -136,7 +138,14 @@ def rmm_target(run: Run, sample: Sample) -> Target:
             "is_signal": sample.process in search.signals,
             "luminosity": config.luminosity,
             "sample": _dump(
-                sample, "cross_section", "sum_of_weights", "k_factor", "format", "data"
+                sample,
+                "cross_section",
+                "sum_of_weights",
+                "k_factor",
+                "format",
+                "columns",
+                "tree",
+                "data",
             ),
         },
         **_source(run, sample),

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import IO
 
 
 def cause_of(error: BaseException) -> str:
@@ -12,3 +18,39 @@ def cause_of(error: BaseException) -> str:
     line = text.splitlines()[-1] if text else type(error).__name__
     line = line.removesuffix("(unchecked RResult access!)").strip()
     return re.sub(r"^(RException|runtime_error|out_of_range|logic_error): *", "", line)
+
+
+class Diagnostics:
+    """What the C++ compiler says while `diagnostics` listens."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def first_error(self) -> str:
+        """Its first error, without the place in the text that was compiled; empty if none."""
+        found = re.search(r"error: (.+)", self.text)
+        return found[1] if found else ""
+
+
+@contextlib.contextmanager
+def diagnostics(said: Diagnostics) -> Iterator[None]:
+    """Keep in ``said`` what cling prints to the process's standard error, past Python and ROOT,
+    about code that does not compile. Where nothing fails it is passed on."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.text = _text(caught)
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        os.write(2, _text(caught).encode())
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")

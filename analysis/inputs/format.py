@@ -87,8 +87,6 @@ class Format:
     """Sources that measured events may lack."""
     reconstructed: bool = False
     """Whether simulated events of it went through a detector: they have fake leptons already."""
-    helpers: Literal["plain", "jets"] = "plain"
-    """The C++ that its expressions need: with FastJet's, or without."""
     info: str | None = None
     """A ``TNamed`` in the file whose title is a `SampleInfo` as JSON."""
     cross_section: str | None = None
@@ -145,6 +143,17 @@ class Format:
         if word in made:
             return True
         return word in stored if word in self.sources else word not in self._names
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a configuration says of the layout of files; without a word, it is found out."""
+
+    format: str | None = None
+    """The name of a known format."""
+    tree: str | None = None
+    columns: tuple[tuple[str, str], ...] = ()
+    """Canonical columns and their expressions, for files of no known format."""
 
 
 def first_stored(names: Collection[str], one: str, source: Source) -> str | None:

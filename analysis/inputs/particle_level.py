@@ -32,6 +32,16 @@ def stable_particles(expression: str) -> Block:
     )
 
 
+_SAME = {f"all_{part}": Column(f"particle_{part}") for part in PARTICLE_PARTS}
+_OF_CODES = {
+    "particle_charge": Column("monojet::charges(particle_pdg_id)", "derived", "of the PDG codes")
+}
+OF_PARTICLES = (
+    Block(_SAME, needs=frozenset({"particle_charge"})),
+    Block(_OF_CODES | _SAME, needs=frozenset({"particle_pt"})),
+)
+"""For files that have the canonical particles, with their charges or without."""
+
 JETS = Block(
     {
         "jets": Column(

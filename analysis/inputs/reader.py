@@ -15,12 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from analysis.columns import CANONICAL, plain_type
-from analysis.inputs.format import IS_DATA, Bookkeeping, Column, Format, Source, first_stored
+from analysis.inputs.custom import custom
+from analysis.inputs.format import (
+    IS_DATA,
+    Bookkeeping,
+    Column,
+    Format,
+    Layout,
+    Source,
+    first_stored,
+)
 from analysis.inputs.formats import FORMATS
 from analysis.samples import SampleInfo
 from common.errors import InputError
 from cpp_helpers import declare, declare_jets, load_root
-from cpp_helpers.errors import cause_of
+from cpp_helpers.errors import Diagnostics, cause_of, diagnostics
+
+_TREES = ("TTree", "ROOT::RNTuple")
 
 
 @dataclass(frozen=True)
@@ -75,17 +86,16 @@ def quiet() -> Iterator[None]:
         root.gErrorIgnoreLevel = level
 
 
-def inspect(path: str, format_name: str | None = None, data: bool = False) -> File:
-    """Open a file, find its format unless it is named, and check what will be read of it.
+def inspect(path: str, layout: Layout = Layout(), data: bool = False) -> File:  # noqa: B008
+    """Open a file, find its format unless that is given, and check what will be read of it.
 
     Raises:
         InputError: the file is missing, not a ROOT file, truncated, of no known format or not of
-            the named one, has no events, or a column has another type than in its format.
+            the given one, has no events, or a column has another type than in its format.
     """
     root = load_root()
     if "://" not in path and not Path(path).is_file():
         raise InputError(f"{path}: no such file")
-    formats = FORMATS if format_name is None else {format_name: FORMATS[format_name]}
     with quiet():
         try:
             handle = root.TFile.Open(path)
@@ -97,23 +107,33 @@ def inspect(path: str, format_name: str | None = None, data: bool = False) -> Fi
             if handle.TestBit(root.TFile.kRecovered):
                 raise InputError(f"{path}: truncated: the file was not closed when it was written")
             keys = {str(key.GetName()): str(key.GetClassName()) for key in handle.GetListOfKeys()}
-            found, tree, types = _recognised(path, keys, formats)
+            found, tree, types = _recognised(path, keys, layout)
             stored = _stored(path, found, types)
             cluster_ends = _cluster_ends(path, tree)
             if not cluster_ends:
                 raise InputError(f"{path}: '{tree}' has no events")
             info = _info(path, handle, keys, found, tree, cluster_ends[-1], data)
-    return File(path, found, tree, stored, cluster_ends, info, data)
+    file = File(path, found, tree, stored, cluster_ends, info, data)
+    if layout.columns:
+        _opened([file], 0, 0)  # whether the expressions compile
+    return file
 
 
 def _recognised(
-    path: str, keys: Mapping[str, str], formats: Mapping[str, Format]
+    path: str, keys: Mapping[str, str], layout: Layout
 ) -> tuple[Format, str, dict[str, str]]:
     """The format of a file, its tree or ntuple there, and the `_columns` of that."""
+    if layout.columns:
+        tree = _only_tree(path, keys) if layout.tree is None else layout.tree
+        if keys.get(tree) not in _TREES:
+            raise InputError(f"{path}: no tree or ntuple '{tree}' ({_held(keys)})")
+        found = custom(layout, _columns(path, tree, {}))
+        return found, tree, _columns(path, tree, found.sources)
+    formats = FORMATS if layout.format is None else {layout.format: FORMATS[layout.format]}
     lacking = ""
     for one in formats.values():
         for tree in one.trees:
-            if keys.get(tree) not in ("TTree", "ROOT::RNTuple"):
+            if keys.get(tree) not in _TREES:
                 continue
             types = _columns(path, tree, one.sources)
             for marker in sorted(one.markers):
@@ -127,8 +147,26 @@ def _recognised(
             else:
                 return one, tree, types
     trees = " or ".join(f"'{tree}'" for one in formats.values() for tree in one.trees)
-    held = f"no tree or ntuple {trees} (the file holds: {', '.join(sorted(keys)) or 'nothing'})"
-    raise InputError(f"{path}: {lacking or held}: docs/inputs.md has the formats that can be read")
+    problem = lacking or f"no tree or ntuple {trees} ({_held(keys)})"
+    raise InputError(
+        f"{path}: {problem}: docs/inputs.md has the formats that can be read, and how to describe "
+        "another"
+    )
+
+
+def _only_tree(path: str, keys: Mapping[str, str]) -> str:
+    """The name of a file's only tree or ntuple."""
+    trees = sorted(name for name, kind in keys.items() if kind in _TREES)
+    if len(trees) != 1:
+        raise InputError(
+            f"{path}: not one tree or ntuple but {len(trees)} ({_held(keys)}): say which with "
+            "'tree' beside 'columns' of the sample"
+        )
+    return trees[0]
+
+
+def _held(keys: Collection[str]) -> str:
+    return f"the file holds: {', '.join(sorted(keys)) or 'nothing'}"
 
 
 def _stored(path: str, found: Format, types: Mapping[str, str]) -> dict[str, str]:
@@ -293,7 +331,8 @@ def open_files(files: Sequence[File]) -> Any:
 
 def _opened(files: Sequence[File], begin: int, end: int) -> Any:
     file = files[0]
-    helpers = declare_jets() if file.format.helpers == "jets" else declare()
+    clusters = any("cluster_jets" in column.expression for column in file.columns.values())
+    helpers = declare_jets() if clusters else declare()
     with quiet():  # ROOT warns of types it has no dictionary for, which nothing reads
         df = helpers.open_range(file.tree, [f.path for f in files], begin, end)
     if file.format.only_simulated:
@@ -309,5 +348,13 @@ def _opened(files: Sequence[File], begin: int, end: int) -> Any:
             continue
         make = helpers.redefine if file.stored.get(name) == name else helpers.define
         expression = f"monojet::as<{kind}>({column.expression})" if kind else column.expression
-        df = make(df, name, expression)
+        said = Diagnostics()
+        try:
+            with diagnostics(said):
+                df = make(df, name, expression)
+        except Exception as error:
+            raise InputError(
+                f"{file.path}: column '{name}' = '{column.expression}' cannot be made: "
+                f"{said.first_error() or cause_of(error)}"
+            ) from error
     return df

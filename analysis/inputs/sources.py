@@ -9,6 +9,7 @@ from pathlib import Path
 
 from analysis.config import Sample
 from analysis.inputs import reader
+from analysis.inputs.format import Layout
 from analysis.inputs.paths import Listed, listed
 from analysis.pipeline import Run
 from analysis.samples import SampleInfo
@@ -72,15 +73,13 @@ def inspected(path: str, sample: Sample) -> reader.File:
     try:
         status = Path(path).stat()
     except OSError:  # remote; or missing, which it says
-        return reader.inspect(path, sample.format, sample.data)
-    return _inspected(path, sample.format, sample.data, status.st_size, status.st_mtime_ns)
+        return reader.inspect(path, sample.layout, sample.data)
+    return _inspected(path, sample.layout, sample.data, status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=256)
-def _inspected(
-    path: str, format_name: str | None, data: bool, size: int, changed: int
-) -> reader.File:
-    return reader.inspect(path, format_name, data)
+def _inspected(path: str, layout: Layout, data: bool, size: int, changed: int) -> reader.File:
+    return reader.inspect(path, layout, data)
 
 
 def input_of(run: Run, sample: str, file: str) -> reader.File:

@@ -18,6 +18,7 @@ import yaml
 from analysis.columns import CANONICAL, plain_type
 from analysis.config import Config, Sample
 from analysis.inputs import reader
+from analysis.inputs.format import Layout
 from analysis.inputs.mini import B_TAG_THRESHOLD, WEIGHT_FACTORS
 from analysis.inputs.sources import info_of
 from analysis.rmm_file import frame
@@ -275,9 +276,9 @@ def test_a_bad_file_is_named(changes: dict[str, str | None], message: str, tmp_p
 
 
 def test_a_named_format_is_the_only_one_tried(tmp_path: Path, write_events: WriteEvents) -> None:
-    assert reader.inspect(str(write_events()), "native").n_events == 20
+    assert reader.inspect(str(write_events()), Layout("native")).n_events == 20
     with pytest.raises(InputError, match="no tree or ntuple 'mini' "):
-        reader.inspect(str(write_events()), "mini")
+        reader.inspect(str(write_events()), Layout("mini"))
 
 
 def test_measured_events_beside_simulated_ones(tmp_path: Path, write_events: WriteEvents) -> None:
