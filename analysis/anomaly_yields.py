@@ -24,7 +24,7 @@ from analysis.yields import ExactYield, Yield, read_out
 from common.errors import InputError
 from common.score_file import read_scores_of
 from cpp_helpers import declare, load_root
-from cpp_helpers.errors import cause_of
+from cpp_helpers.errors import failure_of
 from selections import three_lepton
 from selections.cuts import Cut, Definition
 
@@ -141,7 +141,7 @@ def _event_loop(
     try:
         root.RDF.RunGraphs(list(booked.values()))
     except Exception as error:  # whatever cppyy makes of a C++ exception
-        raise InputError(f"{file.path}: the event loop failed: {cause_of(error)}") from error
+        raise InputError(f"{file.path}: the event loop failed: {failure_of(error)}") from error
     found: dict[str, dict[str, list[ExactYield]]] = {name: {} for name in edges}
     for (name, channel), y in booked.items():
         found[name][channel] = read_out(y.GetValue())

@@ -41,7 +41,7 @@ from common.errors import BatchError, InputError, ScoreError
 from common.tables import Table, with_error
 from common.tasks import Parts, Provenance, Range, Task
 from cpp_helpers import declare, load_root
-from cpp_helpers.errors import cause_of
+from cpp_helpers.errors import failure_of
 from selections import monojet
 from selections.cuts import Cut, Definition, MetBin, Region
 
@@ -233,7 +233,7 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     try:
         root.RDF.RunGraphs(handles)
     except Exception as error:
-        cause = cause_of(error)
+        cause = failure_of(error)
         raise ScoreError(f"{file.path}: the event loop of the cut-flow failed: {cause}") from error
     try:
         flows = {name: get() for name, get in booked.items()}

@@ -48,7 +48,7 @@ from common.tables import Table
 from common.tasks import Parts, Provenance, Range, Skipped, Task
 from cpp_helpers import declare, declare_detector, load_root
 from cpp_helpers.arrays import as_array
-from cpp_helpers.errors import cause_of
+from cpp_helpers.errors import failure_of
 from selections import monojet
 
 log = logging.getLogger("monojet")
@@ -214,7 +214,7 @@ def make_images(
     try:
         helpers.make_images(df, options, block)
     except Exception as error:  # whatever cppyy makes of a C++ exception
-        cause = cause_of(error)
+        cause = failure_of(error)
         raise InputError(f"{file.path}: the event loop failed: {cause}") from error
     return _columns(block)
 

@@ -41,7 +41,7 @@ from common.tables import Table, with_error
 from common.tasks import Parts, Provenance, Range, Task
 from cpp_helpers import declare
 from cpp_helpers.arrays import as_array
-from cpp_helpers.errors import cause_of
+from cpp_helpers.errors import failure_of
 from selections import three_lepton
 from selections.cuts import Definition, ObjectType
 
@@ -154,7 +154,7 @@ def _event_loop(
     try:
         helpers.make_table(df, "event_weight", block)
     except Exception as error:  # whatever cppyy makes of a C++ exception
-        raise InputError(f"{file.path}: the event loop failed: {cause_of(error)}") from error
+        raise InputError(f"{file.path}: the event loop failed: {failure_of(error)}") from error
     flow = {name: sum(read_out(y.GetValue()), ExactYield()) for name, y in booked.items()}
     flow |= dict(zip(three_lepton.CHANNELS, read_out(channels.GetValue()), strict=True))
     numbers = as_array(block.quantities, np.float32).reshape(-1, len(quantities))

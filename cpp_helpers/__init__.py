@@ -16,7 +16,18 @@ from typing import Any
 
 from cpp_helpers.library import DIRECTORY, SOURCE, compiled
 
+# Of XRootD's client, which waits for minutes, or half an hour, for a server that is gone (seconds).
+_XROOTD = {
+    "XRD_CONNECTIONWINDOW": "10",
+    "XRD_CONNECTIONRETRY": "1",
+    "XRD_STREAMERRORWINDOW": "0",
+    "XRD_STREAMTIMEOUT": "60",
+    "XRD_REQUESTTIMEOUT": "120",
+    "XRD_TIMEOUTRESOLUTION": "1",
+}
+
 HEADERS = (
+    "messages.hxx",
     "convert.hxx",
     "truth.hxx",
     "leptons.hxx",
@@ -31,12 +42,14 @@ HEADERS = (
 def load_root() -> Any:
     """Import ROOT, quietly, with its own signal handlers and graphics switched off.
 
-    The cling options of ``env.sh`` must be set before the import: they are set here too, for
-    programs that did not source it.
+    The cling options of ``env.sh`` and the patience of XRootD's client must be set before the
+    import: they are set here too, where the environment does not say otherwise.
     """
     import warnings
 
     os.environ.setdefault("EXTRA_CLING_ARGS", "-O2")
+    for name, value in _XROOTD.items():
+        os.environ.setdefault(name, value)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"(?s).*alpha stage", category=UserWarning)
         import ROOT
@@ -59,6 +72,7 @@ def declare() -> Any:
     else:
         _load(str(library))
         _declare(*HEADERS, "graph.hxx")
+    root.monojet.watch_messages()
     return root.monojet
 
 

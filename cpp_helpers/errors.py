@@ -10,6 +10,20 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
+from cpp_helpers import declare
+
+
+def failure_of(error: BaseException) -> str:
+    """Why an event loop failed: what ROOT reported first since `forget_errors`, and what it then
+    made of it."""
+    reported = str(declare().take_first_error()).strip().split("\n")[0]
+    return f"{reported}: {cause_of(error)}" if reported else cause_of(error)
+
+
+def forget_errors() -> None:
+    """What ROOT reports from here on may be the cause of a failure."""
+    declare().take_first_error()
+
 
 def cause_of(error: BaseException) -> str:
     """The cause in what cppyy makes of a C++ exception: without the signature of the function, and

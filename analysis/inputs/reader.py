@@ -7,7 +7,10 @@ inside a loop would leave the process unusable.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
+import re
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,8 +32,15 @@ from analysis.inputs.formats import FORMATS
 from analysis.samples import SampleInfo
 from common.errors import InputError
 from cpp_helpers import declare, declare_jets, load_root
-from cpp_helpers.errors import Diagnostics, cause_of, diagnostics
+from cpp_helpers.errors import Diagnostics, cause_of, diagnostics, failure_of, forget_errors
 
+log = logging.getLogger("monojet")
+
+_sleep = time.sleep
+RETRY_AFTER = (1, 4, 16)
+"""Seconds after which a server is asked again that could not be reached."""
+
+_CONNECTION = re.compile("connection|socket|time-?out|expired|stream error", re.IGNORECASE)
 _TREES = ("TTree", "ROOT::RNTuple")
 
 
@@ -94,29 +104,42 @@ def inspect(path: str, layout: Layout = Layout(), data: bool = False) -> File:  
             the given one, has no events, or a column has another type than in its format.
     """
     root = load_root()
-    if "://" not in path and not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
-    with quiet():
-        try:
-            handle = root.TFile.Open(path)
-        except OSError as error:
-            raise InputError(f"{path}: not a ROOT file, or truncated") from error
-        if not handle or handle.IsZombie():
-            raise InputError(f"{path}: not a ROOT file, or truncated")
-        with handle:
-            if handle.TestBit(root.TFile.kRecovered):
-                raise InputError(f"{path}: truncated: the file was not closed when it was written")
-            keys = {str(key.GetName()): str(key.GetClassName()) for key in handle.GetListOfKeys()}
-            found, tree, types = _recognised(path, keys, layout)
-            stored = _stored(path, found, types)
-            cluster_ends = _cluster_ends(path, tree)
-            if not cluster_ends:
-                raise InputError(f"{path}: '{tree}' has no events")
-            info = _info(path, handle, keys, found, tree, cluster_ends[-1], data)
+    with quiet(), _open(path) as handle:
+        if handle.TestBit(root.TFile.kRecovered):
+            raise InputError(f"{path}: truncated: the file was not closed when it was written")
+        keys = {str(key.GetName()): str(key.GetClassName()) for key in handle.GetListOfKeys()}
+        found, tree, types = _recognised(path, keys, layout)
+        stored = _stored(path, found, types)
+        cluster_ends = _cluster_ends(path, tree)
+        if not cluster_ends:
+            raise InputError(f"{path}: '{tree}' has no events")
+        info = _info(path, handle, keys, found, tree, cluster_ends[-1], data)
     file = File(path, found, tree, stored, cluster_ends, info, data)
     if layout.columns:
         _opened([file], 0, 0)  # whether the expressions compile
     return file
+
+
+def _open(path: str) -> Any:
+    """An open ROOT file. Of a server that does not answer it is asked for again, after a while."""
+    remote = "://" in path
+    if not remote and not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    for wait in (*RETRY_AFTER, None) if remote else (None,):
+        forget_errors()
+        try:
+            handle = load_root().TFile.Open(path)
+        except OSError as error:
+            cause = failure_of(error) if remote else "not a ROOT file, or truncated"
+            if wait is None or not _CONNECTION.search(cause):
+                raise InputError(f"{path}: {cause}") from error
+            log.warning("%s: %s: again in %d s", path, cause, wait)
+            _sleep(wait)
+            continue
+        if not handle or handle.IsZombie():
+            raise InputError(f"{path}: not a ROOT file, or truncated")
+        return handle
+    raise AssertionError
 
 
 def _recognised(
@@ -333,6 +356,7 @@ def _opened(files: Sequence[File], begin: int, end: int) -> Any:
     file = files[0]
     clusters = any("cluster_jets" in column.expression for column in file.columns.values())
     helpers = declare_jets() if clusters else declare()
+    forget_errors()
     with quiet():  # ROOT warns of types it has no dictionary for, which nothing reads
         df = helpers.open_range(file.tree, [f.path for f in files], begin, end)
     if file.format.only_simulated:

@@ -82,7 +82,9 @@ def test_what_is_not_said_is_made_of_the_particles(ntuple: Path) -> None:
     assert muons == [[], [60]]
     met, full_met = (df.AsNumpy([name])[name] for name in ("met", "full_met"))
     assert met == pytest.approx([310, 300], abs=0.5)
-    assert full_met == pytest.approx([310, np.hypot(300 + 60 * np.cos(2.8), 60 * np.sin(2.8))], abs=0.5)
+    assert full_met == pytest.approx(
+        [310, np.hypot(300 + 60 * np.cos(2.8), 60 * np.sin(2.8))], abs=0.5
+    )
 
 
 def test_charges_that_are_said_are_taken(ntuple: Path) -> None:
