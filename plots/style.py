@@ -172,10 +172,10 @@ def network(name: str) -> str:
 
 
 def networks(names: Sequence[str]) -> dict[str, Look]:
-    """The looks of the networks of a run."""
+    """The looks of the networks of a run, none twice among the first 36."""
     colours = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY_BLUE)
     return {
-        name: Look(network(name), colours[i % 6], _LINES[i % 6], _MARKERS[i % 6])
+        name: Look(network(name), colours[i % 6], _LINES[(i + i // 6) % 6], _MARKERS[i % 6])
         for i, name in enumerate(names)
     }
 

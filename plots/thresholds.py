@@ -113,7 +113,8 @@ def roc_curves(results: Sequence[Mapping[str, Any]], reference: Mapping[str, Any
         results: the networks' parts of the evaluation file.
         reference: tables of the thesis.
     """
-    figure = Figure(figsize=(8.2, 6.2), layout="constrained")
+    few = len(results) <= 6  # so many fit below the curves
+    figure = Figure(figsize=(8.2 if few else 13.0, 6.2), layout="constrained")
     axes = figure.subplots()
     looks = style.networks([result["network"] for result in results])
     for result in results:
@@ -148,6 +149,6 @@ def roc_curves(results: Sequence[Mapping[str, Any]], reference: Mapping[str, Any
         ylabel=r"background rejection $1/\varepsilon_B$",
     )
     axes.set_ylim(1, axes.get_ylim()[1])
-    figure.legend(loc="outside lower center", ncols=1)
+    figure.legend(loc="outside lower center" if few else "outside right upper", ncols=1)
     style.heading(axes)
     return figure
