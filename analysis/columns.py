@@ -67,6 +67,16 @@ _SYNONYMS = {
     # as wide on every machine that ROOT's wheel runs on
     "unsigned long": "unsigned long long",
     "ULong_t": "unsigned long long",
+    "long": "long long",
+    "Long_t": "long long",
+    "Long64_t": "long long",
+    "std::int64_t": "long long",
+    "Short_t": "short",
+    "std::int16_t": "short",
+    "UShort_t": "unsigned short",
+    "std::uint16_t": "unsigned short",
+    "UChar_t": "unsigned char",
+    "std::uint8_t": "unsigned char",
     "Float_t": "float",
     "Double_t": "double",
 }

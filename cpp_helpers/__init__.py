@@ -30,6 +30,7 @@ HEADERS = (
     "messages.hxx",
     "convert.hxx",
     "truth.hxx",
+    "candidates.hxx",
     "leptons.hxx",
     "three_lepton.hxx",
     "rmm.hxx",

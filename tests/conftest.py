@@ -24,6 +24,14 @@ REPOSITORY = Path(__file__).parent.parent
 TINY = REPOSITORY / "analysis" / "configs" / "tiny.yaml"
 
 
+def shared_file(name: str) -> Path:
+    """A real file; the test is skipped where it is not at hand."""
+    path = Path(os.environ.get("MONOJET_TEST_DATA", "")) / name
+    if not path.is_file():
+        pytest.skip(f"no {name} in $MONOJET_TEST_DATA")
+    return path
+
+
 @pytest.fixture(scope="session")
 def root() -> Any:
     return load_root()

@@ -17,6 +17,10 @@ IS_DATA = "is_data"
 """In expressions: whether the configuration calls the sample measured; a ``bool``."""
 
 
+How = Literal["read", "derived", "assumed"]
+"""Read, units aside; made of several columns or by a decision; or not in the file at all."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A column that is read of a file."""
@@ -42,8 +46,7 @@ class Column:
     """
 
     expression: str
-    how: Literal["read", "derived", "assumed"] = "read"
-    """Read, units aside; made of several columns or by a decision; or not in the file at all."""
+    how: How = "read"
     note: str = ""
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analysis.columns import CANONICAL
+from analysis.inputs.delphes import DELPHES, DELPHES_EFLOW
 from analysis.inputs.format import Format
 from analysis.inputs.mini import MINI
+from analysis.inputs.nanoaod import NANOAOD
 from analysis.inputs.native import NATIVE
 
-FORMATS = {one.name: one for one in (NATIVE, MINI)}
+FORMATS = {one.name: one for one in (NATIVE, MINI, DELPHES, DELPHES_EFLOW, NANOAOD)}
 """By name, in the order in which they are tried on a file."""
 
 

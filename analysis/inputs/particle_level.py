@@ -6,7 +6,7 @@ see ``all_pt`` and the like: the stable particles with |eta| < 4.9 in GeV, neutr
 
 from __future__ import annotations
 
-from analysis.inputs.format import Block, Column
+from analysis.inputs.format import Block, Column, How
 
 JET_MIN_PT = 20.0  # GeV
 LEPTON_MIN_PT = 5.0  # GeV
@@ -16,7 +16,7 @@ PARTICLE_PARTS = ("pt", "eta", "phi", "energy", "pdg_id", "charge")
 _LEPTONS = {"electron": 11, "muon": 13}
 
 
-def stable_particles(expression: str) -> Block:
+def stable_particles(expression: str, how: How = "read", note: str = "") -> Block:
     """The particles of a file, by an expression that gives a ``monojet::Truth``."""
     return Block(
         {
@@ -26,7 +26,9 @@ def stable_particles(expression: str) -> Block:
                 for part in ("pt", "eta", "phi", "energy", "pdg_id")
             },
             "all_charge": Column("monojet::charges(all_pdg_id)"),
-            **{f"particle_{part}": Column(f"all_{part}") for part in PARTICLE_PARTS[:-1]},
+            **{
+                f"particle_{part}": Column(f"all_{part}", how, note) for part in PARTICLE_PARTS[:-1]
+            },
             "particle_charge": Column("all_charge", "derived", "of the PDG codes"),
         }
     )

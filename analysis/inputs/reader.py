@@ -169,7 +169,7 @@ def _recognised(
                     break
             else:
                 return one, tree, types
-    trees = " or ".join(f"'{tree}'" for one in formats.values() for tree in one.trees)
+    trees = " or ".join(dict.fromkeys(f"'{t}'" for one in formats.values() for t in one.trees))
     problem = lacking or f"no tree or ntuple {trees} ({_held(keys)})"
     raise InputError(
         f"{path}: {problem}: docs/inputs.md has the formats that can be read, and how to describe "

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from analysis.inputs.mini import WEIGHT_FACTORS
 from cpp_helpers import load_root
 from tests.analysis.three_lepton_events import Event, Jet, Lepton, column, full_met
+from tests.conftest import shared_file
 
 Columns = dict[str, str]
 
 
 def real_file() -> Path:
     """Data with four leptons, 39 events; the test is skipped where the file is not at hand."""
-    path = Path(os.environ.get("MONOJET_TEST_DATA", "")) / "atlas_open_data_13TeV_A_4lep.root"
-    if not path.is_file():
-        pytest.skip(f"no {path.name} in $MONOJET_TEST_DATA")
-    return path
+    return shared_file("atlas_open_data_13TeV_A_4lep.root")
 
 
 def _lepton(lepton: Lepton) -> dict[str, float]:

@@ -1,0 +1,166 @@
+"""CMS NanoAOD: a TTree or an RNTuple ``Events``, GeV and cm; also with particle-flow candidates.
+
+https://twiki.cern.ch/twiki/bin/view/CMSPublic/WorkBookNanoAOD; columns and types by version:
+https://cms-nanoaod-integration.web.cern.ch/autoDoc/, and ``PhysicsTools/NanoAOD/python`` of
+https://github.com/cms-sw/cmssw. Candidates (``PFCands``): https://github.com/cms-jet/PFNano and
+https://github.com/cms-opendata-analyses/PFNanoProducerTool (``nanoAOD_2016MC.html`` is its list of
+columns and types).
+"""
+
+from __future__ import annotations
+
+from analysis.columns import RVEC_FLOAT
+from analysis.inputs import particle_level
+from analysis.inputs.format import IS_DATA, Block, Bookkeeping, Column, Format, Source, sources
+
+# The medium working point (1 % of light jets) of DeepJet in the legacy simulation of 2018:
+# https://btv-wiki.docs.cern.ch/ScaleFactors/UL2018/; that of other years: 0.2489 (end of 2016)
+# to 0.3086 (2022).
+B_TAG_THRESHOLD = 0.2783
+
+MAX_ISOLATION = 0.15  # of muons, the tight working point of CMS; of electrons likewise
+
+_CONES = {"electron": "pfRelIso03_all", "muon": "pfRelIso04_all"}
+_INTEGERS = ("int", "short", "unsigned char", "unsigned short", "unsigned int", "long long")
+RVEC_INTEGERS = tuple(f"ROOT::VecOps::RVec<{one}>" for one in (*_INTEGERS, "char", "signed char"))
+"""What counts and categories may be: they became narrower with version 10."""
+
+
+def _leptons(flavour: str, tight: str) -> dict[str, Column]:
+    name = flavour.capitalize()
+    return {
+        **{
+            f"{flavour}_{part}": Column(f"{name}_{part}") for part in ("pt", "eta", "phi", "charge")
+        },
+        f"{flavour}_z0_sin_theta": Column(
+            f"10 * {name}_dz / cosh({name}_eta)", "derived", "mm of cm; sin θ = 1 / cosh η"
+        ),
+        f"{flavour}_d0_significance": Column(f"{name}_dxy / {name}_dxyErr", "derived"),
+        f"{flavour}_isolated": Column(f"{name}_{_CONES[flavour]} < {MAX_ISOLATION}", "derived"),
+        f"{flavour}_tight": Column(tight),
+    }
+
+
+def _taus(selected: str) -> Block:
+    return Block(
+        {
+            "tau_medium": Column(selected),
+            **{
+                f"tau_{part}": Column(f"Tau_{part}[tau_medium]", note="of the medium DeepTau")
+                for part in ("pt", "eta", "phi", "mass", "charge")
+            },
+        }
+    )
+
+
+_COLUMNS = {
+    "run_number": Column("run", note="1 in simulation"),
+    "event_number": Column("event"),
+    "weight": Column(
+        f"{IS_DATA} ? 1. : double(genWeight)",
+        "derived",
+        "1 with `data: true` in the configuration",
+    ),
+    **{f"jet_{part}": Column(f"Jet_{part}") for part in ("pt", "eta", "phi", "mass")},
+    "jet_n_tracks": Column(
+        "ROOT::VecOps::Where(Jet_muEF < 0.5f, ROOT::RVecI(jet_constituents), 0)",
+        "derived",
+        "charged constituents, or where these are not counted all; 0 for a muon that is a jet",
+    ),
+    "jet_b_tag": Column(
+        f"Jet_btagDeepFlavB > {B_TAG_THRESHOLD}", "derived", "medium working point of 2018"
+    ),
+    **_leptons("electron", "Electron_cutBased >= 4"),
+    **_leptons("muon", "Muon_tightId"),
+    "photon_medium": Column("Photon_cutBased >= 2 && Photon_electronVeto"),
+    **{
+        f"photon_{part}": Column(f"Photon_{part}[photon_medium]", note="medium, and no electron")
+        for part in ("pt", "eta", "phi")
+    },
+    "full_met": Column("missing_pt"),
+    "full_met_phi": Column("missing_phi"),
+    "met": Column(
+        "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi).pt",
+        "derived",
+        "the file's, and all its muons added: they are invisible here",
+    ),
+    "met_phi": Column(
+        "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi).phi",
+        "derived",
+        "likewise",
+    ),
+}
+
+
+def _candidates(weight: str, note: str) -> Block:
+    return particle_level.stable_particles(
+        "monojet::weighted_candidates(PFCands_pt, PFCands_eta, PFCands_phi, PFCands_mass,"
+        f" PFCands_pdgId, {weight})",
+        "derived",
+        note,
+    )
+
+
+NANOAOD = Format(
+    name="nanoaod",
+    title="CMS NanoAOD, of version 9 on; images if it has particle-flow candidates",
+    trees=("Events",),
+    markers=frozenset({"run", "event", "Jet_pt", "Muon_pt"}),
+    sources={
+        "run": Source(("unsigned int",)),
+        "event": Source(("unsigned long long",)),
+        "genWeight": Source(("float",)),
+        **sources(
+            (f"Jet_{x}" for x in ("pt", "eta", "phi", "mass", "muEF", "btagDeepFlavB")), RVEC_FLOAT
+        ),
+        "jet_constituents": Source(RVEC_INTEGERS, ("Jet_chMultiplicity", "Jet_nConstituents")),
+        **sources(
+            (
+                f"{flavour.capitalize()}_{x}"
+                for flavour, cone in _CONES.items()
+                for x in ("pt", "eta", "phi", "dz", "dxy", "dxyErr", cone)
+            ),
+            RVEC_FLOAT,
+        ),
+        **sources(("Electron_charge", "Muon_charge", "Tau_charge"), *RVEC_INTEGERS),
+        **sources(("Electron_cutBased", "Photon_cutBased"), *RVEC_INTEGERS),
+        **sources(("Muon_tightId", "Photon_electronVeto"), "ROOT::VecOps::RVec<bool>"),
+        **sources((f"Tau_{x}" for x in ("pt", "eta", "phi", "mass")), RVEC_FLOAT),
+        **sources(("Tau_idDeepTau2018v2p5VSjet", "Tau_idDeepTau2017v2p1VSjet"), *RVEC_INTEGERS),
+        **sources((f"Photon_{x}" for x in ("pt", "eta", "phi")), RVEC_FLOAT),
+        "missing_pt": Source(("float",), ("PFMET_pt", "MET_pt", "PuppiMET_pt")),
+        "missing_phi": Source(("float",), ("PFMET_phi", "MET_phi", "PuppiMET_phi")),
+        **sources(
+            (f"PFCands_{x}" for x in ("pt", "eta", "phi", "mass", "puppiWeight")), RVEC_FLOAT
+        ),
+        "PFCands_pdgId": Source(RVEC_INTEGERS),
+    },
+    blocks=(
+        Block(_COLUMNS),
+        _taus("Tau_idDeepTau2018v2p5VSjet >= 5"),
+        _taus("Tau_idDeepTau2017v2p1VSjet >= 16"),
+        _candidates("PFCands_puppiWeight", "candidates times their PUPPI weights"),
+        _candidates("ROOT::RVecF(PFCands_pt.size(), 1.f)", "candidates, pile-up among them"),
+        Block(
+            {
+                "jet_width": Column(
+                    "monojet::widths_around(jet_eta, jet_phi, all_pt, all_eta, all_phi,"
+                    " all_pdg_id)",
+                    "derived",
+                    "of the candidates within ΔR < 0.4",
+                )
+            }
+        ),
+    ),
+    only_simulated=frozenset({"genWeight"}),
+    reconstructed=True,
+    bookkeeping=Bookkeeping(
+        trees=("Runs",),
+        sources={
+            "genEventSumw": Source(("double",), ("genEventSumw", "genEventSumw_")),
+            "genEventSumw2": Source(("double",), ("genEventSumw2", "genEventSumw2_")),
+        },
+        sum_of_weights="genEventSumw",
+        sum_of_weights_squared="genEventSumw2",
+    ),
+)
