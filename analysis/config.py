@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from analysis.columns import CANONICAL
 from analysis.inputs.format import Layout
 from analysis.inputs.formats import FORMATS
+from analysis.inputs.paths import HEPMC, is_hepmc
 from analysis.processes import HEAVY_NEUTRINOS, PROCESSES, SIGNALS
 from common.errors import ConfigError, did_you_mean
 from selections import monojet, three_lepton
@@ -47,7 +48,7 @@ class _Model(BaseModel):
 
 
 class Sample(_Model):
-    """One sample: generated here (``events``) or read from the user's files (``files``)."""
+    """One sample: generated here (``events``) or of the user's files (``files``)."""
 
     process: _Name
     slice: _Name | None = None
@@ -61,6 +62,9 @@ class Sample(_Model):
         {}, description="files of another layout: canonical columns and their expressions"
     )
     tree: str | None = Field(None, description="the tree or ntuple of 'columns', if not the only")
+    weight: int | str = Field(
+        0, description="of HepMC files: index or name of the weight that events count by"
+    )
     cross_section: float | None = Field(None, gt=0, description="pb")
     sum_of_weights: float | None = Field(None, gt=0, description="before any cut")
     k_factor: float = Field(1.0, gt=0)
@@ -79,6 +83,16 @@ class Sample(_Model):
     def generated(self) -> bool:
         """Whether the events are simulated by this run."""
         return not self.files
+
+    @property
+    def converted(self) -> bool:
+        """Whether the files are HepMC ascii files, which this run converts to one of its own."""
+        return self.format == HEPMC or any(map(is_hepmc, self.files))
+
+    @property
+    def made_here(self) -> bool:
+        """Whether the events are read from a file that this run makes."""
+        return self.generated or self.converted
 
     @property
     def layout(self) -> Layout:
@@ -104,8 +118,16 @@ class Sample(_Model):
     @field_validator("format")
     @classmethod
     def _known_format(cls, value: str | None) -> str | None:
-        if value is not None and value not in FORMATS:
-            raise ValueError(f"unknown format '{value}'{did_you_mean(value, FORMATS)}")
+        known = (*FORMATS, HEPMC)
+        if value is not None and value not in known:
+            raise ValueError(f"unknown format '{value}'{did_you_mean(value, known)}")
+        return value
+
+    @field_validator("weight")
+    @classmethod
+    def _index(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 0:
+            raise ValueError("an index of weights counts from 0")
         return value
 
     @model_validator(mode="after")
@@ -125,6 +147,17 @@ class Sample(_Model):
             raise ValueError(f"sample '{self.name}' has 'columns': they are its 'format'")
         if self.tree is not None and not self.columns:
             raise ValueError(f"sample '{self.name}': 'tree' is that of 'columns', and has none")
+        if self.converted and (self.format not in (None, HEPMC) or self.columns):
+            raise ValueError(f"sample '{self.name}': HepMC files are not of another format")
+        if self.converted and self.format is None and not all(map(is_hepmc, self.files)):
+            raise ValueError(
+                f"sample '{self.name}' has HepMC files and others: make them two samples "
+                f"or, if all are, give 'format: {HEPMC}'"
+            )
+        if self.converted and self.data:
+            raise ValueError(f"sample '{self.name}' is of HepMC files: it cannot be 'data'")
+        if self.weight != 0 and not self.converted:
+            raise ValueError(f"sample '{self.name}': 'weight' is of HepMC files")
         if self.generated and self.process not in PROCESSES:
             hint = did_you_mean(self.process, PROCESSES)
             raise ValueError(f"no generator settings for process '{self.process}'{hint}")

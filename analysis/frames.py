@@ -53,7 +53,7 @@ def frames(run: Run, region: str | None = None) -> dict[str, Any]:
 
 
 def _frame(run: Run, sample: Sample, region: str | None) -> Any:
-    names = [str(run.sample(sample.name))] if sample.generated else paths.expand(sample.files)
+    names = [str(run.sample(sample.name))] if sample.made_here else paths.expand(sample.files)
     files = [inspected(name, sample) for name in names]
     if not files:
         raise InputError(f"sample '{sample.name}': no file is found")

@@ -48,7 +48,7 @@ class Run:
     skip_bad_files: bool = False
 
     def sample(self, name: str) -> Path:
-        """Generated events of a sample."""
+        """Events of a sample that is generated or converted."""
         return self.output / "samples" / f"{name}.root"
 
     def images(self, name: str) -> Path:
@@ -238,7 +238,16 @@ def _identity_of_file(path: str) -> list[Any]:
 def versions() -> dict[str, str]:
     """Versions of what makes the numbers."""
     found = {"monojet": __version__, "python": platform.python_version()}
-    for package in ("root", "pythia8mc", "fastjet", "numpy", "h5py", "keras", "tensorflow_cpu"):
+    for package in (
+        "root",
+        "pythia8mc",
+        "pyhepmc",
+        "fastjet",
+        "numpy",
+        "h5py",
+        "keras",
+        "tensorflow_cpu",
+    ):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

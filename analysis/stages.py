@@ -26,6 +26,19 @@ _SELECTION = (
     "common/normalisation.py",
 )
 
+# What every stage that makes events of particles is made by.
+_PARTICLES = (
+    "analysis/event_file.py",
+    "analysis/inputs/particle_level.py",
+    "analysis/columns.py",
+    "analysis/samples.py",
+    "cpp_helpers/batch.hxx",
+    "cpp_helpers/jets.hxx",
+    "cpp_helpers/leptons.hxx",
+    "cpp_helpers/kinematics.hxx",
+    "cpp_helpers/particles.hxx",
+)
+
 
 def _dump(model: Any, *fields: str) -> Any:
     return model.model_dump(mode="json", include=set(fields) or None)
@@ -65,17 +78,7 @@ def sample_target(run: Run, sample: Sample) -> Target:
                 config.generation, "block_size", "particle_threshold", "file_format"
             ),
         },
-        code=(
-            "analysis/generate.py",
-            "analysis/inputs/particle_level.py",
-            "analysis/columns.py",
-            "analysis/samples.py",
-            "cpp_helpers/batch.hxx",
-            "cpp_helpers/jets.hxx",
-            "cpp_helpers/leptons.hxx",
-            "cpp_helpers/kinematics.hxx",
-            "cpp_helpers/particles.hxx",
-        ),
+        code=("analysis/generate.py", *_PARTICLES),
     )
 
 
@@ -84,10 +87,41 @@ def generate_targets(run: Run) -> list[Target]:
     return [sample_target(run, s) for s in run.config.samples if s.generated]
 
 
+def converted_target(run: Run, sample: Sample) -> Target:
+    """A sample of HepMC files."""
+    config = run.config
+    paths = tuple(expand(sample.files))
+    process = PROCESSES.get(sample.process)
+    return Target(
+        "convert",
+        sample.name,
+        run.sample(sample.name),
+        settings={
+            "sample": _dump(sample, "process", "slice", "weight"),
+            "boson": process.boson if process else 0,
+            "files": paths,  # by whose order events are numbered
+            "generation": _dump(config.generation, "particle_threshold", "file_format"),
+        },
+        external=paths,
+        code=(
+            "analysis/convert.py",
+            "analysis/inputs/hepmc.py",
+            *_PARTICLES,
+            "cpp_helpers/truth.hxx",
+        ),
+    )
+
+
+def convert_targets(run: Run) -> list[Target]:
+    """One file a sample of HepMC files."""
+    return [converted_target(run, s) for s in run.config.samples if s.converted]
+
+
 def _source(run: Run, sample: Sample) -> dict[str, Any]:
     """What a stage that reads the events of a sample is made from."""
-    if sample.generated:
-        return {"made_from": (sample_target(run, sample),)}
+    if sample.made_here:
+        make = sample_target if sample.generated else converted_target
+        return {"made_from": (make(run, sample),)}
     return {"external": tuple(expand(sample.files))}
 
 
@@ -533,7 +567,7 @@ def cutflow_targets(run: Run) -> list[Target]:
             },
             made_from=(*evaluation_targets(run), *scoring_targets(run)),
             external=tuple(
-                path for s in config.analysed() if not s.generated for path in expand(s.files)
+                path for s in config.analysed() if not s.made_here for path in expand(s.files)
             ),
             code=(
                 "analysis/score_tables.py",
@@ -654,13 +688,24 @@ STAGES = (
         generate_targets,
     ),
     Stage(
+        "convert",
+        "make files of our own of HepMC files",
+        "HepMC files",
+        "samples/<sample>.root",
+        "analysis.convert",
+        None,
+        ("validate",),
+        (),
+        convert_targets,
+    ),
+    Stage(
         "imaging",
         "fill eta x phi images and their compressions",
         "samples",
         "images/<sample>.h5",
         "analysis.imaging",
         None,
-        ("validate", "generate"),
+        ("validate", "generate", "convert"),
         ("images",),
         imaging_targets,
     ),
@@ -708,7 +753,7 @@ STAGES = (
         "tables/cutflow",
         "analysis.cutflow",
         None,
-        ("validate", "generate", "scoring", "evaluation"),
+        ("validate", "generate", "convert", "scoring", "evaluation"),
         ("cutflow",),
         cutflow_targets,
         study="training",
@@ -744,7 +789,7 @@ STAGES = (
         "rmm/<sample>.h5",
         "analysis.rmm",
         None,
-        ("validate", "generate"),
+        ("validate", "generate", "convert"),
         ("three_lepton",),
         rmm_targets,
         study="anomaly",
@@ -804,7 +849,7 @@ STAGES = (
         "tables/anomaly",
         "analysis.anomaly",
         "run",
-        ("validate", "generate", "rmm", "anomaly_scoring"),
+        ("validate", "generate", "convert", "rmm", "anomaly_scoring"),
         ("anomaly", "anomaly_observed"),
         anomaly_targets,
         study="anomaly",

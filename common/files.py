@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from common.errors import OutputError
 
 _HOST = socket.gethostname().split(".")[0]
+_pieces = itertools.count()
 
 
 @contextlib.contextmanager
@@ -34,6 +36,23 @@ def whole(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def pieces(path: Path) -> Iterator[Callable[[], Path]]:
+    """Gives new names beside ``path`` to write pieces of it to, which are removed at the end."""
+    given: list[Path] = []
+
+    def new() -> Path:
+        given.append(path.with_name(f".{path.name}.{next(_pieces)}.{_HOST}.{os.getpid()}.partial"))
+        return given[-1]
+
+    try:
+        yield new
+    finally:
+        for piece in given:
+            with contextlib.suppress(OSError):
+                piece.unlink(missing_ok=True)
 
 
 def remove_partials(directory: Path, name: str = "*") -> None:

@@ -1,4 +1,4 @@
-// Generated events, held by numpy on the Python side, seen as RDataFrame columns without a copy.
+// Events of particles, held by numpy on the Python side, seen as RDataFrame columns without a copy.
 #ifndef MONOJET_BATCH_HXX
 #define MONOJET_BATCH_HXX
 
@@ -12,9 +12,11 @@ namespace monojet {
 /// offsets[i + 1]). The arrays belong to the caller and outlive the event loop.
 class ParticleBatch {
 public:
-  void set(std::int64_t *offsets, float *pt, float *eta, float *phi, float *energy, int *pdg_id,
-           int *charge, double *weight, float *boson_pt, float *d0, float *z0_sin_theta) {
+  void set(std::int64_t *offsets, std::uint64_t *number, float *pt, float *eta, float *phi,
+           float *energy, int *pdg_id, int *charge, double *weight, float *boson_pt, float *d0,
+           float *z0_sin_theta) {
     offsets_ = offsets;
+    number_ = number;
     pt_ = pt;
     eta_ = eta;
     phi_ = phi;
@@ -35,6 +37,7 @@ public:
   RVecI charge(std::uint64_t i) const { return view(charge_, i); }
   RVecF d0(std::uint64_t i) const { return view(d0_, i); }
   RVecF z0_sin_theta(std::uint64_t i) const { return view(z0_sin_theta_, i); }
+  unsigned long long number(std::uint64_t i) const { return number_[i]; }
   double weight(std::uint64_t i) const { return weight_[i]; }
   float boson_pt(std::uint64_t i) const { return boson_pt_[i]; }
 
@@ -45,6 +48,7 @@ private:
   }
 
   std::int64_t *offsets_ = nullptr;
+  std::uint64_t *number_ = nullptr;
   float *pt_ = nullptr, *eta_ = nullptr, *phi_ = nullptr, *energy_ = nullptr;
   int *pdg_id_ = nullptr, *charge_ = nullptr;
   double *weight_ = nullptr;

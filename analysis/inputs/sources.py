@@ -26,7 +26,7 @@ def input_ranges(run: Run, name: str, needs: reader.Needs) -> Iterator[Range]:
             with ``skip_bad_files``, their tasks say so.)
     """
     batch, sample = run.config.batch, run.config.sample(name)
-    if sample.generated:
+    if sample.made_here:
         files = [Listed(str(run.sample(name).relative_to(run.output)))]
     else:
         files = listed(sample.files)
@@ -65,16 +65,17 @@ def ranges(
 
 
 def _path(run: Run, sample: str, file: str) -> str:
-    return str(run.output / file) if run.config.sample(sample).generated else file
+    return str(run.output / file) if run.config.sample(sample).made_here else file
 
 
 def inspected(path: str, sample: Sample) -> reader.File:
     """`reader.inspect`, which is not done again as long as a local file is the same."""
+    layout = Layout() if sample.made_here else sample.layout
     try:
         status = Path(path).stat()
     except OSError:  # remote; or missing, which it says
-        return reader.inspect(path, sample.layout, sample.data)
-    return _inspected(path, sample.layout, sample.data, status.st_size, status.st_mtime_ns)
+        return reader.inspect(path, layout, sample.data)
+    return _inspected(path, layout, sample.data, status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=256)

@@ -88,7 +88,7 @@ def test_only_what_is_not_current_is_made(
 
 def test_needs_are_put_in_the_order_of_the_data() -> None:
     names = [stage.name for stage in pipeline.with_needs(["training"], STAGES, {"training"})]
-    assert names == ["validate", "generate", "imaging", "training"]
+    assert names == ["validate", "generate", "convert", "imaging", "training"]
 
 
 def test_what_is_not_configured_is_not_needed(counting_stage: Stage) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from analysis.config import Generation
-from analysis.generate import Particles, _Charges, stable_particles, start_pythia
+from analysis.event_file import Particles
+from analysis.generate import _Charges, stable_particles, start_pythia
 from analysis.processes import HEAVY_NEUTRINOS, PROCESSES, SIGNALS
 
 INVISIBLE = {

@@ -1,0 +1,107 @@
+"""HepMC files made into our own, with the columns of generated samples by the same expressions.
+
+A file is a task: it is read as a stream, in blocks of some events that are joined at the end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from analysis import event_file
+from analysis.event_file import Layout
+from analysis.inputs import hepmc
+from analysis.inputs.paths import expand
+from analysis.pipeline import Run, Target, versions
+from analysis.processes import PROCESSES
+from analysis.samples import SampleInfo, combine, run_number_of
+from common import files
+from common.errors import InputError
+from common.tasks import Parts, Range, Task
+from cpp_helpers import declare_jets, load_root
+
+log = logging.getLogger("monojet")
+
+SUFFIX = ".root"
+LINKS = False
+
+
+def ranges(run: Run, target: Target) -> Iterator[Range]:
+    """The files of a sample, as wholes."""
+    for file in target.external:
+        yield Range(target.name, file)
+
+
+def make_part(run: Run, task: Task, path: Path) -> int:
+    """Convert a file.
+
+    Raises:
+        InputError: it cannot be read to its end.
+    """
+    sample, generation = run.config.sample(task.range.sample), run.config.generation
+    process = PROCESSES.get(sample.process)
+    file = task.range.file
+    events = hepmc.Events(
+        file,
+        sample.weight,
+        process.boson if process else 0,
+        _Charges(),
+        expand(sample.files).index(file) << hepmc.FILE_SHIFT,
+    )
+    layout = Layout(
+        run_number_of(sample.name), generation.particle_threshold, generation.file_format
+    )
+    info = SampleInfo(
+        sample.name,
+        sample.process,
+        sample.slice,
+        settings=(f"weight {sample.weight} of HepMC files",),
+        versions=versions(),
+    )
+    with files.pieces(path) as new_piece:
+        blocks = []
+        for block in events:
+            blocks.append(new_piece())
+            event_file.write(blocks[-1], *block, layout, info)
+        info = dataclasses.replace(
+            info,
+            n_events=events.n_events,
+            cross_section=events.cross_section,
+            cross_section_error=events.cross_section_error,
+            sum_of_weights=events.sum_of_weights,
+            sum_of_weights_squared=events.sum_of_weights_squared,
+        )
+        event_file.merge(blocks, path, info, event_file.origin_of(task, events.n_events))
+    return events.n_events
+
+
+provenance = event_file.provenance
+
+
+def join(run: Run, target: Target, parts: Parts) -> None:
+    """The sample, of its converted files.
+
+    Raises:
+        InputError: all were left out.
+    """
+    paths = [part.path for part in parts]
+    if not paths:
+        raise InputError(f"sample '{target.name}': none of its files can be read")
+    info = combine([event_file.info_of(path) for path in paths])
+    left_out = tuple(f"left out: {skipped.error}" for skipped in parts.skipped)
+    info = dataclasses.replace(info, settings=(*info.settings, *left_out))
+    event_file.merge(paths, target.output, info)
+    known = run.config.sample(target.name).cross_section or info.cross_section
+    log.info("%s: %d events", target.name, info.n_events)
+    if known is None:
+        log.warning("%s: no cross-section in its files: the cut-flow will need it", target.name)
+
+
+class _Charges(dict[int, int]):
+    """Electric charges by PDG code, in units of e."""
+
+    def __missing__(self, pdg_id: int) -> int:
+        self[pdg_id] = int(declare_jets().charges(load_root().RVecI([pdg_id]))[0])
+        return self[pdg_id]

@@ -1,0 +1,412 @@
+"""HepMC 2 and 3 ascii files, plain or gzipped, read event by event through pyhepmc.
+
+The files are cut into events here, and pyhepmc is given one at a time: memory does not grow with
+the file, and what is wrong is told with its place. Left alone it takes a file without header, or
+the rest of one after a damaged event or one without particles, for the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import logging
+import math
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.event_file import TAU, Decayed, Floats, Indices, Momenta, Particles
+from common.errors import InputError
+
+log = logging.getLogger("monojet")
+
+BATCH = 500  # events in memory together
+FILE_SHIFT = 40  # bits of an event number below that of its file
+NEGLIGIBLE = 1e-4  # of other weights, or of what a sum is made of
+
+_VERSIONS = {
+    b"HepMC::IO_GenEvent-START_EVENT_LISTING": "ReaderAsciiHepMC2",
+    b"HepMC::Asciiv3-START_EVENT_LISTING": "ReaderAscii",
+}
+_END = b"END_EVENT_LISTING"
+_IN_EVENTS = b"NUCHFVPWA"  # letters that lines begin with, after E
+_IN_VERTEX = re.compile(rb"^V (?:\S+\s+){6}(\d+)\s+(\d+)", re.MULTILINE)  # particles listed there
+_LEPTONS = (11, 13)
+_NEUTRINOS = (12, 14, 16)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """An event as it stands in a file, from ``line`` on, and the lines that it is read after."""
+
+    line: int
+    reader: str
+    header: bytes
+    event: bytes
+    whole: bool = True
+
+
+def _texts(path: str) -> Iterator[_Text]:
+    reader, header, event, begin = "", b"", list[bytes](), 0
+    no_header = InputError(
+        f"{path}: not a HepMC 2 or 3 ascii file: no header ('HepMC::...-START_EVENT_LISTING') "
+        "before its events"
+    )
+    line = b"\n"
+    with _opened(path) as file:
+        start = cast(Any, file).peek(4096)
+        if not start:
+            raise InputError(f"{path}: empty")
+        if b"HepMC::" not in start[:4096]:
+            raise no_header
+        for number, line in enumerate(file, 1):
+            is_mark = line.startswith(b"HepMC::")
+            if event and (is_mark or line.startswith(b"E ")):
+                yield _Text(begin, reader, header, b"".join(event))
+                event = []
+            if is_mark:
+                word = line.strip()
+                if word in _VERSIONS:
+                    reader, header = _VERSIONS[word], line
+                elif word.endswith(_END):
+                    reader = ""
+                elif not word.startswith(b"HepMC::Version"):
+                    raise InputError(
+                        f"{path}: line {number}: '{word[:60].decode(errors='replace')}': neither "
+                        "HepMC 2 (IO_GenEvent) nor 3 (Asciiv3)"
+                    )
+            elif line.isspace():
+                continue
+            elif not reader:
+                raise no_header
+            elif line.startswith(b"E "):
+                event, begin = [line], number
+            elif not event:
+                # pyhepmc takes spaces in names of weights for ends of the names
+                header += line[:2] + line[2:].replace(b" ", b"_") if line[:2] == b"W " else line
+            elif line[0] not in _IN_EVENTS:
+                raise InputError(
+                    f"{path}: line {number}: garbage in the event that begins at line {begin}"
+                )
+            else:
+                event.append(line)
+    if event:
+        yield _Text(begin, reader, header, b"".join(event), whole=line.endswith(b"\n"))
+    if reader:
+        log.warning("%s: it ends without the mark of an end: is it whole?", path)
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
+    try:
+        with Path(path).open("rb") as plain:
+            if plain.peek(2)[:2] == b"\x1f\x8b":
+                with gzip.open(plain) as file:
+                    yield cast(BinaryIO, file)
+            else:
+                yield plain
+    except EOFError as error:
+        raise InputError(f"{path}: truncated: the compressed file ends too early") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged: it cannot be decompressed ({error})") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the file: {error.strerror or error}") from error
+
+
+def events(path: str) -> Iterator[Any]:
+    """The events of a file, as ``pyhepmc.GenEvent`` in GeV and mm.
+
+    Raises:
+        InputError: the file cannot be read, is no HepMC ascii file, is damaged or truncated, or
+            has no events; the message names the last good one.
+    """
+    import pyhepmc
+
+    pyhepmc.Setup.print_errors = pyhepmc.Setup.print_warnings = False  # they become ours
+    pyhepmc.Setup.debug_level = 0
+    good = ""
+    texts = _texts(path)
+    while True:
+        try:
+            text = next(texts, None)
+        except InputError as error:
+            raise InputError(f"{error}{good}") from error
+        if text is None:
+            break
+        event = _parsed(text)
+        if event is None:
+            raise InputError(
+                f"{path}: truncated or damaged: the event that begins at line {text.line} is not "
+                f"whole, or not of numbers{good}"
+            )
+        good = f" (the last good event has the number {event.event_number})"
+        event.set_units(pyhepmc.Units.GEV, pyhepmc.Units.MM)
+        yield event
+    if not good:
+        raise InputError(f"{path}: a HepMC file without events")
+
+
+def _parsed(text: _Text) -> Any:
+    """A ``pyhepmc.GenEvent``; None if that cannot be."""
+    import pyhepmc
+
+    event = pyhepmc.GenEvent()
+    end = text.header.split(b"\n")[0].strip().replace(b"START", b"END") + b"\n"
+    stream = pyhepmc.io.pyiostream(io.BytesIO(text.header + text.event + end))
+    try:
+        read = getattr(pyhepmc.io, text.reader)(stream).read_event(event)
+    except RuntimeError:
+        return None
+    return event if read and text.whole and _is_complete(text, event) else None
+
+
+def _is_complete(text: _Text, event: Any) -> bool:
+    """Whether pyhepmc has read what it takes silently for less: particles missing at the end of a
+    HepMC 2 event, weights that are no numbers in HepMC 3."""
+    if text.reader == "ReaderAscii":
+        return len(event.weights) > 0 or b"\nW " not in text.event
+    announced = sum(int(a) + int(b) for a, b in _IN_VERTEX.findall(text.event))
+    return announced == text.event.count(b"\nP ")
+
+
+@dataclass
+class Events:
+    """The events of a file in batches, by their numbers. What they add up to is known once all are
+    read.
+
+    ``weight`` is the index or name of the one to count by, ``boson`` the PDG code of what recoils
+    (0: none); numbers of events begin at ``first_number``.
+    """
+
+    path: str
+    weight: int | str
+    boson: int
+    charges: Mapping[int, int]
+    first_number: int = 0
+    n_events: int = 0
+    sum_of_weights: float = 0.0
+    sum_of_weights_squared: float = 0.0
+    cross_section: float | None = None
+    cross_section_error: float | None = None
+    _sizes: Floats = field(default_factory=lambda: np.zeros(0))  # sums of |weight|, of each
+    _chosen: int = 0
+    _last: int = -1
+    _renumbered: int = 0
+    _not_finite: int = 0
+
+    def __iter__(self) -> Iterator[tuple[npt.NDArray[np.uint64], Particles, Decayed]]:
+        batch: list[_Event] = []
+        for event in events(self.path):
+            batch.append(self._read(event))
+            if len(batch) == BATCH:
+                yield _arrays(batch, self.charges)
+                batch = []
+        if batch:
+            yield _arrays(batch, self.charges)
+        self._warn()
+
+    def _read(self, event: Any) -> _Event:
+        weight = self._weight_of(event)
+        self.n_events += 1
+        self.sum_of_weights += weight
+        self.sum_of_weights_squared += weight**2
+        if event.cross_section is not None:
+            self.cross_section, self.cross_section_error = self._cross_section_of(event)
+        self._renumbered += event.event_number <= self._last
+        self._last = max(event.event_number, self._last + 1)
+        read, not_finite = _Event.of(event, self.first_number + self._last, weight, self.boson)
+        self._not_finite += not_finite
+        return read
+
+    def _weight_of(self, event: Any) -> float:
+        weights = np.asarray(event.weights, float)
+        if isinstance(self.weight, str):
+            names = [] if event.run_info is None else list(event.weight_names)
+            wanted = {self.weight, self.weight.replace(" ", "_")}
+            self._chosen = next((i for i, name in enumerate(names) if name in wanted), len(weights))
+        else:
+            self._chosen = self.weight
+        if self._chosen == 0 and not len(weights):  # the standard's meaning of none
+            return 1.0
+        where = f"{self.path}: event {event.event_number}"
+        if self._chosen >= len(weights):
+            raise InputError(
+                f"{where}: no weight '{self.weight}', of {len(weights)}: give the sample another "
+                "'weight'"
+            )
+        weight = float(weights[self._chosen])
+        if not math.isfinite(weight):
+            raise InputError(f"{where}: its weight '{self.weight}' is {weight}")
+        if len(weights) != len(self._sizes):
+            self._sizes = np.zeros(len(weights))
+        self._sizes += np.nan_to_num(np.abs(weights), nan=0.0, posinf=0.0)
+        return weight
+
+    def _cross_section_of(self, event: Any) -> tuple[float | None, float | None]:
+        """In pb, with its error: that of the weight, if there is one of each."""
+        section = event.cross_section
+        try:
+            value, error = section.xsec(self._chosen), section.xsec_err(self._chosen)
+        except (RuntimeError, IndexError):
+            value, error = section.xsec(), section.xsec_err()
+        return (value, error) if 0 < value < math.inf else (None, None)
+
+    def _warn(self) -> None:
+        size = self._sizes[self._chosen] if len(self._sizes) else float(self.n_events)
+        if abs(self.sum_of_weights) <= NEGLIGIBLE * size:
+            log.warning(
+                "%s: the weights '%s' add up to %g: choose another 'weight'",
+                self.path,
+                self.weight,
+                self.sum_of_weights,
+            )
+        elif size < NEGLIGIBLE * max(self._sizes, default=0.0):
+            log.warning(
+                "%s: the weights '%s' are ~ 0 beside those of index %d (%.2g and %.2g in all): "
+                "choose another 'weight'?",
+                self.path,
+                self.weight,
+                np.argmax(self._sizes),
+                size,
+                max(self._sizes),
+            )
+        if self._not_finite:
+            log.warning(
+                "%s: %d particles that are not finite left out", self.path, self._not_finite
+            )
+        if self._renumbered:
+            log.warning(
+                "%s: %d events numbered anew: their numbers do not rise",
+                self.path,
+                self._renumbered,
+            )
+
+
+@dataclass(frozen=True)
+class _Event:
+    """What is kept of an event; momenta in GeV, where particles begin in mm."""
+
+    number: int
+    weight: float
+    boson_pt: float
+    stable: Momenta
+    stable_id: npt.NDArray[np.int32]
+    begin: Floats  # (particles, 3), of electrons and muons
+    decayed: Momenta
+    decayed_id: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, event: Any, number: int, weight: float, boson: int) -> tuple[_Event, int]:
+        """And the number of stable particles that are not finite."""
+        columns = event.numpy.particles
+        momenta = Momenta(columns.px, columns.py, columns.pz, columns.e)
+        pdg_id = np.asarray(columns.pid)
+        finite = np.isfinite(momenta.px + momenta.py + momenta.pz + momenta.energy)
+        final = columns.status == 1
+        stable = np.flatnonzero(final & finite)
+        of_interest = (
+            np.isin(np.abs(pdg_id), (*_LEPTONS, *_NEUTRINOS, *((boson,) if boson else ())))
+            | is_b_hadron(pdg_id)
+        ) & finite
+        particles = event.particles if of_interest.any() else []
+        decayed, decayed_id = _decayed(particles, momenta, pdg_id, final & of_interest)
+        return cls(
+            number,
+            weight,
+            _boson_pt(particles, momenta, np.flatnonzero(of_interest & (np.abs(pdg_id) == boson))),
+            momenta[stable],
+            pdg_id[stable],
+            _begin(event, particles, pdg_id, stable),
+            decayed,
+            decayed_id,
+        ), int(np.count_nonzero(final & ~finite))
+
+
+def _boson_pt(particles: Any, momenta: Momenta, copies: Indices) -> float:
+    """That of its last copy, after the recoil against initial-state radiation."""
+    code = particles[copies[0]].abs_pid if len(copies) else 0
+    last = [i for i in copies if all(child.abs_pid != code for child in particles[i].children)]
+    return float(momenta.pt[last[-1]]) if last else math.nan
+
+
+def _begin(event: Any, particles: Any, pdg_id: npt.NDArray[np.int32], stable: Indices) -> Floats:
+    """Where electrons and muons were produced, seen from where the beams met."""
+    found = np.zeros((len(stable), 3))
+    leptons = np.flatnonzero(np.isin(np.abs(pdg_id[stable]), _LEPTONS))
+    beams = [beam.end_vertex for beam in event.beams if beam.end_vertex] if len(leptons) else []
+    collision = _position(beams[0]) if beams else np.zeros(3)
+    for i in leptons:
+        vertex = particles[stable[i]].production_vertex
+        if vertex is not None:
+            found[i] = _position(vertex) - collision
+    return found
+
+
+def _position(vertex: Any) -> Floats:
+    at = vertex.position
+    return np.array([at.x, at.y, at.z])
+
+
+def _decayed(
+    particles: Any, momenta: Momenta, pdg_id: npt.NDArray[np.int32], final: npt.NDArray[np.bool_]
+) -> tuple[Momenta, npt.NDArray[np.int32]]:
+    """Hadrons with a b quark that do not decay to another, and the visible part of hadronic taus:
+    without the neutrino, where there is no other."""
+    b_hadrons = [
+        i
+        for i in (np.flatnonzero(is_b_hadron(pdg_id)) if len(particles) else ())
+        if not is_b_hadron(np.array([child.pid for child in particles[i].children], int)).any()
+    ]
+    taus, neutrinos = [], []
+    for i in np.flatnonzero(final & (np.abs(pdg_id) == TAU + 1)):
+        tau = next((mother for mother in particles[i].parents if mother.abs_pid == TAU), None)
+        if tau is not None and not any(child.abs_pid in (12, 14) for child in tau.children):
+            taus.append(tau.id - 1)
+            neutrinos.append(i)
+    which = np.array([*b_hadrons, *taus], int)
+    visible, lost = momenta[which], momenta[np.array(neutrinos, int)]
+    for name, values in vars(visible).items():
+        values[len(b_hadrons) :] -= getattr(lost, name)
+    return visible, pdg_id[which]
+
+
+def is_b_hadron(pdg_id: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Whether PDG codes are of hadrons whose heaviest quark is a b, as Pythia understands them."""
+    code = np.abs(pdg_id)
+    spin, q3, q2, q1 = (code // 10**place % 10 for place in range(4))
+    supersymmetric = (code >= 1_000_000) & (code <= 9_000_000)
+    hadron = (code > 100) & (code < 9_900_000) & ~supersymmetric & (spin * q3 * q2 > 0)
+    found: npt.NDArray[np.bool_] = hadron & (np.where(q1 == 0, q2, q1) == 5)
+    return found
+
+
+def _arrays(
+    batch: list[_Event], charges: Mapping[int, int]
+) -> tuple[npt.NDArray[np.uint64], Particles, Decayed]:
+    def of_events(counts: list[int]) -> Indices:
+        return np.repeat(np.arange(len(batch)), counts)
+
+    begin = np.concatenate([event.begin for event in batch])
+    particles = Particles.of(
+        of_events([len(event.stable_id) for event in batch]),
+        Momenta.joined([event.stable for event in batch]),
+        np.concatenate([event.stable_id for event in batch]),
+        charges,
+        lambda chosen: (begin[chosen, 0], begin[chosen, 1], begin[chosen, 2]),
+        weight=np.array([event.weight for event in batch]),
+        boson_pt=np.array([event.boson_pt for event in batch]),
+    )
+    decayed = Decayed.of(
+        of_events([len(event.decayed_id) for event in batch]),
+        Momenta.joined([event.decayed for event in batch]),
+        np.concatenate([event.decayed_id for event in batch]),
+        len(batch),
+    )
+    return np.array([event.number for event in batch], np.uint64), particles, decayed
