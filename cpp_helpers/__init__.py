@@ -31,6 +31,7 @@ HEADERS = (
     "convert.hxx",
     "truth.hxx",
     "candidates.hxx",
+    "atlas.hxx",
     "leptons.hxx",
     "three_lepton.hxx",
     "rmm.hxx",

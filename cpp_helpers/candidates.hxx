@@ -61,26 +61,33 @@ Truth weighted_candidates(const RVecF &pt, const RVecF &eta, const RVecF &phi, c
   return kept;
 }
 
-/// sum pT dR(axis) / sum pT over the visible particles within dR < 0.4 of the axes of jets, for
-/// jets whose constituents a file does not tell; 0 where there are none.
-inline RVecF widths_around(const RVecF &jet_eta, const RVecF &jet_phi, const RVecF &pt,
-                           const RVecF &eta, const RVecF &phi, const RVecI &pdg_id) {
-  RVecF width(jet_eta.size(), 0.f);
-  for (std::size_t j = 0; j < width.size(); ++j) {
+struct JetShapes {
+  RVecF width;
+  RVecI n_tracks;
+};
+
+/// Widths and numbers of tracks of jets that came without: of the visible particles within dR < 0.4
+/// of their axes, which stand for the constituents; 0 where there are none.
+inline JetShapes jet_shapes(const RVecF &jet_eta, const RVecF &jet_phi, const RVecF &pt,
+                            const RVecF &eta, const RVecF &phi, const RVecI &pdg_id,
+                            const RVecI &charge) {
+  JetShapes shapes{RVecF(jet_eta.size(), 0.f), RVecI(jet_eta.size(), 0)};
+  for (std::size_t j = 0; j < jet_eta.size(); ++j) {
     double sum = 0., weighted = 0.;
     for (std::size_t i = 0; i < pt.size(); ++i) {
       if (!(std::abs(eta[i] - jet_eta[j]) < jet_cone) || !is_visible(pdg_id[i]))
         continue;
       const double dr = delta_r(eta[i], phi[i], jet_eta[j], jet_phi[j]);
-      if (dr < jet_cone) {
-        sum += pt[i];
-        weighted += pt[i] * dr;
-      }
+      if (!(dr < jet_cone))
+        continue;
+      sum += pt[i];
+      weighted += pt[i] * dr;
+      shapes.n_tracks[j] += charge[i] != 0 && pt[i] > track_min_pt;
     }
     if (sum > 0.)
-      width[j] = static_cast<float>(weighted / sum);
+      shapes.width[j] = static_cast<float>(weighted / sum);
   }
-  return width;
+  return shapes;
 }
 
 /// Whether a missing transverse momentum is, to 10 MeV, minus the sum of calorimeter towers, to

@@ -15,8 +15,6 @@ struct Jets {
   RVecI n_tracks;
 };
 
-inline constexpr double track_min_pt = 0.5; // GeV; a charged constituent above it is a track
-
 /// Anti-kT R = 0.4 jets of the visible particles with |eta| < 4.9, pT > `min_pt`, hardest first.
 /// width = sum pT dR(axis) / sum pT over the constituents. phi in (-pi, pi].
 inline Jets cluster_jets(const RVecF &pt, const RVecF &eta, const RVecF &phi, const RVecF &energy,

@@ -24,6 +24,16 @@ inline double delta_r(double eta1, double phi1, double eta2, double phi2) {
   return std::hypot(eta1 - eta2, delta_phi(phi1, phi2));
 }
 
+/// 1 for each object that is at least `cone` in dR from all others, else 0.
+inline RVecI apart(const RVecF &eta, const RVecF &phi, const RVecF &other_eta,
+                   const RVecF &other_phi, double cone) {
+  RVecI found(eta.size(), 1);
+  for (std::size_t i = 0; i < found.size(); ++i)
+    for (std::size_t j = 0; found[i] && j < other_eta.size(); ++j)
+      found[i] = delta_r(eta[i], phi[i], other_eta[j], other_phi[j]) >= cone;
+  return found;
+}
+
 struct Met {
   float pt;
   float phi;

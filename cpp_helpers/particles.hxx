@@ -10,6 +10,8 @@ namespace pdg {
 inline constexpr int electron = 11, muon = 13, photon = 22, pi0 = 111;
 } // namespace pdg
 
+inline constexpr double track_min_pt = 0.5; // GeV; a charged constituent above it is a track
+
 /// Whether a stable particle would be seen by an ideal detector: everything but neutrinos,
 /// gravitons, dark matter (PDG codes 51-60), heavy neutrinos and the weakly interacting
 /// supersymmetric particles.

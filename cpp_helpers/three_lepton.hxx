@@ -70,16 +70,6 @@ inline FakeEvent with_fake(FakeEvent event, double electron_rate, double muon_ra
   return event;
 }
 
-/// 1 for each object that is at least `cone` in dR from all others, else 0.
-inline RVecI apart(const RVecF &eta, const RVecF &phi, const RVecF &other_eta,
-                   const RVecF &other_phi, double cone) {
-  RVecI found(eta.size(), 1);
-  for (std::size_t i = 0; i < found.size(); ++i)
-    for (std::size_t j = 0; found[i] && j < other_eta.size(); ++j)
-      found[i] = delta_r(eta[i], phi[i], other_eta[j], other_phi[j]) >= cone;
-  return found;
-}
-
 /// The event with some of its jets alone: those where the mask is not 0.
 inline FakeEvent with_jets(FakeEvent event, const RVecI &kept) {
   const auto keep = [&](auto &...columns) { ((columns = columns[kept]), ...); };

@@ -21,11 +21,13 @@ from analysis.stages import STAGES
 from cpp_helpers import declare_jets, load_root
 
 REPOSITORY = Path(__file__).parent.parent
+
+
 TINY = REPOSITORY / "analysis" / "configs" / "tiny.yaml"
 
 
 def shared_file(name: str) -> Path:
-    """A real file; the test is skipped where it is not at hand."""
+    """A real file of $MONOJET_TEST_DATA; the test is skipped where it is not at hand."""
     path = Path(os.environ.get("MONOJET_TEST_DATA", "")) / name
     if not path.is_file():
         pytest.skip(f"no {name} in $MONOJET_TEST_DATA")

@@ -46,7 +46,8 @@ _JETS = (
             "jet_phi": Column("Jet_Phi"),
             "jet_mass": Column("Jet_Mass"),
             "jet_width": Column(
-                "monojet::widths_around(jet_eta, jet_phi, all_pt, all_eta, all_phi, all_pdg_id)",
+                "monojet::jet_shapes(jet_eta, jet_phi, all_pt, all_eta, all_phi, all_pdg_id,"
+                " all_charge).width",
                 "derived",
                 "of the visible particles within ΔR < 0.4: a file does not tell a jet's",
             ),

@@ -6,10 +6,10 @@ and a file of its layout in the tests.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from analysis.columns import names_in
 
@@ -62,13 +62,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Bookkeeping:
-    """What a file says of all events it was made of, those dropped on the way too: expressions
-    whose values are added up over the entries of a tree of its own."""
+    """What a file says of all events it was made of, those dropped on the way too, in a tree of its
+    own."""
 
-    trees: tuple[str, ...]
-    sources: Mapping[str, Source]
-    sum_of_weights: str
-    sum_of_weights_squared: str
+    tree: str
+    columns: Mapping[str, tuple[str, ...]]
+    """By the names that ``sums`` knows them by; in a file, the first of these that is there."""
+    sums: Callable[[Mapping[str, list[Any]]], tuple[float, float] | None]
+    """Of the entries of each column, the sums of weights and of their squares."""
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,26 @@
-"""All input formats. ``python -m analysis.inputs.formats`` prints the tables of docs/inputs.md."""
+"""All input formats. ``python -m analysis.inputs.formats`` prints docs/columns.md."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from analysis.columns import CANONICAL
+from analysis.inputs.daod import DAOD
 from analysis.inputs.delphes import DELPHES, DELPHES_EFLOW
 from analysis.inputs.format import Format
 from analysis.inputs.mini import MINI
 from analysis.inputs.nanoaod import NANOAOD
 from analysis.inputs.native import NATIVE
+from analysis.inputs.physlite import PHYSLITE
 
-FORMATS = {one.name: one for one in (NATIVE, MINI, DELPHES, DELPHES_EFLOW, NANOAOD)}
+FORMATS = {one.name: one for one in (NATIVE, MINI, PHYSLITE, DAOD, DELPHES, DELPHES_EFLOW, NANOAOD)}
 """By name, in the order in which they are tried on a file."""
+
+
+_HEAD = """\
+# How columns are made
+
+Printed by `python -m analysis.inputs.formats`; [inputs.md](inputs.md) explains it. Expressions are
+C++ and see the file's columns and, in their place, the columns above them. Where there are several
+for a column, the first that a file allows is taken, for all columns of an object."""
 
 
 def listing() -> str:
@@ -59,13 +67,13 @@ def details(one: Format) -> str:
     return "\n".join(lines)
 
 
-def tables() -> Iterator[str]:
-    """All tables of docs/inputs.md."""
-    yield listing()
-    yield overview()
+def page() -> str:
+    """docs/columns.md: how the canonical columns of each format are made."""
+    parts = [_HEAD]
     for one in FORMATS.values():
         if one is not NATIVE:
-            yield details(one)
+            parts.append(f"## `{one.name}`\n\n{details(one)}")
+    return "\n\n".join(parts) + "\n"
 
 
 def _stored(one: Format, source: str) -> tuple[str, ...]:
@@ -77,4 +85,4 @@ def _row(*cells: str) -> str:
 
 
 if __name__ == "__main__":
-    print("\n\n".join(tables()))
+    print(page(), end="")

@@ -144,8 +144,8 @@ NANOAOD = Format(
         Block(
             {
                 "jet_width": Column(
-                    "monojet::widths_around(jet_eta, jet_phi, all_pt, all_eta, all_phi,"
-                    " all_pdg_id)",
+                    "monojet::jet_shapes(jet_eta, jet_phi, all_pt, all_eta, all_phi, all_pdg_id,"
+                    " all_charge).width",
                     "derived",
                     "of the candidates within ΔR < 0.4",
                 )
@@ -155,12 +155,11 @@ NANOAOD = Format(
     only_simulated=frozenset({"genWeight"}),
     reconstructed=True,
     bookkeeping=Bookkeeping(
-        trees=("Runs",),
-        sources={
-            "genEventSumw": Source(("double",), ("genEventSumw", "genEventSumw_")),
-            "genEventSumw2": Source(("double",), ("genEventSumw2", "genEventSumw2_")),
+        tree="Runs",
+        columns={
+            "weights": ("genEventSumw", "genEventSumw_"),
+            "squares": ("genEventSumw2", "genEventSumw2_"),
         },
-        sum_of_weights="genEventSumw",
-        sum_of_weights_squared="genEventSumw2",
+        sums=lambda runs: (sum(runs["weights"]), sum(runs["squares"])),
     ),
 )

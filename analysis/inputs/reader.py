@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from analysis.columns import CANONICAL, plain_type
+from analysis.inputs import bookkeeping
 from analysis.inputs.custom import custom
 from analysis.inputs.format import (
     IS_DATA,
-    Bookkeeping,
     Column,
     Format,
     Layout,
@@ -243,7 +243,8 @@ def _info(
     if data:
         return None
     if found.bookkeeping is not None:
-        return _booked(path, keys, found.bookkeeping, n_events)
+        sums = bookkeeping.read(path, found.bookkeeping)
+        return sums and SampleInfo("", "", None, n_events, None, None, *sums)
     if found.sum_of_weights is None:
         return None
     cross_section, sum_of_weights = (
@@ -256,37 +257,6 @@ def _info(
         cross_section=cross_section,
         sum_of_weights=sum_of_weights,
         shared=True,
-    )
-
-
-def _booked(
-    path: str, keys: Collection[str], book: Bookkeeping, n_events: int
-) -> SampleInfo | None:
-    """What a file's bookkeeping says, where it has one that can be read."""
-    tree = next((name for name in book.trees if name in keys), None)
-    if tree is None:
-        return None
-    types = _columns(path, tree, book.sources)
-    helpers = declare()
-    df = load_root().RDF.AsRNode(load_root().RDataFrame(tree, path))
-    for name, source in book.sources.items():
-        column = first_stored(types, name, source)
-        if column is None or plain_type(types[column]) not in source.types:
-            return None
-        if column != name:
-            df = helpers.alias(df, name, column)
-    expressions = (book.sum_of_weights, book.sum_of_weights_squared)
-    sums = []
-    for i, expression in enumerate(expressions):
-        df = helpers.define(df, f"booked_{i}", f"double({expression})")
-        sums.append(df.Sum["double"](f"booked_{i}"))
-    sum_of_weights, sum_of_weights_squared = (float(one.GetValue()) for one in sums)
-    return SampleInfo(
-        name="",
-        process="",
-        n_events=n_events,
-        sum_of_weights=sum_of_weights,
-        sum_of_weights_squared=sum_of_weights_squared,
     )
 
 
