@@ -56,7 +56,12 @@ def validate_targets(run: Run) -> list[Target]:
             run.table("validation"),
             settings=[_dump(s) for s in external],
             external=tuple(path for s in external for path in expand(s.files)),
-            code=("analysis/validate.py", "analysis/inputs/*.py", "analysis/columns.py"),
+            code=(
+                "analysis/validate.py",
+                "analysis/inputs/*.py",
+                "analysis/columns.py",
+                "cpp_helpers/*.?xx",
+            ),
         )
     ]
 

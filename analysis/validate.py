@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
 
 from analysis.config import Sample
 from analysis.inputs import hepmc, paths, reader
@@ -13,57 +17,147 @@ from analysis.samples import SampleInfo, configured
 from common import files
 from common.errors import InputError
 from common.tables import Table
+from cpp_helpers import declare
+from cpp_helpers.arrays import as_array
+from cpp_helpers.errors import failure_of
 
 log = logging.getLogger("monojet")
 
+LOOKED_AT = 1000
+"""Events of a file whose momenta are looked at."""
+
+LARGEST_MOMENTUM = 14_000.0
+"""GeV: no event of the LHC has as much. In MeV all with a jet have."""
+
+
+@dataclass
+class _Checked:
+    """A file of the report: its problems, what is worth knowing of it, and its events."""
+
+    sample: str
+    path: str
+    format: str = "-"
+    n_events: int | None = None
+    problems: list[str] = field(default_factory=list)
+    state: str = "good"
+    numbers_events: bool = True
+    events: pd.DataFrame | None = None
+
+    @property
+    def row(self) -> list[str]:
+        events = "-" if self.n_events is None else f"{self.n_events}"
+        state = "bad" if self.problems else self.state
+        return [self.sample, self.path, self.format, events, state]
+
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Inspect the files of each external sample and write the report. Of a sample with more than
-    ``batch.open_files`` none is opened: each is checked by the task that reads it.
+    """Look at the files of each external sample, and at the numbers and weights of their events;
+    write the report. Of a sample with more than ``batch.open_files`` none is opened: each is
+    checked by the task that reads it.
 
     Raises:
         InputError: a file is not as it should be; the message holds one line a problem. Not with
             ``skip_bad_files``: then it is a warning, and the check is done again by the next run.
     """
-    rows: list[list[str]] = []
-    report: list[dict[str, object]] = []
-    problems: list[str] = []
-
-    def add(sample: Sample, file: str, events: int | None, state: str) -> None:
-        rows.append([sample.name, file, "-" if events is None else f"{events}", state])
-        report.append({"sample": sample.name, "file": file, "events": events, "state": state})
-
+    checked: list[_Checked] = []
     for sample in run.config.samples:
-        files_of_sample = paths.expand(sample.files)
-        if len(files_of_sample) > run.config.batch.open_files:
-            add(sample, f"{len(files_of_sample)} files", None, "checked when they are read")
+        names = paths.expand(sample.files)
+        if len(names) > run.config.batch.open_files:
+            state = "checked when they are read"
+            checked.append(_Checked(sample.name, f"{len(names)} files", state=state))
             continue
-        for path in files_of_sample:
-            try:
-                if sample.converted:
-                    next(hepmc.events(path))
-                    add(sample, path, None, "good so far: the rest is checked by 'convert'")
-                    continue
-                file = inspected(path, sample)
-                state = "good"
-                unknown = _unknown_normalisation(sample, file)
-                if unknown:
-                    state = f"good, but no {unknown}: the cut-flow will need it"
-                    log.warning("%s: %s", path, state)
-                add(sample, path, file.n_events, state)
-            except InputError as error:
-                problems.append(str(error))
-                add(sample, path, 0, str(error).removeprefix(f"{path}: "))
+        of_sample = [_check(sample, path) for path in names]
+        if any(one.events is not None for one in of_sample):
+            _find_repeated(of_sample)
+        checked += of_sample
     (target,) = targets
-    table = Table("validation", "Input files", ("sample", "file", "events", "state"), rows)
+    columns = ("sample", "file", "format", "events", "state")
+    table = Table("validation", "Input files", columns, [one.row for one in checked])
+    problems = [f"{one.path}: {problem}" for one in checked for problem in one.problems]
+    if problems:
+        log.info("%s", table.text())
     if problems and not run.skip_bad_files:
         raise InputError("\n".join(problems))
     for problem in problems:
         log.warning("%s", problem)
     table.write_beside(target.output)
-    files.write_json(target.output, report)
+    files.write_json(target.output, [dict(zip(columns, one.row, strict=True)) for one in checked])
     if not problems:
         done(target)
+
+
+def _check(sample: Sample, path: str) -> _Checked:
+    found = _Checked(sample.name, path)
+    try:
+        if sample.converted:
+            next(hepmc.events(path))
+            found.state = "good so far: the rest is checked by 'convert'"
+            return found
+        file = inspected(path, sample)
+        found.format, found.n_events = file.format.name, file.n_events
+        _look_at_events(file, found)
+    except InputError as error:
+        found.problems.append(str(error).removeprefix(f"{path}: "))
+        return found
+    unknown = _unknown_normalisation(sample, file)
+    if unknown:
+        found.state = f"good, but no {unknown}: the cut-flow will need it"
+        log.warning("%s: %s", path, found.state)
+    return found
+
+
+def _look_at_events(file: reader.File, found: _Checked) -> None:
+    """Enter what is wrong with the events of a file, and which they are."""
+    helpers = declare()
+    try:
+        checks = helpers.check_events(reader.open_range(file, 0, file.n_events))
+        few = reader.open_range(file, 0, min(LOOKED_AT, file.n_events))
+        largest = {
+            name: helpers.largest(few, name, name == "jet_pt")
+            for name in ("met", "jet_pt")
+            if name in file.columns
+        }
+    except InputError:
+        raise
+    except Exception as error:  # whatever cppyy makes of a C++ exception
+        raise InputError(f"{file.path}: the event loop failed: {failure_of(error)}") from error
+    found.numbers_events = file.format.numbers_events
+    found.events = pd.DataFrame(
+        {
+            "run": as_array(checks.run_number, np.uint32).copy(),
+            "event": as_array(checks.event_number, np.uint64).copy(),
+        }
+    )
+    if len(found.events) != file.n_events:
+        found.problems.append(f"{len(found.events)} of {file.n_events} events can be read")
+    if checks.n_weights_not_finite:
+        found.problems.append(f"{checks.n_weights_not_finite} weights are not finite")
+    for name, value in largest.items():
+        if value > LARGEST_MOMENTUM:
+            found.problems.append(f"'{name}' is up to {value:.3g} GeV: is it in MeV?")
+        elif name == "jet_pt" and 0 < value < 1:
+            found.problems.append(f"'{name}' is at most {value:.3g} GeV: is it in TeV?")
+
+
+def _find_repeated(files_of_sample: Sequence[_Checked]) -> None:
+    """Enter the events of a sample that are there more than once, at the file that repeats them."""
+    events = pd.concat(
+        one.events.assign(file=number, scope=0 if one.numbers_events else number)
+        for number, one in enumerate(files_of_sample)
+        if one.events is not None
+    )
+    key = ["scope", "run", "event"]
+    repeats = events[events.duplicated(key)]
+    if repeats.empty:
+        return
+    first = events[events.duplicated(key, keep=False)].drop_duplicates(key)
+    both = repeats.merge(first, on=key, suffixes=("", "_of_first"))
+    for (number, number_of_first), some in both.groupby(["file", "file_of_first"]):
+        place = "it" if number == number_of_first else files_of_sample[number_of_first].path
+        files_of_sample[number].problems.append(
+            f"{len(some)} of its events are in {place} before, event {some.event.iloc[0]} of run "
+            f"{some.run.iloc[0]} first: each must be given once"
+        )
 
 
 def _unknown_normalisation(sample: Sample, file: reader.File) -> str:

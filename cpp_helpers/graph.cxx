@@ -10,6 +10,8 @@
 #include <TTreeReader.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <utility>
@@ -223,6 +225,50 @@ void make_table(RNode df, const std::string &weight, TableBlock &block) {
         TableAction(block, df.GetNSlots()),
         {"rdfentry_", "run_number", "event_number", weight, "quantities", "features"})
       .GetValue();
+}
+
+EventChecks check_events(RNode df) {
+  std::vector<EventChecks> slots(df.GetNSlots());
+  df.ForeachSlot(
+      [&slots](unsigned int slot, UInt_t run, ULong64_t number, double weight) {
+        slots[slot].run_number.push_back(run);
+        slots[slot].event_number.push_back(number);
+        slots[slot].n_weights_not_finite += !std::isfinite(weight);
+      },
+      {"run_number", "event_number", "weight"});
+  EventChecks all = std::move(slots.front());
+  for (std::size_t i = 1; i < slots.size(); ++i) {
+    const EventChecks &some = slots[i];
+    all.run_number.insert(all.run_number.end(), some.run_number.begin(), some.run_number.end());
+    all.event_number.insert(all.event_number.end(), some.event_number.begin(),
+                            some.event_number.end());
+    all.n_weights_not_finite += some.n_weights_not_finite;
+  }
+  return all;
+}
+
+unsigned int first_number(const std::string &tree, const std::string &file,
+                          const std::string &column) {
+  const auto found = open_range(tree, {file}, 0, 1).Take<unsigned int>(column).GetValue();
+  return found.at(0);
+}
+
+double largest(RNode df, const std::string &column, bool of_vectors) {
+  std::vector<double> slots(df.GetNSlots(), -std::numeric_limits<double>::infinity());
+  if (of_vectors)
+    df.ForeachSlot(
+        [&slots](unsigned int slot, const RVecF &values) {
+          for (const float value : values)
+            slots[slot] = std::max(slots[slot], static_cast<double>(value));
+        },
+        {column});
+  else
+    df.ForeachSlot(
+        [&slots](unsigned int slot, float value) {
+          slots[slot] = std::max(slots[slot], static_cast<double>(value));
+        },
+        {column});
+  return *std::max_element(slots.begin(), slots.end());
 }
 
 ROOT::RDF::RResultPtr<Yields> book_yields(RNode df, const std::string &value,

@@ -5,6 +5,7 @@
 #ifndef MONOJET_GRAPH_HXX
 #define MONOJET_GRAPH_HXX
 
+#include "checks.hxx"
 #include "images.hxx"
 #include "table.hxx"
 #include "yields.hxx"
@@ -46,6 +47,18 @@ void make_images(RNode df, const ImageOptions &options, ImageBlock &block);
 ///
 /// Raises: std::runtime_error, an event has another number of them.
 void make_table(RNode df, const std::string &weight, TableBlock &block);
+
+/// Runs the event loop: the checks of all events that reach `df`, which has the canonical
+/// `run_number`, `event_number` and `weight`.
+EventChecks check_events(RNode df);
+
+/// The first value of a column of unsigned integers.
+unsigned int first_number(const std::string &tree, const std::string &file,
+                          const std::string &column);
+
+/// Runs the event loop: the largest value of a column of floats or of vectors of floats; minus
+/// infinity where there is none.
+double largest(RNode df, const std::string &column, bool of_vectors);
 
 /// Books the yields of all events that reach `df`, by `value` (a float) and `weight` (a double).
 ROOT::RDF::RResultPtr<Yields> book_yields(RNode df, const std::string &value,

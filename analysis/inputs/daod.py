@@ -238,5 +238,6 @@ DAOD = Format(
         _NEUTRINOS,
     ),
     only_simulated=ONLY_SIMULATED,
+    dataset="EventInfo_mcChannelNumber",
     bookkeeping=BOOKKEEPING,
 )

@@ -203,6 +203,7 @@ DELPHES = Format(
         **_stored({"Particle": "Px Py Pz E"}, RVEC_FLOAT),
     },
     blocks=(_EVENT, *_WEIGHTS, _GENERATED, *_AFTER_PARTICLES),
+    numbers_events=False,
     reconstructed=True,
 )
 
@@ -224,5 +225,6 @@ DELPHES_EFLOW = Format(
         ),
     },
     blocks=(_EVENT, *_WEIGHTS, _ENERGY_FLOW, *_AFTER_PARTICLES),
+    numbers_events=False,
     reconstructed=True,
 )

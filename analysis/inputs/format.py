@@ -89,12 +89,16 @@ class Format:
     made a column of its already."""
     only_simulated: frozenset[str] = frozenset()
     """Sources that measured events may lack."""
+    numbers_events: bool = True
+    """Whether run and event numbers tell the events of several files of a sample apart."""
     reconstructed: bool = False
     """Whether simulated events of it went through a detector: they have fake leptons already."""
     info: str | None = None
     """A ``TNamed`` in the file whose title is a `SampleInfo` as JSON."""
     cross_section: str | None = None
     """A column of one value, in pb."""
+    dataset: str | None = None
+    """A source, the number of the simulated dataset: `analysis.inputs.cross_sections` knows some."""
     sum_of_weights: str | None = None
     """A column of one value: that of the whole sample, before any cut, in each of its files."""
     bookkeeping: Bookkeeping | None = None

@@ -342,5 +342,6 @@ PHYSLITE = Format(
     ),
     only_simulated=ONLY_SIMULATED,
     reconstructed=True,
+    dataset="EventInfo_mcChannelNumber",
     bookkeeping=BOOKKEEPING,
 )

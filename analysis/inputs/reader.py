@@ -12,13 +12,14 @@ import math
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from analysis.columns import CANONICAL, plain_type
 from analysis.inputs import bookkeeping
+from analysis.inputs.cross_sections import cross_section_of
 from analysis.inputs.custom import custom
 from analysis.inputs.format import (
     IS_DATA,
@@ -113,7 +114,7 @@ def inspect(path: str, layout: Layout = Layout(), data: bool = False) -> File:  
         cluster_ends = _cluster_ends(path, tree)
         if not cluster_ends:
             raise InputError(f"{path}: '{tree}' has no events")
-        info = _info(path, handle, keys, found, tree, cluster_ends[-1], data)
+        info = _info(path, handle, keys, found, stored, tree, cluster_ends[-1], data)
     file = File(path, found, tree, stored, cluster_ends, info, data)
     if layout.columns:
         _opened([file], 0, 0)  # whether the expressions compile
@@ -125,6 +126,8 @@ def _open(path: str) -> Any:
     remote = "://" in path
     if not remote and not Path(path).is_file():
         raise InputError(f"{path}: no such file")
+    if not remote and Path(path).stat().st_size == 0:
+        raise InputError(f"{path}: empty: it has 0 bytes")
     for wait in (*RETRY_AFTER, None) if remote else (None,):
         forget_errors()
         try:
@@ -233,31 +236,30 @@ def _info(
     handle: Any,
     keys: Mapping[str, str],
     found: Format,
+    stored: Mapping[str, str],
     tree: str,
     n_events: int,
     data: bool,
 ) -> SampleInfo | None:
-    """What a file says of its sample; columns of measured events say nothing."""
+    """What a file says of its sample, if anything; that of measured events says nothing."""
     if found.info in keys:
         return SampleInfo.from_json(str(handle.Get(found.info).GetTitle()))
     if data:
         return None
-    if found.bookkeeping is not None:
-        sums = bookkeeping.read(path, found.bookkeeping)
-        return sums and SampleInfo("", "", None, n_events, None, None, *sums)
-    if found.sum_of_weights is None:
-        return None
-    cross_section, sum_of_weights = (
-        _first(handle.Get(tree), column) for column in (found.cross_section, found.sum_of_weights)
-    )
-    return SampleInfo(
-        name="",
-        process="",
-        n_events=n_events,
-        cross_section=cross_section,
-        sum_of_weights=sum_of_weights,
-        shared=True,
-    )
+    info = SampleInfo("", "", n_events=n_events)
+    if found.dataset is not None and found.dataset in stored:
+        number = declare().first_number(tree, path, stored[found.dataset])
+        info = replace(info, cross_section=cross_section_of(number))
+    if found.bookkeeping is not None and (sums := bookkeeping.read(path, found.bookkeeping)):
+        info = replace(info, sum_of_weights=sums[0], sum_of_weights_squared=sums[1])
+    if found.sum_of_weights is not None:
+        cross_section, sum_of_weights = (
+            _first(handle.Get(tree), name) for name in (found.cross_section, found.sum_of_weights)
+        )
+        info = replace(
+            info, cross_section=cross_section, sum_of_weights=sum_of_weights, shared=True
+        )
+    return None if info == SampleInfo("", "", n_events=n_events) else info
 
 
 def _first(tree: Any, column: str | None) -> float | None:

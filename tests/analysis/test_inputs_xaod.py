@@ -108,7 +108,9 @@ def test_reconstructed_objects_and_missing_momentum(name: str) -> None:
     assert np.mean(abs(found["full_met"] - truth)) < 30
 
     if not ntuple:
-        assert file.info is None  # its bookkeeping is not split
+        assert file.info is not None
+        assert file.info.sum_of_weights is None  # its bookkeeping is not split
+        assert file.info.cross_section == pytest.approx(452.3, abs=0.1)  # of the dataset's number
         return
     assert file.info is not None
     weights = ak.to_numpy(found["weight"])

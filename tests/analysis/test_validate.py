@@ -1,0 +1,100 @@
+"""The check of all inputs before anything is run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis import validate
+from analysis.pipeline import Run
+from analysis.stages import validate_targets
+from common.errors import InputError
+from tests.conftest import WriteEvents
+
+RunOf = Callable[..., Run]
+
+
+def report(run: Run) -> list[dict[str, Any]]:
+    done: list[Any] = []
+    targets = validate_targets(run)
+    validate.run(run, targets, done.append)
+    assert done == ([] if run.skip_bad_files else targets)
+    found: list[dict[str, Any]] = json.loads(run.table("validation").read_text())
+    return found
+
+
+def problems(run: Run) -> list[str]:
+    with pytest.raises(InputError) as error:
+        validate.run(run, validate_targets(run), lambda _: None)
+    return str(error.value).splitlines()
+
+
+@pytest.mark.parametrize("file_format", ["rntuple", "ttree"])
+def test_good_files_are_listed(write_events: WriteEvents, run_of: RunOf, file_format: str) -> None:
+    one = write_events("one.root", file_format=file_format)
+    two = write_events("two.root", file_format=file_format, run_number="8u")
+    assert report(run_of(Znunu=[one, two])) == [
+        {"sample": "Znunu", "file": str(path), "format": "native", "events": "20", "state": "good"}
+        for path in (one, two)
+    ]
+
+
+def test_all_problems_are_named_at_once(
+    write_events: WriteEvents, run_of: RunOf, tmp_path: Path
+) -> None:
+    """Everything that is wrong with any file of any sample, and the good ones beside."""
+    good = write_events("good.root")
+    (tmp_path / "empty.root").touch()
+    (tmp_path / "text.root").write_text("not a ROOT file")
+    cut = write_events("cut.root", n_events=2000, run_number="3u")
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    weights = write_events("weights.root", run_number="4u", weight="rdfentry_ < 3 ? 0. / 0. : 1.")
+    in_mev = write_events("in_mev.root", run_number="5u", met="2.6e5f", jet_pt="ROOT::RVecF{3e5f}")
+    in_tev = write_events("in_tev.root", run_number="6u", jet_pt="ROOT::RVecF{0.3f}")
+    none = write_events("none.root", n_events=0)
+    names = ("empty.root", "text.root")
+    bad = [*(tmp_path / name for name in names), cut, weights, in_mev, in_tev, none]
+    run = run_of(Znunu=[good, *bad[:4]], Wtaunu=bad[4:])
+    found = problems(run)
+    expected = [
+        r"empty.root: empty: it has 0 bytes",
+        r"text.root: not a ROOT file",
+        r"cut.root: .*(truncated|cannot read)",
+        r"weights.root: 3 weights are not finite",
+        r"in_mev.root: 'met' is up to 2.6e\+05 GeV: is it in MeV",
+        r"in_mev.root: 'jet_pt' is up to 3e\+05 GeV: is it in MeV",
+        r"in_tev.root: 'jet_pt' is at most 0.3 GeV: is it in TeV",
+        r"none.root: 'events' has no events",
+    ]
+    assert len(found) == len(expected), found
+    for text in expected:
+        assert any(re.search(text, line) for line in found), text
+
+
+def test_events_that_are_there_twice_are_found(write_events: WriteEvents, run_of: RunOf) -> None:
+    one = write_events("one.root", n_events=20)
+    other = write_events("two.root", n_events=5, run_number="8u")
+    third = write_events("three.root", n_events=30, event_number="18ull + rdfentry_")
+    within = write_events("within.root", run_number="9u", event_number="1ull + rdfentry_ / 2")
+    assert problems(run_of(Znunu=[one, other, third, within])) == [
+        f"{third}: 3 of its events are in {one} before, event 18 of run 7 first: each must be "
+        "given once",
+        f"{within}: 10 of its events are in it before, event 1 of run 9 first: each must be given "
+        "once",
+    ]
+    # samples may have events of the same number
+    assert len(report(run_of(Znunu=[one], Wtaunu=[third]))) == 2
+
+
+def test_bad_files_may_be_left_out(
+    write_events: WriteEvents, run_of: RunOf, tmp_path: Path
+) -> None:
+    (tmp_path / "text.root").write_text("not a ROOT file")
+    run = replace(run_of(Znunu=[write_events(), tmp_path / "text.root"]), skip_bad_files=True)
+    assert [one["state"] for one in report(run)] == ["good", "bad"]
