@@ -98,7 +98,7 @@ class Format:
     cross_section: str | None = None
     """A column of one value, in pb."""
     dataset: str | None = None
-    """A source, the number of the simulated dataset: `analysis.inputs.cross_sections` knows some."""
+    """A source, the number of the simulated dataset: of some the cross-section is known."""
     sum_of_weights: str | None = None
     """A column of one value: that of the whole sample, before any cut, in each of its files."""
     bookkeeping: Bookkeeping | None = None
