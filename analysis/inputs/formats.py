@@ -6,12 +6,16 @@ from analysis.columns import CANONICAL
 from analysis.inputs.daod import DAOD
 from analysis.inputs.delphes import DELPHES, DELPHES_EFLOW
 from analysis.inputs.format import Format
+from analysis.inputs.hepmc_tree import HEPMC_TREE
 from analysis.inputs.mini import MINI
 from analysis.inputs.nanoaod import NANOAOD
 from analysis.inputs.native import NATIVE
 from analysis.inputs.physlite import PHYSLITE
 
-FORMATS = {one.name: one for one in (NATIVE, MINI, PHYSLITE, DAOD, DELPHES, DELPHES_EFLOW, NANOAOD)}
+FORMATS = {
+    one.name: one
+    for one in (NATIVE, MINI, PHYSLITE, DAOD, DELPHES, DELPHES_EFLOW, NANOAOD, HEPMC_TREE)
+}
 """By name, in the order in which they are tried on a file."""
 
 
