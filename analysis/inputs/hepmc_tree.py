@@ -46,4 +46,5 @@ HEPMC_TREE = Format(
         },
     },
     blocks=(_EVENT, _PARTICLES, *particle_level.ALL),
+    numbers_events=False,
 )

@@ -192,7 +192,9 @@ def _only_tree(path: str, keys: Mapping[str, str]) -> str:
 
 
 def _held(keys: Collection[str]) -> str:
-    return f"the file holds: {', '.join(sorted(keys)) or 'nothing'}"
+    shown = sorted(" ".join(key.split()) for key in keys)
+    more = f" and {len(shown) - 10} more" if len(shown) > 10 else ""
+    return f"the file holds: {', '.join(shown[:10]) or 'nothing'}{more}"
 
 
 def _stored(path: str, found: Format, types: Mapping[str, str]) -> dict[str, str]:
