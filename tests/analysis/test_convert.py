@@ -111,6 +111,7 @@ def require_same(wanted: dict[str, Any], got: dict[str, Any], *but: str) -> None
         ), name
 
 
+@pytest.mark.slow
 def test_columns_are_those_of_the_generated_events(convert: Convert, tmp_path: Path) -> None:
     wanted, got, said = generated_and_converted(TTBAR, 2, convert, tmp_path / "a.hepmc.gz")
     require_same(wanted, got, "boson_pt")  # of two top quarks that of the last in the record
@@ -160,6 +161,7 @@ def test_units_of_the_file_become_gev(convert: Convert, tmp_path: Path) -> None:
     assert np.isnan(found["boson_pt"][0])
 
 
+@pytest.mark.slow
 def test_files_of_both_versions_make_one_sample(convert: Convert, tmp_path: Path) -> None:
     a = write(tmp_path / "a.hepmc", [event(i, cross_section=2.0 * i) for i in (1, 2)])
     b = write(
