@@ -12,6 +12,7 @@ import logging
 import shutil
 import urllib.request
 from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -142,6 +143,20 @@ class _ThisProcess:
         """Nothing to end."""
 
 
+@dataclass(frozen=True)
+class _Sendable:
+    """A function whose errors can be sent: not so the exceptions of C++ that caused them."""
+
+    function: Function
+
+    def __call__(self, task: Task) -> int:
+        try:
+            return self.function(task)
+        except MonojetError as error:
+            error.__cause__ = error.__context__ = None
+            raise
+
+
 class _Dask:
     def __init__(self, client: Any, run: Run) -> None:
         self.client = client
@@ -176,7 +191,9 @@ class _Dask:
             if not batch:
                 return []
             try:
-                futures = self.client.map(function, batch, pure=False, retries=self.retries)
+                futures = self.client.map(
+                    _Sendable(function), batch, pure=False, retries=self.retries
+                )
             except Exception as error:  # whatever a closed client raises
                 raise self._lost() from error
             under_way.update((f.key, task) for f, task in zip(futures, batch, strict=True))

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from analysis.batch.driver import carry_out
-from analysis.batch.engines import Engines
+from analysis.batch.engines import Engines, _Sendable
 from analysis.batch.jobs import Jobs
 from analysis.pipeline import Run
 from analysis.stages import STAGES
-from common.errors import ConfigError, EngineError
+from common.errors import ConfigError, EngineError, InputError
 from tests.conftest import REPOSITORY, WriteEvents
 from tests.test_run_analysis import PROGRAM, fails
 
@@ -299,3 +299,16 @@ def test_the_dashboard_of_this_machine_is_there(run: Run, caplog: pytest.LogCapt
         with urllib.request.urlopen(address) as page:
             assert b"<title>Dask" in page.read()
     assert f"2 workers; dashboard: {address}" in caplog.text
+
+
+def test_errors_are_sent_without_what_cannot_be() -> None:
+    def fails(_: Any) -> int:
+        try:
+            raise RuntimeError("of C++")
+        except RuntimeError as error:
+            raise InputError("a.root: bad") from error
+
+    with pytest.raises(InputError, match=r"a\.root: bad") as raised:
+        _Sendable(fails)(None)  # type: ignore[arg-type]
+    assert raised.value.__cause__ is None
+    assert raised.value.__context__ is None
