@@ -73,6 +73,9 @@ class Sample(_Model):
         description="measured: not normalised, no fake leptons added, no weights of simulation",
     )
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.files))
+
     @property
     def name(self) -> str:
         """Name of the sample's files: ``<process>``, with ``_<slice>`` and ``_training``."""
