@@ -39,6 +39,7 @@ inline Met as_met(const Transverse &sum) {
 }
 
 inline Transverse transverse_sum(const RVecF &pt, const RVecF &phi) {
+  require_same_length("objects", pt, phi);
   Transverse sum;
   for (std::size_t i = 0; i < pt.size(); ++i) {
     sum.x += pt[i] * std::cos(static_cast<double>(phi[i]));
@@ -51,6 +52,7 @@ inline Transverse transverse_sum(const RVecF &pt, const RVecF &phi) {
 template <typename Names>
 Transverse met_component(const Names &names, const RVecF &x, const RVecF &y,
                          const std::string &wanted, double unit) {
+  require_same_length("missing transverse momenta", names, x, y);
   for (std::size_t i = 0; i < names.size(); ++i)
     if (names[i] == wanted)
       return {x[i] * unit, y[i] * unit};
@@ -77,6 +79,8 @@ template <typename Inner> auto of_first_vertex(const ROOT::RVec<Inner> &by_verte
 /// Places of the tracks that have the directions of some objects; -1 where none has.
 inline RVecI tracks_along(const RVecF &eta, const RVecF &phi, const RVecF &track_theta,
                           const RVecF &track_phi) {
+  require_same_length("tracks", track_theta, track_phi);
+  require_same_length("leptons", eta, phi);
   RVecI places(eta.size(), -1);
   for (std::size_t i = 0; i < places.size(); ++i) {
     double nearest = 1e-3; // directions are copied from the tracks: they differ by rounding
@@ -95,6 +99,7 @@ inline RVecI tracks_along(const RVecF &eta, const RVecF &phi, const RVecF &track
 /// Tracks' distances from the primary vertex, z0 sin(theta), in mm.
 inline RVecF z0_sin_theta(const RVecF &z0, const RVecF &origin, const RVecF &theta,
                           const RVecF &primary_z) {
+  require_same_length("tracks", z0, origin, theta);
   RVecF distance(z0.size(), std::numeric_limits<float>::infinity());
   for (std::size_t i = 0; !primary_z.empty() && i < z0.size(); ++i)
     distance[i] = static_cast<float>((z0[i] + origin[i] - primary_z[0]) *
@@ -107,6 +112,7 @@ inline RVecF z0_sin_theta(const RVecF &z0, const RVecF &origin, const RVecF &the
 template <typename Variances>
 RVecF d0_in_errors(const RVecF &d0, const RVecF &phi, const ROOT::RVec<Variances> &variances,
                    double beam_x, double beam_y, double beam_xy) {
+  require_same_length("tracks", d0, phi, variances);
   RVecF significance(d0.size());
   for (std::size_t i = 0; i < significance.size(); ++i) {
     const double s = std::sin(static_cast<double>(phi[i])),

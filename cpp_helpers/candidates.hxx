@@ -17,6 +17,9 @@ struct Towers {
 /// they have, photons (22) and neutral hadrons (130, as of a long-lived kaon).
 inline Truth energy_flow(const RVecF &pt, const RVecF &eta, const RVecF &phi, const RVecI &pdg_id,
                          const Towers &photons, const Towers &hadrons) {
+  require_same_length("tracks", pt, eta, phi, pdg_id);
+  require_same_length("photons", photons.eta, photons.phi, photons.energy);
+  require_same_length("neutral hadrons", hadrons.eta, hadrons.phi, hadrons.energy);
   Truth kept;
   const auto keep = [&kept](double p, float pseudorapidity, float azimuth, double energy, int id) {
     if (!(p > 0.) || !(std::abs(pseudorapidity) < eta_acceptance) || !std::isfinite(p + energy))
@@ -44,6 +47,7 @@ inline Truth energy_flow(const RVecF &pt, const RVecF &eta, const RVecF &phi, co
 template <typename Ids>
 Truth weighted_candidates(const RVecF &pt, const RVecF &eta, const RVecF &phi, const RVecF &mass,
                           const Ids &pdg_id, const RVecF &weight) {
+  require_same_length("candidates", pt, eta, phi, mass, pdg_id, weight);
   Truth kept;
   for (std::size_t i = 0; i < pt.size(); ++i) {
     const double p = double(pt[i]) * weight[i];
@@ -94,6 +98,7 @@ inline JetShapes jet_shapes(const RVecF &jet_eta, const RVecF &jet_phi, const RV
 /// which muons give nothing.
 inline bool is_of_towers(double met, double met_phi, const RVecF &tower_et,
                          const RVecF &tower_phi) {
+  require_same_length("towers", tower_et, tower_phi);
   double x = met * std::cos(met_phi), y = met * std::sin(met_phi);
   for (std::size_t i = 0; i < tower_et.size(); ++i) {
     x += tower_et[i] * std::cos(double(tower_phi[i]));

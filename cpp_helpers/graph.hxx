@@ -33,6 +33,14 @@ RNode alias(RNode df, const std::string &name, const std::string &column);
 RNode define(RNode df, const std::string &name, const std::string &expression);
 RNode redefine(RNode df, const std::string &name, const std::string &expression);
 RNode define_per_sample(RNode df, const std::string &name, const std::string &expression);
+
+/// The same frame, but an event in which `name` has not as many entries as `first` ends the event
+/// loop. Both are columns of floats or ints of one object; nothing is copied or read before it is
+/// asked for.
+///
+/// Raises (in the loop): std::runtime_error, it names the columns.
+RNode with_length_of(RNode df, const std::string &name, const std::string &first);
+
 RNode require(RNode df, const std::string &expression, const std::string &name);
 
 /// Runs the event loop: the images of all events that reach `df`, in the order of the file

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <stdexcept>
+#include <string>
 
 namespace monojet {
 
@@ -16,6 +18,17 @@ using ROOT::RVecF;
 using ROOT::RVecI;
 
 inline constexpr double eta_acceptance = 4.9; // of the calorimeters, arXiv:1711.03301
+
+/// Columns of the same objects must not differ in length: a file that is damaged, or described in a
+/// wrong way, would be read beyond their ends.
+///
+/// Raises: std::runtime_error, it says what objects.
+template <typename First, typename... Others>
+void require_same_length(const char *objects, const First &first, const Others &...others) {
+  if (((others.size() != first.size()) || ...))
+    throw std::runtime_error(std::string("an event has columns of ") + objects +
+                             " that differ in length");
+}
 
 /// Difference of two azimuths in [-pi, pi].
 inline double delta_phi(double a, double b) { return std::remainder(a - b, 2. * M_PI); }
@@ -27,6 +40,8 @@ inline double delta_r(double eta1, double phi1, double eta2, double phi2) {
 /// 1 for each object that is at least `cone` in dR from all others, else 0.
 inline RVecI apart(const RVecF &eta, const RVecF &phi, const RVecF &other_eta,
                    const RVecF &other_phi, double cone) {
+  require_same_length("objects", eta, phi);
+  require_same_length("other objects", other_eta, other_phi);
   RVecI found(eta.size(), 1);
   for (std::size_t i = 0; i < found.size(); ++i)
     for (std::size_t j = 0; found[i] && j < other_eta.size(); ++j)
@@ -44,6 +59,7 @@ struct Met {
 /// count as invisible).
 inline Met missing_momentum(const RVecF &pt, const RVecF &eta, const RVecF &phi,
                             const RVecI &pdg_id, bool with_muons = false) {
+  require_same_length("particles", pt, eta, phi, pdg_id);
   double x = 0., y = 0.;
   for (std::size_t i = 0; i < pt.size(); ++i) {
     if ((std::abs(pdg_id[i]) == pdg::muon && !with_muons) || !is_visible(pdg_id[i]) ||
@@ -58,6 +74,7 @@ inline Met missing_momentum(const RVecF &pt, const RVecF &eta, const RVecF &phi,
 
 /// Missing transverse momentum with muons invisible, from one that counts these.
 inline Met without_muons(double met, double met_phi, const RVecF &muon_pt, const RVecF &muon_phi) {
+  require_same_length("muons", muon_pt, muon_phi);
   double x = met * std::cos(met_phi), y = met * std::sin(met_phi);
   for (std::size_t i = 0; i < muon_pt.size(); ++i) {
     x += muon_pt[i] * std::cos(static_cast<double>(muon_phi[i]));

@@ -57,6 +57,7 @@ inline Leptons dressed_leptons(const RVecF &pt, const RVecF &eta, const RVecF &p
 /// |eta| < 1.5 and beyond (the design's, JINST 3 (2008) S08003): sigma = 10 um (+) 140 um GeV / pT,
 /// and 12 um (+) 240 um GeV / pT. `d0` in mm.
 inline RVecF d0_significance(const RVecF &d0, const RVecF &pt, const RVecF &eta) {
+  require_same_length("leptons", d0, pt, eta);
   RVecF significance(d0.size());
   for (std::size_t i = 0; i < d0.size(); ++i) {
     const bool barrel = std::abs(eta[i]) < 1.5;

@@ -48,6 +48,7 @@ template <typename Momentum, typename Mask>
 Truth stable_particles(const Momentum &px, const Momentum &py, const Momentum &pz,
                        const Momentum &energy, const RVecI &pdg_id, const Mask &stable,
                        double unit = 1.) {
+  require_same_length("particles", px, py, pz, energy, pdg_id, stable);
   Truth kept;
   for (std::size_t i = 0; i < px.size(); ++i) {
     const double x = px[i], y = py[i], z = pz[i], p = std::hypot(x, y), eta = std::asinh(z / p);

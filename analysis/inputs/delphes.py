@@ -18,11 +18,11 @@ MAX_ISOLATION = 0.15
 _EVENT = Block(
     {
         "run_number": Column("0u", "assumed", "there are no runs"),
-        "event_number": Column("Event_Number[0]", note="each file begins at 0"),
+        "event_number": Column("Event_Number.at(0)", note="each file begins at 0"),
     }
 )
 _WEIGHTS = (
-    Block({"weight": Column("Event_Weight[0]")}),
+    Block({"weight": Column("Event_Weight.at(0)")}),
     Block({"weight": Column("1.", "assumed", "where `Event.Weight` is absent")}),
 )
 
@@ -117,7 +117,8 @@ _OF_TOWERS = (
     Block(
         {
             "met_of_towers": Column(
-                "monojet::is_of_towers(MissingET_MET[0], MissingET_Phi[0], Tower_ET, Tower_Phi)",
+                "monojet::is_of_towers(MissingET_MET.at(0), MissingET_Phi.at(0), Tower_ET,"
+                " Tower_Phi)",
                 "derived",
                 "whether it is, to 10 MeV, minus the sum of the towers: then it has no muons",
             )
@@ -133,16 +134,16 @@ _OF_TOWERS = (
 
 def _met(part: str) -> dict[str, Column]:
     name, member = ("met", "pt") if part == "MET" else ("met_phi", "phi")
-    arguments = "MissingET_MET[0], MissingET_Phi[0]"
+    arguments = "MissingET_MET.at(0), MissingET_Phi.at(0)"
     return {
         f"full_{name}": Column(
             f"met_of_towers ? monojet::without_muons({arguments}, -muon_pt, muon_phi).{member}"
-            f" : MissingET_{part}[0]",
+            f" : MissingET_{part}.at(0)",
             "derived",
             "the file's; where it is of towers, the muons are taken off",
         ),
         name: Column(
-            f"met_of_towers ? MissingET_{part}[0]"
+            f"met_of_towers ? MissingET_{part}.at(0)"
             f" : monojet::without_muons({arguments}, muon_pt, muon_phi).{member}",
             "derived",
             "the file's; where it is not of towers, the muons are added",

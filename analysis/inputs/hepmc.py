@@ -12,7 +12,6 @@ import gzip
 import io
 import logging
 import math
-import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -37,7 +36,6 @@ _VERSIONS = {
 }
 _END = b"END_EVENT_LISTING"
 _IN_EVENTS = b"NUCHFVPWA"  # letters that lines begin with, after E
-_IN_VERTEX = re.compile(rb"^V (?:\S+\s+){6}(\d+)\s+(\d+)", re.MULTILINE)  # particles listed there
 _LEPTONS = (11, 13)
 _NEUTRINOS = (12, 14, 16)
 
@@ -157,23 +155,55 @@ def _parsed(text: _Text) -> Any:
     """A ``pyhepmc.GenEvent``; None if that cannot be."""
     import pyhepmc
 
+    if not (text.whole and _is_complete(text)):
+        return None
     event = pyhepmc.GenEvent()
     end = text.header.split(b"\n")[0].strip().replace(b"START", b"END") + b"\n"
     stream = pyhepmc.io.pyiostream(io.BytesIO(text.header + text.event + end))
     try:
         read = getattr(pyhepmc.io, text.reader)(stream).read_event(event)
-    except RuntimeError:
+    except (RuntimeError, MemoryError):
         return None
-    return event if read and text.whole and _is_complete(text, event) else None
+    # of weights that are no numbers HepMC 3 keeps none
+    return event if read and (len(event.weights) > 0 or b"\nW " not in text.event) else None
 
 
-def _is_complete(text: _Text, event: Any) -> bool:
-    """Whether pyhepmc has read what it takes silently for less: particles missing at the end of a
-    HepMC 2 event, weights that are no numbers in HepMC 3."""
-    if text.reader == "ReaderAscii":
-        return len(event.weights) > 0 or b"\nW " not in text.event
-    announced = sum(int(a) + int(b) for a, b in _IN_VERTEX.findall(text.event))
-    return announced == text.event.count(b"\nP ")
+def _is_complete(text: _Text) -> bool:
+    """Whether an event has the vertices, particles and weights that it announces. pyhepmc takes
+    memory for what is announced, takes an event for whole whose last particles are missing, and
+    ends the process at a particle before any vertex or a cross-section that is no number."""
+    head, *vertices = text.event.split(b"\nV ")
+    try:
+        words = head.split(b"\n", 1)[0].split()
+        if text.reader == "ReaderAscii":
+            n_vertices, n_particles = int(words[2]), int(words[3])
+            _, section, rest = text.event.partition(b"\nA 0 GenCrossSection ")
+            return (
+                n_particles == text.event.count(b"\nP ")
+                and 0 <= n_vertices <= n_particles
+                and (not section or len([float(x) for x in rest.split(b"\n", 1)[0].split()]) > 1)
+            )
+        n_random = int(words[11])
+        n_weights = int(words[12 + n_random])
+        return (
+            int(words[8]) == len(vertices)
+            and n_random >= 0
+            and 0 <= n_weights <= len(words) - 13 - n_random
+            and b"\nP " not in head
+            and all(map(_has_its_particles, vertices))
+        )
+    except (ValueError, IndexError):
+        return False
+
+
+def _has_its_particles(vertex: bytes) -> bool:
+    words = vertex.split(b"\n", 1)[0].split()
+    orphans, outgoing, n_weights = map(int, words[6:9])
+    return (
+        min(orphans, outgoing, n_weights) >= 0
+        and orphans + outgoing == vertex.count(b"\nP ")
+        and n_weights <= len(words) - 9
+    )
 
 
 @dataclass

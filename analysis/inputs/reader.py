@@ -105,7 +105,7 @@ def inspect(path: str, layout: Layout = Layout(), data: bool = False) -> File:  
             the given one, has no events, or a column has another type than in its format.
     """
     root = load_root()
-    with quiet(), _open(path) as handle:
+    with quiet(), _open(path) as handle, _damage_named(path):
         if handle.TestBit(root.TFile.kRecovered):
             raise InputError(f"{path}: truncated: the file was not closed when it was written")
         keys = {str(key.GetName()): str(key.GetClassName()) for key in handle.GetListOfKeys()}
@@ -119,6 +119,17 @@ def inspect(path: str, layout: Layout = Layout(), data: bool = False) -> File:  
     if layout.columns:
         _opened([file], 0, 0)  # whether the expressions compile
     return file
+
+
+@contextlib.contextmanager
+def _damage_named(path: str) -> Iterator[None]:
+    """Whatever else is thrown where a file is not what it should be becomes an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # of Python, or what cppyy makes of a C++ exception
+        raise InputError(f"{path}: damaged: {cause_of(error)}") from error
 
 
 def _open(path: str) -> Any:
@@ -139,6 +150,8 @@ def _open(path: str) -> Any:
             log.warning("%s: %s: again in %d s", path, cause, wait)
             _sleep(wait)
             continue
+        except Exception as error:  # a size in its header that is absurd, say
+            raise InputError(f"{path}: damaged: {cause_of(error)}") from error
         if not handle or handle.IsZombie():
             raise InputError(f"{path}: not a ROOT file, or truncated")
         return handle
@@ -340,19 +353,29 @@ def _opened(files: Sequence[File], begin: int, end: int) -> Any:
     for source, stored in file.stored.items():
         if source != stored:
             df = helpers.alias(df, source, stored)
+    firsts: dict[str, str] = {}  # columns that tell how many objects of a kind there are
     for name, column in file.columns.items():
-        kind = CANONICAL.get(name)
-        if column.expression == name and file.format.sources[name].types == (kind,):
-            continue
-        make = helpers.redefine if file.stored.get(name) == name else helpers.define
-        expression = f"monojet::as<{kind}>({column.expression})" if kind else column.expression
-        said = Diagnostics()
-        try:
-            with diagnostics(said):
-                df = make(df, name, expression)
-        except Exception as error:
-            raise InputError(
-                f"{file.path}: column '{name}' = '{column.expression}' cannot be made: "
-                f"{said.first_error() or cause_of(error)}"
-            ) from error
+        df = _made(df, helpers, file, name, column)
+        if "RVec" in CANONICAL.get(name, ""):
+            first = firsts.setdefault(name.split("_")[0], name)
+            if first != name:
+                df = helpers.with_length_of(df, name, first)
     return df
+
+
+def _made(df: Any, helpers: Any, file: File, name: str, column: Column) -> Any:
+    """The data frame with a column."""
+    kind = CANONICAL.get(name)
+    if column.expression == name and file.format.sources[name].types == (kind,):
+        return df
+    make = helpers.redefine if file.stored.get(name) == name else helpers.define
+    expression = f"monojet::as<{kind}>({column.expression})" if kind else column.expression
+    said = Diagnostics()
+    try:
+        with diagnostics(said):
+            return make(df, name, expression)
+    except Exception as error:
+        raise InputError(
+            f"{file.path}: column '{name}' = '{column.expression}' cannot be made: "
+            f"{said.first_error() or cause_of(error)}"
+        ) from error

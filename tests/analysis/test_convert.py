@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -314,7 +315,26 @@ def _damages() -> Iterator[tuple[str, Callable[[bytes], bytes], str]]:
     )
     yield "cut .gz", lambda text: gzip.compress(text)[:-20], "truncated"
     yield "damaged .gz", lambda text: gzip.compress(text)[:40] + b"xxxx" * 40, "damaged"
+    yield "more particles than there are", _announcing_more, "not whole"
     yield "weight of NaN", lambda text: text, "event"
+
+
+def _announcing_more(text: bytes) -> bytes:
+    """Of the vertices of version 2, or of the event of version 3."""
+    one_more = re.sub(rb"^(V (?:\S+ ){7})3 ", rb"\g<1>2000000000 ", text, flags=re.MULTILINE)
+    return re.sub(rb"^(E \S+ 1) 5$", rb"\1 2000000000", one_more, flags=re.MULTILINE)
+
+
+def test_a_particle_before_any_vertex_is_refused(tmp_path: Path) -> None:
+    """pyhepmc would end the process."""
+    path = write(tmp_path / "a.hepmc", [event(1)], version=2)
+    lines = path.read_bytes().splitlines(keepends=True)
+    units = next(i for i, line in enumerate(lines) if line.startswith(b"U "))
+    particle = next(i for i, line in enumerate(lines) if line.startswith(b"P "))
+    lines[units], lines[particle] = lines[particle], lines[units]
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(InputError, match="not whole"):
+        list(hepmc.events(str(path)))
 
 
 @pytest.mark.parametrize("version", [2, 3])

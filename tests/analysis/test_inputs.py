@@ -134,3 +134,12 @@ def test_a_file_without_what_tells_events_apart_is_refused(write_events: WriteEv
 def test_a_column_of_another_type_is_named(write_events: WriteEvents) -> None:
     with pytest.raises(InputError, match=r"column 'met' is double, not float"):
         reader.inspect(str(write_events(met="double(3)")))
+
+
+def test_columns_of_one_object_must_have_the_same_length(write_events: WriteEvents) -> None:
+    path = write_events(jet_eta="rdfentry_ < 5 ? ROOT::RVecF{0.f, 1.f} : ROOT::RVecF{0.f}")
+    file = reader.inspect(str(path))
+    assert reader.open_range(file, 0, 5).Sum("event_number").GetValue() == 15
+    assert reader.open_range(file, 0, 5).Max("jet_eta").GetValue() == 1
+    with pytest.raises(Exception, match=r"1 entries in column 'jet_eta' and 2 in 'jet_pt'"):
+        reader.open_range(file, 0, 20).Max("jet_eta").GetValue()
