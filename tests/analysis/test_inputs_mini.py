@@ -138,6 +138,7 @@ def test_the_column_called_sig_is_the_significance_of_d0() -> None:
     assert value.max() > 100
 
 
+@pytest.mark.slow
 def test_events_come_out_as_from_our_own_files(
     run_with: RunWith, tmp_path: Path, write_events: WriteEvents
 ) -> None:
@@ -281,6 +282,7 @@ def test_a_named_format_is_the_only_one_tried(tmp_path: Path, write_events: Writ
         reader.inspect(str(write_events()), Layout("mini"))
 
 
+@pytest.mark.slow
 def test_measured_events_beside_simulated_ones(tmp_path: Path, write_events: WriteEvents) -> None:
     """The command line on a configuration with both."""
     data = write_mini(tmp_path / "data.root", len(THREE), columns_of(THREE, simulated=False))

@@ -373,6 +373,7 @@ def test_the_same_figure_has_the_same_bytes(tmp_path: Path) -> None:
     assert len(list((tmp_path / "first").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_the_stage_makes_every_figure_then_the_list(
     finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,7 @@ def test_groups(paths: list[Path]) -> None:
     assert len(channel) == len(read_features(paths, Part.VALIDATION))
 
 
+@pytest.mark.slow
 def test_what_was_not_shown_is_anomalous(paths: list[Path], tmp_path: Path) -> None:
     fit_autoencoder.fit(SPEC, paths, tmp_path, seed=1, recipe="recipe")
     groups = [
