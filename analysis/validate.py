@@ -51,9 +51,9 @@ class _Checked:
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Look at the files of each external sample, and at the numbers and weights of their events;
-    write the report. Of a sample with more than ``batch.open_files`` none is opened: each is
-    checked by the task that reads it.
+    """Look at the files of each external sample and, of those on disk, at the numbers and weights
+    of their events; write the report. Of a sample with more than ``batch.open_files`` none is
+    opened: each is checked by the task that reads it.
 
     Raises:
         InputError: a file is not as it should be; the message holds one line a problem. Not with
@@ -95,13 +95,16 @@ def _check(sample: Sample, path: str) -> _Checked:
             return found
         file = inspected(path, sample)
         found.format, found.n_events = file.format.name, file.n_events
-        _look_at_events(file, found)
+        if "://" in path:  # to read events from a server may take as long as to analyse them
+            found.state = "good, its events not looked at"
+        else:
+            _look_at_events(file, found)
     except InputError as error:
         found.problems.append(str(error).removeprefix(f"{path}: "))
         return found
     unknown = _unknown_normalisation(sample, file)
     if unknown:
-        found.state = f"good, but no {unknown}: the cut-flow will need it"
+        found.state += f", but no {unknown}: the cut-flow will need it"
         log.warning("%s: %s", path, found.state)
     return found
 
