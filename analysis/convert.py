@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analysis import event_file
-from analysis.event_file import Layout
+from analysis.event_file import Storage
 from analysis.inputs import hepmc
 from analysis.inputs.paths import expand
 from analysis.pipeline import Run, Target, versions
@@ -50,7 +50,7 @@ def make_part(run: Run, task: Task, path: Path) -> int:
         _Charges(),
         expand(sample.files).index(file) << hepmc.FILE_SHIFT,
     )
-    layout = Layout(
+    storage = Storage(
         run_number_of(sample.name), generation.particle_threshold, generation.file_format
     )
     info = SampleInfo(
@@ -64,7 +64,7 @@ def make_part(run: Run, task: Task, path: Path) -> int:
         blocks = []
         for block in events:
             blocks.append(new_piece())
-            event_file.write(blocks[-1], *block, layout, info)
+            event_file.write(blocks[-1], *block, storage, info)
         info = dataclasses.replace(
             info,
             n_events=events.n_events,

@@ -177,7 +177,7 @@ class Decayed(_Flat):
 
 
 @dataclass(frozen=True)
-class Layout:
+class Storage:
     """How the events of a sample are stored: their run number, the pT (GeV) above which particles
     are, and ``rntuple`` or ``ttree``."""
 
@@ -191,7 +191,7 @@ def write(
     numbers: npt.NDArray[np.uint64],
     particles: Particles,
     decayed: Decayed,
-    layout: Layout,
+    storage: Storage,
     info: SampleInfo,
     origin: str = "",
 ) -> None:
@@ -200,7 +200,7 @@ def write(
     size = sum(getattr(particles, name).nbytes for name in vars(particles))
     files.require_space(path, size)
     with files.whole(path) as partial:
-        _snapshot(partial, numbers, particles, decayed, layout)
+        _snapshot(partial, numbers, particles, decayed, storage)
         _write(partial, INFO, info.to_json())
         _write(partial, _ORIGIN, origin)
 
@@ -215,7 +215,7 @@ def _snapshot(
     numbers: npt.NDArray[np.uint64],
     particles: Particles,
     decayed: Decayed,
-    layout: Layout,
+    storage: Storage,
 ) -> None:
     """Cluster jets, find leptons and missing momentum from all particles; store those above the
     threshold."""
@@ -238,8 +238,8 @@ def _snapshot(
     helpers.decayed().set(offsets[1], numbers, *of_decayed, neutral, *of_particles[6:])
 
     df = root.RDataFrame(len(numbers))
-    df = df.DefinePerSample("run_number", f"(unsigned int){layout.run_number}u")
-    df = df.DefinePerSample("stored_pt", f"{layout.particle_threshold}")
+    df = df.DefinePerSample("run_number", f"(unsigned int){storage.run_number}u")
+    df = df.DefinePerSample("stored_pt", f"{storage.particle_threshold}")
     definitions = {
         "event_number": "monojet::batch().number(rdfentry_)",
         "weight": "monojet::batch().weight(rdfentry_)",
@@ -282,7 +282,7 @@ def _snapshot(
     options = root.RDF.RSnapshotOptions()
     options.fOutputFormat = (
         root.RDF.ESnapshotOutputFormat.kRNTuple
-        if layout.file_format == "rntuple"
+        if storage.file_format == "rntuple"
         else root.RDF.ESnapshotOutputFormat.kTTree
     )
     options.fCompressionAlgorithm = root.RCompressionSetting.EAlgorithm.kZSTD

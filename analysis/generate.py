@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from analysis import event_file
 from analysis.config import Config
-from analysis.event_file import Decayed, Indices, Layout, Momenta, Particles
+from analysis.event_file import Decayed, Indices, Momenta, Particles, Storage
 from analysis.pipeline import Run, Target, versions
 from analysis.processes import PROCESSES, Process
 from analysis.samples import SampleInfo, combine, run_number_of
@@ -286,5 +286,5 @@ def write_block(block: Block, path: Path, origin: str = "") -> None:
     )
     first = block.first_event + 1
     numbers = np.arange(first, first + block.n_events, dtype=np.uint64)
-    layout = Layout(block.run_number, block.particle_threshold, block.file_format)
-    event_file.write(path, numbers, particles, decayed, layout, info, origin)
+    storage = Storage(block.run_number, block.particle_threshold, block.file_format)
+    event_file.write(path, numbers, particles, decayed, storage, info, origin)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from analysis.columns import RVEC_FLOAT, RVEC_INT
 from analysis.inputs.format import IS_DATA, Block, Column, Format, sources
+from analysis.inputs.invisible_muons import MET
 
 WEIGHT_FACTORS = (
     "mcWeight",
@@ -100,16 +101,7 @@ _COLUMNS = {
     "photon_phi": Column("photon_phi"),
     "full_met": Column("met_et / 1000"),
     "full_met_phi": Column("met_phi"),
-    "met": Column(
-        "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi).pt",
-        "derived",
-        "the file's, and all its muons added: they are invisible here",
-    ),
-    "met_phi": Column(
-        "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi).phi",
-        "derived",
-        "likewise",
-    ),
+    **MET,
 }
 
 MINI = Format(

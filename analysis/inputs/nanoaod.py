@@ -12,6 +12,7 @@ from __future__ import annotations
 from analysis.columns import RVEC_FLOAT
 from analysis.inputs import particle_level
 from analysis.inputs.format import IS_DATA, Block, Bookkeeping, Column, Format, Source, sources
+from analysis.inputs.invisible_muons import MET
 
 # The medium working point (1 % of light jets) of DeepJet in the legacy simulation of 2018:
 # https://btv-wiki.docs.cern.ch/ScaleFactors/UL2018/; that of other years: 0.2489 (end of 2016)
@@ -79,16 +80,7 @@ _COLUMNS = {
     },
     "full_met": Column("missing_pt"),
     "full_met_phi": Column("missing_phi"),
-    "met": Column(
-        "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi).pt",
-        "derived",
-        "the file's, and all its muons added: they are invisible here",
-    ),
-    "met_phi": Column(
-        "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi).phi",
-        "derived",
-        "likewise",
-    ),
+    **MET,
 }
 
 

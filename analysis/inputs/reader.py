@@ -105,7 +105,7 @@ def inspect(path: str, layout: Layout = Layout(), data: bool = False) -> File:  
             the given one, has no events, or a column has another type than in its format.
     """
     root = load_root()
-    with quiet(), _open(path) as handle, _damage_named(path):
+    with quiet(), _damage_named(path), _open(path) as handle:
         if handle.TestBit(root.TFile.kRecovered):
             raise InputError(f"{path}: truncated: the file was not closed when it was written")
         keys = {str(key.GetName()): str(key.GetClassName()) for key in handle.GetListOfKeys()}
@@ -150,8 +150,6 @@ def _open(path: str) -> Any:
             log.warning("%s: %s: again in %d s", path, cause, wait)
             _sleep(wait)
             continue
-        except Exception as error:  # a size in its header that is absurd, say
-            raise InputError(f"{path}: damaged: {cause_of(error)}") from error
         if not handle or handle.IsZombie():
             raise InputError(f"{path}: not a ROOT file, or truncated")
         return handle
