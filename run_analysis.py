@@ -23,6 +23,7 @@ from analysis.batch.submit import SYSTEMS, resubmit, status, submit
 from analysis.config import DEFAULT, Config, Sample, load
 from analysis.pipeline import Run
 from analysis.stages import STAGES
+from common.child import set_up_log
 from common.errors import ConfigError, MonojetError, did_you_mean
 from common.files import locked, require_writable
 
@@ -220,10 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = parser().parse_args(arguments)
     level = logging.WARNING if options.quiet else logging.INFO
-    logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stderr)
-    logging.addLevelName(logging.INFO, "monojet:")
-    logging.addLevelName(logging.DEBUG, "monojet:")
-    log.setLevel(logging.DEBUG if options.verbose else level)
+    set_up_log(logging.DEBUG if options.verbose else level)
     try:
         return _run(options)
     except KeyboardInterrupt:

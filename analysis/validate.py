@@ -15,7 +15,8 @@ from analysis.inputs.sources import inspected
 from analysis.pipeline import Done, Run, Target
 from analysis.samples import SampleInfo, configured
 from common import files
-from common.errors import InputError
+from common.child import Child
+from common.errors import InputError, WorkerError
 from common.tables import Table
 from cpp_helpers import declare
 from cpp_helpers.arrays import as_array
@@ -60,16 +61,17 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
             ``skip_bad_files``: then it is a warning, and the check is done again by the next run.
     """
     checked: list[_Checked] = []
-    for sample in run.config.samples:
-        names = paths.expand(sample.files)
-        if len(names) > run.config.batch.open_files:
-            state = "checked when they are read"
-            checked.append(_Checked(sample.name, f"{len(names)} files", state=state))
-            continue
-        of_sample = [_check(sample, path) for path in names]
-        if any(one.events is not None for one in of_sample):
-            _find_repeated(of_sample)
-        checked += of_sample
+    with Child() as child:
+        for sample in run.config.samples:
+            names = paths.expand(sample.files)
+            if len(names) > run.config.batch.open_files:
+                state = "checked when they are read"
+                checked.append(_Checked(sample.name, f"{len(names)} files", state=state))
+                continue
+            of_sample = [_check(child, sample, path) for path in names]
+            if any(one.events is not None for one in of_sample):
+                _find_repeated(of_sample)
+            checked += of_sample
     (target,) = targets
     columns = ("sample", "file", "format", "events", "state")
     table = Table("validation", "Input files", columns, [one.row for one in checked])
@@ -86,7 +88,15 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
         done(target)
 
 
-def _check(sample: Sample, path: str) -> _Checked:
+def _check(child: Child, sample: Sample, path: str) -> _Checked:
+    """A file, looked at in another process: ROOT dies of some damages."""
+    try:
+        return child.call(_look_at, sample, path)
+    except WorkerError as error:
+        return _Checked(sample.name, path, problems=[f"damaged, or not readable by ROOT: {error}"])
+
+
+def _look_at(sample: Sample, path: str) -> _Checked:
     found = _Checked(sample.name, path)
     try:
         if sample.converted:

@@ -12,7 +12,6 @@ alone: ``--only INDEX`` makes it again and prints what comes of it.
 from __future__ import annotations
 
 import argparse
-import faulthandler
 import gzip
 import json
 import math
@@ -46,6 +45,7 @@ from cpp_helpers import declare_jets, load_root
 from cpp_helpers.errors import failure_of
 from tests.analysis import (
     hepmc_events,
+    hepmc_tree_events,
     mini_events,
     test_inputs_delphes,
     test_inputs_nanoaod,
@@ -56,9 +56,10 @@ from tests.conftest import EVENTS
 
 MEMORY = 3 << 30
 """Bytes of address space that a child may take beyond what it begins with."""
-CORRECT, CHANGED, ERROR = "correct", "changed", "error"
+CORRECT, CHANGED, ERROR, TOLD = "correct", "changed", "error", "last words"
+"""``last words``: ROOT crashed; the process ended with 2 and a line that names the file."""
 FAILURES = ("other exception", "silent zero", "fewer events", "crash", "hang", "ended")
-"""``ended``: by an error in a thread of ROOT's, told in a line without the file's name."""
+"""``ended``: without such a line."""
 
 Rng = np.random.Generator
 Sums = dict[str, float]
@@ -245,9 +246,13 @@ def _resize(columns: dict[str, Any], name: str, event: int, size: int) -> None:
     columns[name] = ak.unflatten(ak.Array(joined[: counts.sum()]), counts)
 
 
-def rewrite_arrays(tree: str, ntuple: bool = False) -> Callable[[Rng, str, Path, Path], None]:
+def rewrite_arrays(
+    tree: str,
+    ntuple: bool = False,
+    layout: Layout = Layout(),  # noqa: B008
+) -> Callable[[Rng, str, Path, Path], None]:
     def rewrite(rng: Rng, damage: str, seed: Path, path: Path) -> None:
-        stored = sorted(set(reader.inspect(str(seed)).stored.values()))
+        stored = sorted(set(reader.inspect(str(seed), layout).stored.values()))
         with uproot.open(seed) as file:
             columns = {name: file[tree][name].array() for name in stored}
         change_arrays(rng, damage, columns, stored)
@@ -378,10 +383,15 @@ def _hepmc(name: str, version: int) -> Callable[[Path], Path]:
     return write
 
 
-_DELPHES: dict[str, Any] = {
-    "write": lambda folder: test_inputs_delphes.write_delphes(folder / "delphes.root"),
-    "rewrite": rewrite_arrays("Delphes"),
-}
+def _hepmc_tree(folder: Path) -> Path:
+    return hepmc_tree_events.write(folder / "tree.root", map(hepmc_events.event, range(1, 21)))
+
+
+def _delphes(folder: Path) -> Path:
+    return test_inputs_delphes.write_delphes(folder / "delphes.root")
+
+
+_EFLOW = Layout("delphes_eflow")
 _ALL = (*BYTES, *COLUMNS)
 _OF_HEPMC = (*BYTES, *HEPMC)
 KINDS = {
@@ -390,8 +400,14 @@ KINDS = {
         Kind("native", _native(False), rewrite_arrays("events"), damages=_ALL),
         Kind("native_rntuple", _native(True), rewrite_arrays("events", True), damages=_ALL),
         Kind("mini", _mini, rewrite_arrays("mini"), damages=_ALL),
-        Kind("delphes", **_DELPHES, damages=_ALL),
-        Kind("delphes_eflow", **_DELPHES, layout=Layout("delphes_eflow"), damages=_ALL),
+        Kind("delphes", _delphes, rewrite_arrays("Delphes"), damages=_ALL),
+        Kind(
+            "delphes_eflow",
+            _delphes,
+            rewrite_arrays("Delphes", layout=_EFLOW),
+            _EFLOW,
+            damages=_ALL,
+        ),
         Kind(
             "nanoaod",
             lambda folder: test_inputs_nanoaod.write_nano(folder / "nano.root", candidates=True),
@@ -400,6 +416,7 @@ KINDS = {
         ),
         Kind("daod", **_xaod(xaod_events.truth1), damages=_ALL),
         Kind("physlite", **_xaod(xaod_events.physlite), damages=_ALL),
+        Kind("hepmc_tree", _hepmc_tree, rewrite_arrays("hepmc3_tree"), damages=_ALL),
         HepmcKind("hepmc2", _hepmc("events.hepmc", 2), rewrite_hepmc, damages=_OF_HEPMC),
         HepmcKind("hepmc3", _hepmc("events.hepmc", 3), rewrite_hepmc, damages=_OF_HEPMC),
     )
@@ -467,15 +484,26 @@ class Fuzzer:
             said = told.read().decode(errors="replace")
         seconds = time.monotonic() - start
         result, _, text = said.partition("\n")
+        errors = self._errors.read_text(errors="replace").splitlines()
+        words = [line for line in errors if line.startswith(f"ERROR {self._path(index)}: ")]
         if status is None:
             result, text = "hang", said
         elif os.WIFSIGNALED(status):
-            result, text = "crash", f"{signal.Signals(os.WTERMSIG(status)).name}: {_place(said)}"
+            result, text = "crash", signal.Signals(os.WTERMSIG(status)).name
+        elif os.WEXITSTATUS(status) == 2 and words:
+            result, text = TOLD, words[-1]
         elif os.WEXITSTATUS(status):
-            result, text = "ended", f"exit {os.WEXITSTATUS(status)}"
+            result, text = "ended", f"exit {os.WEXITSTATUS(status)}: {errors[-1:]}"
         for left in self.folder.glob(f"damaged_{index}.*"):
             left.unlink()
         return Outcome(index, damage, result, text, round(seconds, 2))
+
+    def _path(self, index: int) -> Path:
+        return self.folder / f"damaged_{index}{self.path.suffix}"
+
+    @property
+    def _errors(self) -> Path:
+        return self.folder / "errors.txt"
 
     def _wait(self, child: int) -> int | None:
         end = time.monotonic() + self.limit
@@ -490,18 +518,14 @@ class Fuzzer:
 
     def _in_child(self, index: int, damage: str, sink: int) -> None:
         result, text = "damage failed", ""
-        if not os.environ.get("FUZZ_VERBOSE"):
-            quiet = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(quiet, 1)
-            os.dup2(quiet, 2)
-        for one in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL):
-            signal.signal(one, signal.SIG_DFL)  # of which ROOT makes exits
-        faulthandler.enable(sink)
+        quiet = os.open(self._errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         now = pages * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (now + MEMORY, now + MEMORY))
-        path = self.folder / f"damaged_{index}{self.path.suffix}"
+        path = self._path(index)
         try:
             self._damage(index, damage, path)
             result, text = self._read(damage, path)
@@ -538,14 +562,6 @@ class Fuzzer:
         if zero and damage in BYTES:
             return "silent zero", text
         return (CHANGED, text) if changed else (CORRECT, "")
-
-
-def _place(said: str) -> str:
-    """Our innermost function in a traceback of `faulthandler`."""
-    found = re.search(
-        r'File ".*?/((?:analysis|common|cpp_helpers)/.*?)", line (\d+) in (\w+)', said
-    )
-    return " ".join(found.groups()) if found else said[:200]
 
 
 def _same(a: float, b: float) -> bool:

@@ -9,12 +9,16 @@ its own paths): the others are declared without it.
 from __future__ import annotations
 
 import functools
+import logging
+import multiprocessing
 import os
 from importlib import util
 from pathlib import Path
 from typing import Any
 
 from cpp_helpers.library import DIRECTORY, SOURCE, compiled
+
+log = logging.getLogger("monojet")
 
 # Of XRootD's client, which waits for minutes, or half an hour, for a server that is gone (seconds).
 _XROOTD = {
@@ -75,6 +79,8 @@ def declare() -> Any:
         _load(str(library))
         _declare(*HEADERS, "graph.hxx")
     root.monojet.watch_messages()
+    if not log.isEnabledFor(logging.DEBUG):  # else ROOT prints where it crashed
+        root.monojet.watch_crashes(multiprocessing.parent_process() is not None)
     return root.monojet
 
 

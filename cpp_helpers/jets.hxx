@@ -6,9 +6,31 @@
 
 #include <fastjet/ClusterSequence.hh>
 
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace monojet {
+
+namespace detail {
+/// Of thousands of particles in one place clustering takes minutes: no event has them, but a
+/// damaged file may.
+inline void require_apart(const std::vector<fastjet::PseudoJet> &particles) {
+  constexpr std::size_t few = 2000;
+  if (particles.size() < few)
+    return;
+  std::vector<std::pair<double, double>> places;
+  for (const auto &particle : particles)
+    places.emplace_back(particle.rap(), particle.phi());
+  std::sort(places.begin(), places.end());
+  for (std::size_t i = 0; i + few / 2 < places.size(); ++i)
+    if (places[i] == places[i + few / 2])
+      throw std::runtime_error("an event has more than " + std::to_string(few / 2) +
+                               " particles in one place");
+}
+} // namespace detail
 
 struct Jets {
   RVecF pt, eta, phi, mass, width;
@@ -16,6 +38,7 @@ struct Jets {
 };
 
 /// Anti-kT R = 0.4 jets of the visible particles with |eta| < 4.9, pT > `min_pt`, hardest first.
+/// Throws a runtime_error where more than a thousand are in one place.
 /// width = sum pT dR(axis) / sum pT over the constituents. phi in (-pi, pi].
 inline Jets cluster_jets(const RVecF &pt, const RVecF &eta, const RVecF &phi, const RVecF &energy,
                          const RVecI &pdg_id, const RVecI &charge, double min_pt) {
@@ -30,6 +53,7 @@ inline Jets cluster_jets(const RVecF &pt, const RVecF &eta, const RVecF &phi, co
                         energy[i]);
     inputs.back().set_user_index(static_cast<int>(i));
   }
+  detail::require_apart(inputs);
   static const fastjet::JetDefinition anti_kt(fastjet::antikt_algorithm, 0.4);
   const fastjet::ClusterSequence sequence(inputs, anti_kt);
   Jets jets;

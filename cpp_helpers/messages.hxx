@@ -4,8 +4,11 @@
 
 #include <TError.h>
 
+#include <algorithm>
+#include <csignal>
 #include <cstring>
 #include <exception>
+#include <initializer_list>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -26,6 +29,14 @@ inline ErrorHandlerFunc_t &next_handler() {
   return handler;
 }
 
+/// Of what a damaged file has put into a message, nothing that is no text.
+inline std::string printable(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c > 126 || (c < 32 && c != '\n'); },
+      '?');
+  return text;
+}
+
 struct FirstError {
   std::mutex access;
   std::string text;
@@ -42,15 +53,28 @@ inline void filter(int level, Bool_t abort, const char *location, const char *me
   if (level >= kError) {
     const std::lock_guard lock(first_error().access);
     if (first_error().text.empty())
-      first_error().text = message;
+      first_error().text = printable(message);
   }
   next_handler()(level, abort, location, message);
+}
+
+inline char (&last_opened())[4096] {
+  static char kept[4096] = "no file";
+  return kept;
+}
+
+[[noreturn]] inline void end(std::initializer_list<const char *> words) {
+  for (const char *word : words)
+    if (::write(STDERR_FILENO, word, std::strlen(word)) < 0)
+      break;
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, "\n", 1);
+  ::_exit(2);
 }
 
 /// ROOT reads ahead in threads of its own; where one of them fails (a server is gone), nobody
 /// catches it, and C++ ends the process. It ends as after any other error of an input.
 inline void end_with_cause() {
-  const char *cause = "an error that nothing caught";
+  std::string cause = "an error that nothing caught";
   try {
     if (std::current_exception())
       std::rethrow_exception(std::current_exception());
@@ -58,12 +82,40 @@ inline void end_with_cause() {
     cause = error.what();
   } catch (...) {
   }
-  const std::string text = cause;
-  const std::string line = "ERROR reading failed: " + text.substr(0, text.find('\n')) + "\n";
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
-  ::_exit(2);
+  end({"ERROR ", last_opened(), ": reading failed: ", cause.substr(0, cause.find('\n')).c_str()});
+}
+
+/// Nothing that could take memory: there may be none, or it may be in disorder.
+inline void end_with_signal(int number) {
+  const char *name = number == SIGABRT   ? "abort"
+                     : number == SIGSEGV ? "segmentation violation"
+                                         : "fatal signal";
+  end({"ERROR ", last_opened(), ": ROOT crashed after it was opened (", name,
+       "): it is damaged, or of a layout that ROOT cannot read"});
 }
 } // namespace detail
+
+/// What is being read from now on, for the last words of a process.
+inline void opened(const std::string &paths) {
+  auto &kept = detail::last_opened();
+  paths.copy(kept, sizeof(kept) - 1);
+  kept[std::min(paths.size(), sizeof(kept) - 1)] = '\0';
+}
+
+/// A crash of ROOT ends the process as any other error of an input does, in a line that names the
+/// file and not in a trace of ROOT's functions; or without a word, where a parent tells.
+inline void watch_crashes(bool parent_tells) {
+  static char stack[65536]; // of its own: a crash may be that of a full one
+  stack_t place{};
+  place.ss_sp = stack;
+  place.ss_size = sizeof(stack);
+  ::sigaltstack(&place, nullptr);
+  struct sigaction action{};
+  action.sa_handler = parent_tells ? SIG_DFL : detail::end_with_signal;
+  action.sa_flags = SA_ONSTACK;
+  for (int number : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL})
+    ::sigaction(number, &action, nullptr);
+}
 
 /// From now on in this process; again does no harm.
 inline void watch_messages() {

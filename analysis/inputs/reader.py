@@ -105,6 +105,7 @@ def inspect(path: str, layout: Layout = Layout(), data: bool = False) -> File:  
             the given one, has no events, or a column has another type than in its format.
     """
     root = load_root()
+    declare().opened(path)
     with quiet(), _damage_named(path), _open(path) as handle:
         if handle.TestBit(root.TFile.kRecovered):
             raise InputError(f"{path}: truncated: the file was not closed when it was written")
@@ -341,6 +342,7 @@ def _opened(files: Sequence[File], begin: int, end: int) -> Any:
     file = files[0]
     clusters = any("cluster_jets" in column.expression for column in file.columns.values())
     helpers = declare_jets() if clusters else declare()
+    helpers.opened(", ".join(file.path for file in files))
     forget_errors()
     with quiet():  # ROOT warns of types it has no dictionary for, which nothing reads
         df = helpers.open_range(file.tree, [f.path for f in files], begin, end)

@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from analysis import validate
 from analysis.pipeline import Run
 from analysis.stages import validate_targets
 from common.errors import InputError
+from tests.analysis.test_inputs_nanoaod import write_nano
 from tests.conftest import WriteEvents
 
 RunOf = Callable[..., Run]
@@ -98,3 +100,22 @@ def test_bad_files_may_be_left_out(
     (tmp_path / "text.root").write_text("not a ROOT file")
     run = replace(run_of(Znunu=[write_events(), tmp_path / "text.root"]), skip_bad_files=True)
     assert [one["state"] for one in report(run)] == ["good", "bad"]
+
+
+def test_a_file_that_crashes_root_is_a_problem_like_others(
+    write_events: WriteEvents, run_of: RunOf, tmp_path: Path
+) -> None:
+    """What uproot says of a tree is not compressed: it can be damaged so that ROOT dies of it."""
+    intact = write_nano(tmp_path / "nano.root").read_bytes()
+    bad = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        content = np.frombuffer(intact, np.uint8).copy()
+        where = rng.integers(0, len(content), 100)
+        content[where] ^= rng.integers(1, 256, len(where)).astype(np.uint8)
+        bad.append(tmp_path / f"damaged_{seed}.root")
+        bad[-1].write_bytes(content.tobytes())
+    (tmp_path / "empty.root").touch()
+    found = problems(run_of(Znunu=[write_events(), *bad, tmp_path / "empty.root"]))
+    assert [line.split(": ")[0] for line in found] == [*map(str, bad), f"{tmp_path}/empty.root"]
+    assert any("the process that worked on it died" in line for line in found)

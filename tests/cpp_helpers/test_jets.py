@@ -174,3 +174,12 @@ def test_no_particle_makes_no_jet(helpers: Any, root: Any) -> None:
 
 def test_only_invisible_particles_make_no_jet(helpers: Any, root: Any) -> None:
     assert _cluster(helpers, root, Particles([500], [0], [0], [500], [12], [0])) == []
+
+
+def test_thousands_of_particles_in_one_place_are_refused(helpers: Any, root: Any) -> None:
+    """FastJet takes minutes for them; the same number in different places is no matter."""
+    n = 2500
+    one = Particles([1.0] * n, [0.5] * n, [1.0] * n, [2.0] * n, [211] * n, [1] * n)
+    with pytest.raises(Exception, match="1000 particles in one place"):
+        _cluster(helpers, root, one)
+    assert _cluster(helpers, root, _random_event(1, n))
