@@ -10,12 +10,19 @@ from __future__ import annotations
 import ctypes
 import io
 import logging
+import struct
+from collections.abc import Sequence
 from typing import Any
 
 import awkward as ak
+import numpy as np
 
 from analysis.inputs.format import Bookkeeping
 from cpp_helpers import load_root
+
+_HEADER = struct.Struct(">IH")
+"""How ROOT begins an object: the number of its bytes from here on, and the version of its class."""
+_COUNTED = 0x40000000
 
 log = logging.getLogger("monojet")
 
@@ -66,14 +73,44 @@ def read(path: str, book: Bookkeeping) -> tuple[float, float] | None:
     try:
         with _RawFile(path) as raw, uproot.open(raw) as file:
             tree = file[book.tree]
-            stored = {
-                name: next(
-                    one for one in names if one in tree.keys(recursive=True, full_paths=False)
-                )
-                for name, names in book.columns.items()
-            }
-            entries = {name: ak.to_list(tree[one].array()) for name, one in stored.items()}
+            entries = {name: _entries(tree, names) for name, names in book.columns.items()}
     except Exception as error:  # whatever a file that is damaged, or of another layout, leads to
         log.debug("%s: no bookkeeping: %s", path, error)
         return None
     return book.sums(entries)
+
+
+def _entries(tree: Any, names: Sequence[str]) -> list[Any]:
+    """Of the first column of these that is there."""
+    stored = tree.keys(recursive=True, full_paths=False)
+    for name in names:
+        if name in stored:
+            entries: list[Any] = ak.to_list(tree[name].array())
+            return entries
+        whole, dot, member = name.rpartition(".")
+        if whole + dot in stored and not tree[whole + dot].branches:
+            return _of_objects(tree[whole + dot], member)
+    raise KeyError(f"none of {', '.join(names)}")
+
+
+def _of_objects(branch: Any, member: str) -> list[Any]:
+    """A vector that is a member of the objects of a branch that is not split.
+
+    uproot does not know the bases of such classes, which have a checksum for a version; but each
+    base and each member says how many bytes it has.
+    """
+    import uproot
+
+    elements = branch.file.streamer_named(branch.typename).elements
+    position = [element.name for element in elements].index(member)
+    values = uproot.interpretation.identify.parse_typename(elements[position].typename)
+    entries = []
+    for raw in branch.array(uproot.AsJagged(uproot.AsDtype("u1")), library="np"):
+        chunk = uproot.source.chunk.Chunk.wrap(None, np.asarray(raw))
+        cursor = uproot.source.cursor.Cursor(0)
+        for _ in range(position):
+            n_bytes, _ = cursor.fields(chunk, _HEADER, {})
+            cursor.skip((n_bytes & ~_COUNTED) - 2)  # without the version, which was read
+        found = values.read(chunk, cursor, {}, branch.file, branch.file, None)
+        entries.append(found.tolist())
+    return entries

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
 from cpp_helpers import load_root
+from tests.conftest import REPOSITORY
 
 Columns = dict[str, str]
 
@@ -184,3 +187,40 @@ def write(path: Path, **trees: Columns) -> Path:
     )
     interpreter.ProcessLine(f"{function}();")
     return path
+
+
+_WHOLE_SUMS = """
+#include <TFile.h>
+#include <TTree.h>
+#include <string>
+#include <vector>
+struct Store { int unused = 0; };
+struct Books : Store {
+  std::vector<unsigned> nameIdentifier{1, 2};
+  std::vector<std::string> name{"AllExecutedEvents", std::string(300, 'K')};
+  std::vector<std::vector<std::string>> outputStreams{{"a", "b"}, {}};
+  std::vector<int> cycle{2, 2};
+  std::vector<std::string> inputStream{"StreamAOD", "StreamAOD"};
+  std::vector<double> sumOfEventWeights{100., 3.}, sumOfEventWeightsSquared{1000., 3.};
+};
+void write_sums(const char *path) {
+  TFile file(path, "UPDATE");
+  TTree tree("MetaData", "");
+  Books books;
+  tree.Branch("CutBookkeepersAux.", &books, 32000, 0);
+  tree.Fill();
+  file.Write();
+}
+"""
+
+
+def add_whole_sums(path: Path) -> None:
+    """Bookkeeping whose members are not branches of their own; by another process, so that this one
+    does not know their class."""
+    code = (
+        "import sys; from cpp_helpers import load_root; root = load_root();"
+        "root.gErrorIgnoreLevel = root.kError;"
+        "root.gInterpreter.Declare(sys.argv[1]); root.write_sums(sys.argv[2])"
+    )
+    arguments = [sys.executable, "-c", code, _WHOLE_SUMS, str(path)]
+    subprocess.run(arguments, cwd=REPOSITORY, check=True)
