@@ -6,28 +6,37 @@ import functools
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 PATH = Path(__file__).with_suffix(".yaml")
 
 
 class Dataset(BaseModel):
-    """What is known of a dataset; pb."""
+    """What is known of a dataset: the cross-section of its events, in pb."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    name: str
     cross_section: float = Field(gt=0)
-    filter_efficiency: float = Field(1.0, gt=0, le=1)
-    source: str = Field(min_length=10)
+    source: str
+
+
+class Datasets(BaseModel):
+    """All that are known, by number, and their sources in words."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: dict[str, str]
+    datasets: dict[int, Dataset]
 
 
 @functools.cache
-def datasets() -> dict[int, Dataset]:
-    """All that are known."""
-    return TypeAdapter(dict[int, Dataset]).validate_python(yaml.safe_load(PATH.read_text()))
+def known() -> Datasets:
+    """As the file has them."""
+    return Datasets.model_validate(yaml.load(PATH.read_text(), yaml.CSafeLoader))
 
 
 def cross_section_of(number: int) -> float | None:
     """In pb, of the events of a dataset, if it is known."""
-    found = datasets().get(number)
-    return None if found is None else found.cross_section * found.filter_efficiency
+    found = known().datasets.get(number)
+    return None if found is None else found.cross_section
