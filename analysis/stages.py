@@ -21,6 +21,7 @@ _SELECTION = (
     "selections/*.py",
     "analysis/columns.py",
     "analysis/inputs/*.py",
+    "analysis/inputs/*.yaml",
     "analysis/regions.py",
     "analysis/samples.py",
     "common/normalisation.py",
@@ -59,6 +60,7 @@ def validate_targets(run: Run) -> list[Target]:
             code=(
                 "analysis/validate.py",
                 "analysis/inputs/*.py",
+                "analysis/inputs/*.yaml",
                 "analysis/columns.py",
                 "cpp_helpers/*.?xx",
             ),

@@ -9,6 +9,8 @@ Without ``--input`` real events are generated first (several minutes) and repeat
               branches; on the RNTuple and on a zlib TTree of it; one thread, CPU time, start-up
               apart, alternating in one process; the median of the ratios.
 ``columnar``  the same against ``benchmarks.columnar`` (uproot, awkward, numpy), events per second.
+``checks``    the same against imaging that does not check whether the columns of an object are of
+              one length.
 ``workers``   two workers against one: the time that three times more events take longer.
 ``threads``   two threads in one worker against one, likewise.
 ``memory``    peak resident memory of a run over one and over ten times the events.
@@ -27,6 +29,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from analysis import imaging
 from analysis.config import Config, load
@@ -38,7 +41,7 @@ from cpp_helpers import declare, load_root
 
 REPOSITORY = Path(__file__).parent.parent
 QUICKSTART = REPOSITORY / "analysis" / "configs" / "quickstart.yaml"
-PARTS = ("read", "columnar", "workers", "threads", "memory")
+PARTS = ("read", "columnar", "checks", "workers", "threads", "memory")
 
 NUMBERS = ("run_number", "event_number", "weight", "met", "met_phi")
 VECTORS = (
@@ -164,6 +167,23 @@ def against_columnar(paths: dict[str, Path], folder: Path, rounds: int) -> None:
         )
 
 
+def against_unchecked(paths: dict[str, Path], folder: Path, rounds: int) -> None:
+    config = load(QUICKSTART)
+    for name, path in paths.items():
+        output = folder / "images.h5"
+        make = functools.partial(make_images, path, output, config)
+        ratios = []
+        for number in range(rounds + 1):
+            output.unlink(missing_ok=True)
+            checked = seconds(make)
+            output.unlink()
+            with mock.patch.object(reader, "_of_one_length", lambda df, *_: df):
+                unchecked = seconds(make)
+            if number:  # the first compiles
+                ratios.append(checked / unchecked)
+        print(f"{name}: with checks of lengths / without = {statistics.median(ratios):.3f}")
+
+
 def run_stage(inputs: list[Path], folder: Path, *options: str) -> tuple[float, float]:
     """Wall seconds of an imaging run in processes of its own, and the largest peak memory (MB) of
     any of them."""
@@ -234,6 +254,8 @@ def main() -> None:
             against_bare_read(paths, folder, options.rounds)
         if "columnar" in parts:
             against_columnar(paths, folder, min(options.rounds, 3))
+        if "checks" in parts:
+            against_unchecked(paths, folder, options.rounds)
         for part in ("workers", "threads"):
             if part in parts:
                 other = {"workers": "threads", "threads": "workers"}[part]

@@ -130,6 +130,14 @@ class Format:
                 return found
         return None
 
+    def spellings(self, source: str) -> tuple[str, ...]:
+        """The names that a source may have in a file."""
+        return self.sources[source].stored or (source,)
+
+    def spelt(self, source: str, names: Collection[str]) -> str | None:
+        """The name by which a source is there among these, if it is."""
+        return next((name for name in self.spellings(source) if name in names), None)
+
     def how(self, name: str) -> str:
         """Whether a canonical column is read, derived, assumed or impossible, in words."""
         ways = [block.columns[name].how for block in self.blocks if name in block.columns]
@@ -162,8 +170,3 @@ class Layout:
     tree: str | None = None
     columns: tuple[tuple[str, str], ...] = ()
     """Canonical columns and their expressions, for files of no known format."""
-
-
-def first_stored(names: Collection[str], one: str, source: Source) -> str | None:
-    """The name by which a source is there among these, if it is."""
-    return next((name for name in source.stored or (one,) if name in names), None)

@@ -34,7 +34,7 @@ def listing() -> str:
         _row(*["---"] * 4),
     ]
     for one in FORMATS.values():
-        told_by = sorted(_stored(one, marker)[0] for marker in one.markers)
+        told_by = sorted(one.spellings(marker)[0] for marker in one.markers)
         trees, markers = (", ".join(f"`{x}`" for x in names) for names in (one.trees, told_by))
         lines.append(_row(f"`{one.name}`", one.title, trees, markers))
     return "\n".join(lines)
@@ -59,7 +59,7 @@ def details(one: Format) -> str:
         for name, column in block.columns.items():
             expression = column.expression.replace("|", "\\|")
             lines.append(_row(f"`{name}`", f"`{expression}`", column.note))
-    renamed = [name for name in one.sources if _stored(one, name) != (name,)]
+    renamed = [name for name in one.sources if one.spellings(name) != (name,)]
     if renamed:
         lines += [
             "",
@@ -67,7 +67,7 @@ def details(one: Format) -> str:
             _row(*["---"] * 2),
         ]
         for name in renamed:
-            lines.append(_row(f"`{name}`", ", ".join(f"`{x}`" for x in _stored(one, name))))
+            lines.append(_row(f"`{name}`", ", ".join(f"`{x}`" for x in one.spellings(name))))
     return "\n".join(lines)
 
 
@@ -78,10 +78,6 @@ def page() -> str:
         if one is not NATIVE:
             parts.append(f"## `{one.name}`\n\n{details(one)}")
     return "\n\n".join(parts) + "\n"
-
-
-def _stored(one: Format, source: str) -> tuple[str, ...]:
-    return one.sources[source].stored or (source,)
 
 
 def _row(*cells: str) -> str:

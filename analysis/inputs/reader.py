@@ -26,8 +26,6 @@ from analysis.inputs.format import (
     Column,
     Format,
     Layout,
-    Source,
-    first_stored,
 )
 from analysis.inputs.formats import FORMATS
 from analysis.samples import SampleInfo
@@ -165,21 +163,20 @@ def _recognised(
         tree = _only_tree(path, keys) if layout.tree is None else layout.tree
         if keys.get(tree) not in _TREES:
             raise InputError(f"{path}: no tree or ntuple '{tree}' ({_held(keys)})")
-        found = custom(layout, _columns(path, tree, {}))
-        return found, tree, _columns(path, tree, found.sources)
+        found = custom(layout, _columns(path, tree, None))
+        return found, tree, _columns(path, tree, found)
     formats = FORMATS if layout.format is None else {layout.format: FORMATS[layout.format]}
     lacking = ""
     for one in formats.values():
         for tree in one.trees:
             if keys.get(tree) not in _TREES:
                 continue
-            types = _columns(path, tree, one.sources)
+            types = _columns(path, tree, one)
             for marker in sorted(one.markers):
-                if first_stored(types, marker, one.sources[marker]) is None:
-                    column = (one.sources[marker].stored or (marker,))[0]
+                if one.spelt(marker, types) is None:
                     lacking = lacking or (
-                        f"'{tree}' has no column '{column}', by which the format '{one.name}' is "
-                        "told"
+                        f"'{tree}' has no column '{one.spellings(marker)[0]}', by which the format "
+                        f"'{one.name}' is told"
                     )
                     break
             else:
@@ -213,7 +210,7 @@ def _stored(path: str, found: Format, types: Mapping[str, str]) -> dict[str, str
     """The sources that a file has, by what it calls them."""
     stored = {}
     for name, source in found.sources.items():
-        column = first_stored(types, name, source)
+        column = found.spelt(name, types)
         if column is None:
             continue
         if source.types and plain_type(types[column]) not in source.types:
@@ -225,10 +222,10 @@ def _stored(path: str, found: Format, types: Mapping[str, str]) -> dict[str, str
     return stored
 
 
-def _columns(path: str, tree: str, sources: Mapping[str, Source]) -> dict[str, str]:
-    """The columns of a tree and, of those that are read, the types: others may have none that ROOT
-    knows."""
-    wanted = {column for name, one in sources.items() for column in one.stored or (name,)}
+def _columns(path: str, tree: str, found: Format | None) -> dict[str, str]:
+    """The columns of a tree and, of those that a format reads, the types: others may have none that
+    ROOT knows."""
+    wanted = {name for one in found.sources for name in found.spellings(one)} if found else ()
     try:
         df = load_root().RDataFrame(tree, path)
         names = [str(name) for name in df.GetColumnNames()]
@@ -299,7 +296,7 @@ def require_columns(file: File, needs: Needs) -> None:
     if absent is None:
         cause = f"the format '{one.name}' cannot give it"
     else:
-        column = (one.sources[absent].stored or (absent,))[0]
+        column = one.spellings(absent)[0]
         cause = f"of the format '{one.name}' the file lacks column '{column}'"
         if absent in one.only_simulated:
             cause += ", which only measured events may (say 'data: true' of such a sample)"
@@ -359,8 +356,12 @@ def _opened(files: Sequence[File], begin: int, end: int) -> Any:
         if "RVec" in CANONICAL.get(name, ""):
             first = firsts.setdefault(name.split("_")[0], name)
             if first != name:
-                df = helpers.with_length_of(df, name, first)
+                df = _of_one_length(df, name, first)
     return df
+
+
+def _of_one_length(df: Any, name: str, first: str) -> Any:
+    return declare().with_length_of(df, name, first)
 
 
 def _made(df: Any, helpers: Any, file: File, name: str, column: Column) -> Any:
