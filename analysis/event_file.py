@@ -254,26 +254,10 @@ def _snapshot(
         "all_z0_sin_theta": "monojet::batch().z0_sin_theta(rdfentry_)",
         "stored": "all_pt > stored_pt",
     }
-    for made in particle_level.ALL:
-        definitions |= {name: column.expression for name, column in made.columns.items()}
-    for flavour in ("electron", "muon"):
-        definitions[f"{flavour}_z0_sin_theta"] = f"Take(all_z0_sin_theta, {flavour}s.particle)"
-        definitions[f"{flavour}_d0_significance"] = (
-            f"monojet::d0_significance(Take(all_d0, {flavour}s.particle), {flavour}_pt,"
-            f" {flavour}_eta)"
-        )
-    definitions["decayed_pdg_id"] = "monojet::decayed().pdg_id(rdfentry_)"
-    definitions["is_tau"] = "abs(decayed_pdg_id) == 15"
-    for part in ("pt", "eta", "phi"):
+    for part in ("pt", "eta", "phi", "energy", "pdg_id"):
         definitions[f"decayed_{part}"] = f"monojet::decayed().{part}(rdfentry_)"
-        definitions[f"tau_{part}"] = f"decayed_{part}[is_tau]"
-    definitions |= {
-        "tau_energy": "monojet::decayed().energy(rdfentry_)[is_tau]",
-        "tau_mass": "monojet::masses(tau_energy, tau_pt, tau_eta)",
-        "tau_charge": "Where(decayed_pdg_id[is_tau] > 0, -1, 1)",
-        "jet_b_tag": "monojet::b_tags(jets.eta, jets.phi, decayed_eta[!is_tau],"
-        " decayed_phi[!is_tau])",
-    }
+    for made in (*particle_level.ALL, *particle_level.OF_DECAYS):
+        definitions |= {name: column.expression for name, column in made.columns.items()}
     for part in particle_level.PARTICLE_PARTS:
         definitions[f"particle_{part}"] = f"all_{part}[stored]"
     for name, expression in definitions.items():

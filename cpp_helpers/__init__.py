@@ -34,6 +34,7 @@ HEADERS = (
     "messages.hxx",
     "convert.hxx",
     "truth.hxx",
+    "history.hxx",
     "candidates.hxx",
     "atlas.hxx",
     "leptons.hxx",

@@ -40,6 +40,7 @@ inline RVecI charges(const RVecI &pdg_id) {
 struct Truth {
   RVecF pt, eta, phi, energy;
   RVecI pdg_id;
+  RVecI place; ///< among the particles of the file
 };
 
 /// The particles of a mask within the acceptance, |eta| < 4.9; GeV, where one of the file's units
@@ -60,6 +61,7 @@ Truth stable_particles(const Momentum &px, const Momentum &py, const Momentum &p
     kept.phi.push_back(static_cast<float>(std::atan2(y, x)));
     kept.energy.push_back(static_cast<float>(energy[i] * unit));
     kept.pdg_id.push_back(pdg_id[i]);
+    kept.place.push_back(static_cast<int>(i));
   }
   return kept;
 }

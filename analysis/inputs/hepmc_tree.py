@@ -23,9 +23,36 @@ _EVENT = Block(
     }
 )
 
+_GEV = "(momentum_unit == 0 ? 1e-3 : 1.)"  # MEV is 0, GEV 1
+
 _PARTICLES = particle_level.stable_particles(
     "monojet::stable_particles(particles_px, particles_py, particles_pz, particles_energy,"
-    " particles_pid, particles_status == 1, momentum_unit == 0 ? 1e-3 : 1.)"  # MEV is 0, GEV 1
+    f" particles_pid, particles_status == 1, {_GEV})"
+)
+
+_MOMENTA = "particles_px, particles_py, particles_pz"
+
+_HISTORY = Block(
+    {
+        "record": Column(
+            "monojet::history(links1, links2, particles_pid.size(), vertices_x.size())"
+        ),
+        "decays": Column(
+            f"monojet::decayed_particles(record, {_MOMENTA}, particles_energy, particles_pid,"
+            f" particles_status, {_GEV})"
+        ),
+        **{
+            f"decayed_{part}": Column(f"decays.{part}")
+            for part in ("pt", "eta", "phi", "energy", "pdg_id")
+        },
+        "impact": Column(
+            f"monojet::impact_parameters(record, truth.place, {_MOMENTA}, vertices_x, vertices_y,"
+            " vertices_z, length_unit == 0 ? 1. : 10.)"  # MM is 0, CM 1
+        ),
+        "all_d0": Column("impact.d0"),
+        "all_z0_sin_theta": Column("impact.z0_sin_theta"),
+    },
+    needs=frozenset({"links1", "vertices_x"}),
 )
 
 HEPMC_TREE = Format(
@@ -34,7 +61,8 @@ HEPMC_TREE = Format(
     trees=("hepmc3_tree",),
     markers=frozenset({"particles_pid", "momentum_unit"}),
     sources={
-        **sources(("event_number", "momentum_unit"), "int"),
+        **sources(("event_number", "momentum_unit", "length_unit"), "int"),
+        **sources(("links1", "links2"), RVEC_INT),
         **sources(("weights",), _RVEC_DOUBLE),
         **{
             f"particles_{name}": Source((RVEC_INT,), (f"particles.{name}",))
@@ -44,7 +72,11 @@ HEPMC_TREE = Format(
             f"particles_{part}": Source((_RVEC_DOUBLE,), (f"particles.momentum.m_v{place}",))
             for place, part in enumerate(("px", "py", "pz", "energy"), 1)
         },
+        **{
+            f"vertices_{part}": Source((_RVEC_DOUBLE,), (f"vertices.position.m_v{place}",))
+            for place, part in enumerate(("x", "y", "z"), 1)
+        },
     },
-    blocks=(_EVENT, _PARTICLES, *particle_level.ALL),
+    blocks=(_EVENT, _PARTICLES, *particle_level.ALL, _HISTORY, *particle_level.OF_DECAYS),
     numbers_events=False,
 )

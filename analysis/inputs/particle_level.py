@@ -113,5 +113,49 @@ MET = Block(
     needs=frozenset({"all_charge"}),
 )
 
+
+def impact_parameters(flavour: str) -> Block:
+    """Of dressed leptons, where the file says at which place each particle begins: of each
+    ``all_d0`` and ``all_z0_sin_theta`` (mm)."""
+    return Block(
+        {
+            f"{flavour}_z0_sin_theta": Column(
+                f"Take(all_z0_sin_theta, {flavour}s.particle)", "derived", "of a straight track"
+            ),
+            f"{flavour}_d0_significance": Column(
+                f"monojet::d0_significance(Take(all_d0, {flavour}s.particle), {flavour}_pt,"
+                f" {flavour}_eta)",
+                "derived",
+                "likewise, by ATLAS's resolution",
+            ),
+        },
+        needs=frozenset({"all_d0", f"{flavour}s"}),
+    )
+
+
+DECAYED = Block(
+    {
+        "is_tau": Column("abs(decayed_pdg_id) == 15"),
+        **{
+            f"tau_{part}": Column(f"decayed_{part}[is_tau]", "derived", "visible; hadronic alone")
+            for part in ("pt", "eta", "phi", "energy")
+        },
+        "tau_mass": Column("monojet::masses(tau_energy, tau_pt, tau_eta)", "derived", "likewise"),
+        "tau_charge": Column(
+            "Where(decayed_pdg_id[is_tau] > 0, -1, 1)", "derived", "of the PDG codes"
+        ),
+        "jet_b_tag": Column(
+            "monojet::b_tags(jets.eta, jets.phi, decayed_eta[!is_tau], decayed_phi[!is_tau])",
+            "derived",
+            "whether a hadron with a b quark is in it",
+        ),
+    },
+    needs=frozenset({"decayed_pdg_id", "jets"}),
+)
+"""Of hadrons with a b quark and of the visible part of hadronic taus: ``decayed_pt`` and so on."""
+
 ALL = (JETS, leptons("electron"), leptons("muon"), PHOTONS, MET)
 """For formats that have nothing of this in their files, or not always."""
+
+OF_DECAYS = (impact_parameters("electron"), impact_parameters("muon"), DECAYED)
+"""For those whose particles have a history."""

@@ -44,7 +44,7 @@ struct GenRunInfoData {
 
 
 def write(path: Path, events: Iterable[Any]) -> Path:
-    """Write events of pyhepmc, in the units that they have; vertices are left out."""
+    """Write events of pyhepmc, in the units that they have."""
     said = []
     for event in events:
         columns = event.numpy.particles
@@ -52,8 +52,18 @@ def write(path: Path, events: Iterable[Any]) -> Path:
         said.append(
             {
                 "number": event.event_number,
-                "unit": event.momentum_unit.name,
+                "units": [event.momentum_unit.name, event.length_unit.name],
                 "weights": list(event.weights),
+                "vertices": [
+                    [getattr(vertex.position, part) for part in "xyzt"]
+                    if vertex.has_set_position()
+                    else [0.0] * 4
+                    for vertex in event.vertices
+                ],
+                "links": [
+                    *((one.id, v.id) for v in event.vertices for one in v.particles_in),
+                    *((v.id, one.id) for v in event.vertices for one in v.particles_out),
+                ],
                 "particles": list(zip(*(values.tolist() for values in particles), strict=True)),
             }
         )
@@ -72,19 +82,30 @@ def _write(path: str, events: list[dict[str, Any]]) -> None:
     root.gErrorIgnoreLevel = root.kError  # without dictionaries it warns of losses; there are none
     root.gInterpreter.Declare(_CLASSES)
     event, run = root.HepMC3.GenEventData(), root.HepMC3.GenRunInfoData()
-    particle = root.HepMC3.GenParticleData()
+    particle, vertex = root.HepMC3.GenParticleData(), root.HepMC3.GenVertexData()
     file = root.TFile(path, "RECREATE")
     tree = root.TTree("hepmc3_tree", "hepmc3_tree")
     tree.Branch("hepmc3_event", event)
     tree.Branch("GenRunInfo", run)
     for one in events:
         event.event_number = one["number"]
-        event.momentum_unit = getattr(root.HepMC3.Units, one["unit"])
+        event.momentum_unit, event.length_unit = (
+            getattr(root.HepMC3.Units, unit) for unit in one["units"]
+        )
         event.particles.clear()
         for particle.pid, particle.status, *momentum in one["particles"]:
             for place, value in enumerate(momentum, 1):
                 setattr(particle.momentum, f"m_v{place}", value)
             event.particles.push_back(particle)
+        event.vertices.clear()
+        for position in one["vertices"]:
+            for place, value in enumerate(position, 1):
+                setattr(vertex.position, f"m_v{place}", value)
+            event.vertices.push_back(vertex)
+        for links, which in ((event.links1, 0), (event.links2, 1)):
+            links.clear()
+            for pair in one["links"]:
+                links.push_back(pair[which])
         event.weights.clear()
         for weight in one["weights"]:
             event.weights.push_back(weight)
