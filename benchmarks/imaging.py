@@ -189,7 +189,11 @@ def run_stage(inputs: list[Path], folder: Path, *options: str) -> tuple[float, f
     any of them."""
     arguments = ["--stage", "imaging", "--output", str(folder / "run"), "--process", "Znunu", "-q"]
     files = [part for path in inputs for part in ("--input", str(path))]
-    command = [sys.executable, "run_analysis.py", *arguments, "--force", *files, *options]
+    return timed(sys.executable, "run_analysis.py", *arguments, "--force", *files, *options)
+
+
+def timed(*command: str) -> tuple[float, float]:
+    """Wall seconds of a command, and the largest peak memory (MB) of any of its processes."""
     start = time.perf_counter()
     process = subprocess.Popen(
         command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
