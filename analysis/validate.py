@@ -89,11 +89,15 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
 
 
 def _check(child: Child, sample: Sample, path: str) -> _Checked:
-    """A file, looked at in another process: ROOT dies of some damages."""
+    """A file, looked at in another process: ROOT dies of some damages, and of others it keeps wrong
+    descriptions of classes, by which it cannot read good files any more."""
     try:
-        return child.call(_look_at, sample, path)
+        found = child.call(_look_at, sample, path)
     except WorkerError as error:
         return _Checked(sample.name, path, problems=[f"damaged, or not readable by ROOT: {error}"])
+    if found.problems:
+        child.end()
+    return found
 
 
 def _look_at(sample: Sample, path: str) -> _Checked:

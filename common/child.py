@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
+import os
 import signal
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable
-from multiprocessing.connection import Connection
-from typing import Any, ParamSpec, TypeVar
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from common.errors import MonojetError, WorkerError
 
 log = logging.getLogger("monojet")
+
+PARENT = "MONOJET_PARENT"
+"""In the environment of such a process: the parent tells of its end."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -22,20 +27,26 @@ Result = TypeVar("Result")
 
 class Child:
     """Calls functions, one at a time, in a process of its own, started by the first call; where
-    that dies the next call starts another. It ends on leaving the context."""
+    that has died or was ended the next call starts another. It ends on leaving the context, or
+    with this process."""
 
     def __init__(self) -> None:
-        self._process: Any = None
-        self._pipe: Connection | None = None
+        self._running: tuple[subprocess.Popen[bytes], Connection] | None = None
 
     def __enter__(self) -> Child:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process = None
+        self.end()
+
+    def end(self) -> None:
+        """End the process, and with it all that the functions have left in it."""
+        if self._running is not None:
+            process, pipe = self._running
+            process.kill()
+            process.wait()
+            pipe.close()
+            self._running = None
 
     def call(
         self,
@@ -50,15 +61,14 @@ class Child:
             MonojetError: as the function does.
             RuntimeError: any other exception of it, as text.
         """
-        if self._process is None:
-            self._start()
-        assert self._pipe is not None
+        self._running = self._running or _start()
+        process, pipe = self._running
         try:
-            self._pipe.send((function, arguments, named))
-            result, error = self._pipe.recv()
+            pipe.send((function, arguments, named))
+            result, error = pipe.recv()
         except (EOFError, ConnectionError) as died:
-            self._process.join()
-            code, self._process = self._process.exitcode, None
+            code = process.wait()
+            self.end()
             how = signal.Signals(-code).name if code < 0 else f"exit {code}"
             raise WorkerError(f"the process that worked on it died ({how})") from died
         if error is not None:
@@ -66,32 +76,36 @@ class Child:
         value: Result = result
         return value
 
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")  # threads of ROOT's do not survive a fork
-        self._pipe, other = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(other, log.getEffectiveLevel()), daemon=True
+
+def _start() -> tuple[subprocess.Popen[bytes], Connection]:
+    # Not of multiprocessing, whose workers may be Dask's, which may have no children.
+    pipe, other = Pipe()
+    level, directory = str(log.getEffectiveLevel()), str(Path.cwd())
+    with other:
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", __name__, str(other.fileno()), level, directory],
+            cwd=Path(__file__).parent.parent,  # where modules are
+            env=os.environ | {PARENT: str(os.getpid())},
+            pass_fds=[other.fileno()],
         )
-        self._process.start()
-        other.close()  # so that its end is noticed
+    return process, pipe
 
 
-def _serve(pipe: Connection, level: int) -> None:
+def _serve(pipe: Connection, level: int, directory: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     set_up_log(level)
+    os.chdir(directory)
     with contextlib.suppress(EOFError):
         while True:
             function, arguments, named = pipe.recv()
-            result: Any = None
-            error: Exception | None = None
             try:
                 result = function(*arguments, **named)
-            except MonojetError as raised:
-                error = raised
+                pipe.send((result, None))
+            except MonojetError as error:
                 error.__cause__ = error.__context__ = None  # of C++: cannot be sent
-            except Exception:
-                error = RuntimeError(traceback.format_exc())
-            pipe.send((result, error))
+                pipe.send((None, error))
+            except Exception:  # to send what cannot be pickled, too
+                pipe.send((None, RuntimeError(traceback.format_exc())))
 
 
 def set_up_log(level: int) -> None:
@@ -100,3 +114,7 @@ def set_up_log(level: int) -> None:
     logging.addLevelName(logging.INFO, "monojet:")
     logging.addLevelName(logging.DEBUG, "monojet:")
     log.setLevel(level)
+
+
+if __name__ == "__main__":
+    _serve(Connection(int(sys.argv[1])), int(sys.argv[2]), sys.argv[3])

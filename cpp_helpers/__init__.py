@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import functools
 import logging
-import multiprocessing
 import os
 from importlib import util
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
+from common.child import PARENT
 from cpp_helpers.library import DIRECTORY, SOURCE, compiled
 
 log = logging.getLogger("monojet")
@@ -81,7 +82,7 @@ def declare() -> Any:
         _declare(*HEADERS, "graph.hxx")
     root.monojet.watch_messages()
     if not log.isEnabledFor(logging.DEBUG):  # else ROOT prints where it crashed
-        root.monojet.watch_crashes(multiprocessing.parent_process() is not None)
+        root.monojet.watch_crashes(PARENT in os.environ or bool(parent_process()))
     return root.monojet
 
 

@@ -37,6 +37,10 @@ inline std::string printable(std::string text) {
   return text;
 }
 
+inline std::string first_line(const std::string &text) {
+  return printable(text.substr(0, text.find('\n')));
+}
+
 struct FirstError {
   std::mutex access;
   std::string text;
@@ -45,17 +49,6 @@ struct FirstError {
 inline FirstError &first_error() {
   static FirstError kept;
   return kept;
-}
-
-inline void filter(int level, Bool_t abort, const char *location, const char *message) {
-  if (is_chatter(level, message))
-    return;
-  if (level >= kError) {
-    const std::lock_guard lock(first_error().access);
-    if (first_error().text.empty())
-      first_error().text = printable(message);
-  }
-  next_handler()(level, abort, location, message);
 }
 
 inline char (&last_opened())[4096] {
@@ -71,6 +64,25 @@ inline char (&last_opened())[4096] {
   ::_exit(2);
 }
 
+/// Whether crashes end as other errors of an input do.
+inline bool &watched() {
+  static bool is = false;
+  return is;
+}
+
+inline void filter(int level, Bool_t abort, const char *location, const char *message) {
+  if (is_chatter(level, message))
+    return;
+  if (level >= kError) {
+    const std::lock_guard lock(first_error().access);
+    if (first_error().text.empty())
+      first_error().text = printable(message);
+  }
+  if (abort && watched())
+    end({"ERROR ", last_opened(), ": ROOT gave up: ", first_line(message).c_str()});
+  next_handler()(level, abort, location, message);
+}
+
 /// ROOT reads ahead in threads of its own; where one of them fails (a server is gone), nobody
 /// catches it, and C++ ends the process. It ends as after any other error of an input.
 inline void end_with_cause() {
@@ -82,7 +94,7 @@ inline void end_with_cause() {
     cause = error.what();
   } catch (...) {
   }
-  end({"ERROR ", last_opened(), ": reading failed: ", cause.substr(0, cause.find('\n')).c_str()});
+  end({"ERROR ", last_opened(), ": reading failed: ", first_line(cause).c_str()});
 }
 
 /// Nothing that could take memory: there may be none, or it may be in disorder.
@@ -105,6 +117,7 @@ inline void opened(const std::string &paths) {
 /// A crash of ROOT ends the process as any other error of an input does, in a line that names the
 /// file and not in a trace of ROOT's functions; or without a word, where a parent tells.
 inline void watch_crashes(bool parent_tells) {
+  detail::watched() = true;
   static char stack[65536]; // of its own: a crash may be that of a full one
   stack_t place{};
   place.ss_sp = stack;

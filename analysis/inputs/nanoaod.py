@@ -9,6 +9,9 @@ columns and types).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from analysis.columns import RVEC_FLOAT
 from analysis.inputs import particle_level
 from analysis.inputs.format import IS_DATA, Block, Bookkeeping, Column, Format, Source, sources
@@ -93,6 +96,11 @@ def _candidates(weight: str, note: str) -> Block:
     )
 
 
+def _all_generated(runs: Mapping[str, list[Any]]) -> tuple[float, float]:
+    """The sums over all runs."""
+    return sum(runs["weights"]), sum(runs["squares"])
+
+
 NANOAOD = Format(
     name="nanoaod",
     title="CMS NanoAOD, of version 9 on; images if it has particle-flow candidates",
@@ -152,6 +160,6 @@ NANOAOD = Format(
             "weights": ("genEventSumw", "genEventSumw_"),
             "squares": ("genEventSumw2", "genEventSumw2_"),
         },
-        sums=lambda runs: (sum(runs["weights"]), sum(runs["squares"])),
+        sums=_all_generated,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from analysis.config import Sample
@@ -13,7 +13,8 @@ from analysis.inputs.format import Layout
 from analysis.inputs.paths import Listed, listed
 from analysis.pipeline import Run
 from analysis.samples import SampleInfo
-from common.errors import InputError
+from common.child import Child
+from common.errors import InputError, WorkerError
 from common.tasks import Range, Task
 
 
@@ -68,19 +69,41 @@ def _path(run: Run, sample: str, file: str) -> str:
     return str(run.output / file) if run.config.sample(sample).made_here else file
 
 
-def inspected(path: str, sample: Sample) -> reader.File:
-    """`reader.inspect`, which is not done again as long as a local file is the same."""
+def inspected(path: str, sample: Sample, apart: bool = False) -> reader.File:
+    """`reader.inspect`, which is not done again as long as a local file is the same; ``apart``, by
+    another process, so that a bad file can be left out and does no harm to this one."""
     layout = Layout() if sample.made_here else sample.layout
+    inspect = _inspected_apart if apart else reader.inspect
     try:
         status = Path(path).stat()
     except OSError:  # remote; or missing, which it says
-        return reader.inspect(path, layout, sample.data)
-    return _inspected(path, layout, sample.data, status.st_size, status.st_mtime_ns)
+        return inspect(path, layout, sample.data)
+    return _inspected(inspect, path, layout, sample.data, status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=256)
-def _inspected(path: str, layout: Layout, data: bool, size: int, changed: int) -> reader.File:
-    return reader.inspect(path, layout, data)
+def _inspected(
+    inspect: Callable[[str, Layout, bool], reader.File],
+    path: str,
+    layout: Layout,
+    data: bool,
+    size: int,
+    changed: int,
+) -> reader.File:
+    return inspect(path, layout, data)
+
+
+_child = Child()
+
+
+def _inspected_apart(path: str, layout: Layout, data: bool) -> reader.File:
+    try:
+        return _child.call(reader.inspect, path, layout, data)
+    except InputError:  # ROOT may keep wrong descriptions of classes
+        _child.end()
+        raise
+    except WorkerError as error:
+        raise InputError(f"{path}: damaged, or not readable by ROOT: {error}") from error
 
 
 def input_of(run: Run, sample: str, file: str) -> reader.File:
@@ -89,7 +112,9 @@ def input_of(run: Run, sample: str, file: str) -> reader.File:
     Raises:
         InputError: it cannot be read.
     """
-    return inspected(_path(run, sample, file), run.config.sample(sample))
+    config = run.config.sample(sample)
+    apart = run.skip_bad_files and not config.made_here
+    return inspected(_path(run, sample, file), config, apart)
 
 
 def task_input(run: Run, task: Task) -> reader.File:
