@@ -11,8 +11,10 @@ import functools
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from analysis import __version__, pipeline
 from analysis.batch.driver import carry_out, drop_partials, gather
@@ -20,7 +22,7 @@ from analysis.batch.engines import Engines, check_cluster
 from analysis.batch.plan import Plan, product_of
 from analysis.batch.shards import Shard, read_plan, run_shard
 from analysis.batch.submit import SYSTEMS, resubmit, status, submit
-from analysis.config import DEFAULT, Config, Sample, load
+from analysis.config import DEFAULT, Config, load
 from analysis.pipeline import Run
 from analysis.stages import STAGES
 from common.child import set_up_log
@@ -62,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="format of --input; default: found from what the files hold (docs/inputs.md)",
     )
+    add("--data", action="store_true", help="the events of --input were measured")
     add(
         "--cluster",
         default="local",
@@ -129,10 +132,11 @@ def configuration(options: argparse.Namespace) -> Config:
         overrides["seed"] = options.seed
     config = load(options.config, **overrides)
     if options.input:
-        samples = _input_samples(options.input, options.process or [], config, options.format)
-        overrides["samples"] = [sample.model_dump() for sample in samples]
-    elif options.process or options.format:
-        raise ConfigError("--process and --format are of --input: give that too")
+        overrides["samples"] = _input_samples(
+            options.input, options.process or [], config, options.format, options.data
+        )
+    elif options.process or options.format or options.data:
+        raise ConfigError("--process, --format and --data are of --input: give that too")
     elif options.events is not None:
         if options.events < 1:
             raise ConfigError(f"--events {options.events}: at least 1")
@@ -146,8 +150,13 @@ def configuration(options: argparse.Namespace) -> Config:
 
 
 def _input_samples(
-    files: Sequence[str], processes: Sequence[str], config: Config, format_name: str | None
-) -> list[Sample]:
+    files: Sequence[str],
+    processes: Sequence[str],
+    config: Config,
+    format_name: str | None,
+    data: bool,
+) -> list[dict[str, Any]]:
+    """Samples of the given files, as a configuration has them."""
     if len(processes) not in (1, len(files)):
         raise ConfigError(
             f"{len(files)} --input need one --process, or one each: {len(processes)} given"
@@ -157,11 +166,12 @@ def _input_samples(
     for process, file in zip(named, files, strict=True):
         grouped.setdefault(process, []).append(file)
     known = {s.process: s for s in config.samples if not s.generated}
+    changed: dict[str, Any] = {"format": format_name} if format_name else {}
+    changed |= {"data": True} if data else {}
     return [
-        (known[process] if process in known else Sample(process=process, files=("",))).model_copy(
-            update={"files": tuple(paths)}
-            | ({} if format_name is None else {"format": format_name})
-        )
+        (known[process].model_dump() if process in known else {"process": process})
+        | {"files": paths}
+        | changed
         for process, paths in grouped.items()
     ]
 
@@ -173,6 +183,11 @@ def chosen_stages(names: Sequence[str] | None, config: Config) -> list[str]:
         ConfigError: a stage is unknown, or its study is not configured.
     """
     if names is None:
+        if not config.studies:
+            raise ConfigError(
+                "neither 'training' with 'networks' nor 'anomaly' is configured: name a --stage, "
+                "imaging or cutflow"
+            )
         return [stage.name for stage in STAGES if stage.study in config.studies]
     by_name = {stage.name: stage for stage in STAGES}
     for name in names:
@@ -229,13 +244,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except MonojetError as error:
         if options.verbose:
-            log.exception("")
+            traceback.print_exc()
         for line in str(error).splitlines():
             log.error("%s", line)
         return 2
     except OSError as error:
         if options.verbose:
-            log.exception("")
+            traceback.print_exc()
         name = f"{error.filename}: " if error.filename else ""
         log.error("%s%s", name, error.strerror or error)
         return 2

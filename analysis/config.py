@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from analysis.columns import CANONICAL
 from analysis.inputs.format import Layout
@@ -43,6 +51,11 @@ Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "tanh"]
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
 
+def _expression(value: Any) -> Any:
+    """A number is a C++ expression, too."""
+    return str(value) if type(value) in (int, float) else value
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -58,7 +71,7 @@ class Sample(_Model):
     events: int | None = Field(None, gt=0, description="events to generate")
     files: tuple[str, ...] = ()
     format: str | None = Field(None, description="of the files; default: found from what they hold")
-    columns: dict[str, str] = Field(
+    columns: dict[str, Annotated[str, BeforeValidator(_expression)]] = Field(
         {}, description="files of another layout: canonical columns and their expressions"
     )
     tree: str | None = Field(None, description="the tree or ntuple of 'columns', if not the only")
@@ -672,8 +685,6 @@ class Config(_Model):
     @model_validator(mode="after")
     def _selecting(self) -> Config:
         if not self.training.networks:
-            if self.anomaly is None:
-                raise ValueError("nothing to do: give 'training' with 'networks', or 'anomaly'")
             return self
         for network in self.training.networks:
             if 0 not in self.classes_of(network).values():
@@ -839,7 +850,8 @@ class Config(_Model):
             if not any(self.sample(name).process == process for name in chosen):
                 raise ConfigError(
                     f"training needs a sample of process '{process}' in slice "
-                    f"{' or '.join(slices)}, of role '{role}': none is configured"
+                    f"{' or '.join(slices)}, of role '{role}': none is configured (images and a "
+                    "cut-flow need none: --config analysis/configs/selection.yaml)"
                 )
         return chosen
 
@@ -864,29 +876,40 @@ def load(path: Path, **overrides: Any) -> Config:
     try:
         return Config.model_validate(data | overrides)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(error)}") from error
+        lines = [
+            f"{'command line' if where in overrides else path}: {line}"
+            for where, line in _explain(error)
+        ]
+        raise ConfigError("\n".join(lines)) from error
 
 
-def _explain(error: ValidationError) -> str:
-    """The first problem of a validation error in one line, with the nearest valid name."""
-    # A misspelt key is also a missing one: name the misspelling.
-    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    location = first["loc"]
+def _explain(error: ValidationError) -> list[tuple[int | str, str]]:
+    """The problems of a validation error, the key of the configuration that each lies in and a
+    line, with the nearest valid names."""
+    problems = error.errors()
+    # A misspelt key is also a missing one, and a list whose members are wrong is too short.
+    misspelt = {one["loc"][:-1] for one in problems if one["type"] == "extra_forbidden"}
+    problems = [
+        one for one in problems if one["type"] != "missing" or one["loc"][:-1] not in misspelt
+    ]
+    short = [one for one in problems if one["type"] == "too_short"]
+    others = [one for one in problems if one not in short]
+    return [(one["loc"][0] if one["loc"] else "", _explained(one)) for one in others or short]
+
+
+def _explained(problem: Any) -> str:
+    location, kind = problem["loc"], problem["type"]
     key = ".".join(str(part) for part in location) or "configuration"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
-        hint = did_you_mean(location[-1], _fields_at(Config, location[:-1]))
-        return f"unknown key '{key}'{hint}{more}"
-    if first["type"] == "literal_error":
+    if kind == "extra_forbidden":
+        return f"unknown key '{key}'{did_you_mean(location[-1], _fields_at(Config, location[:-1]))}"
+    if kind == "literal_error":
         model = _model_at(Config, location[:-1])
         valid = get_args(model.model_fields[str(location[-1])].annotation) if model else ()
-        return (
-            f"'{key}': unknown name '{first['input']}'{did_you_mean(first['input'], valid)}{more}"
-        )
-    if first["type"] == "missing":
-        return f"key '{key}' is missing{more}"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"'{key}': {message}{more}" if location else f"{message}{more}"
+        return f"'{key}': unknown name '{problem['input']}'{did_you_mean(problem['input'], valid)}"
+    if kind == "missing":
+        return f"key '{key}' is missing"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"'{key}': {message}" if location else message
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The weighted cut-flow of every sample, with and without each network.
+"""The weighted cut-flow of every sample, with and without each network, if there are any.
 
 A task is one event loop over a range of a file: counts, sums of weights and of squared weights are
 booked after each cut. They are additive, and exact until all are added.
@@ -39,7 +39,7 @@ from analysis.yields import ExactYield, Yield, read_out
 from common import files
 from common.errors import BatchError, InputError, ScoreError
 from common.tables import Table, with_error
-from common.tasks import Parts, Provenance, Range, Task
+from common.tasks import Parts, Provenance, Range, Skipped, Task
 from cpp_helpers import declare, load_root
 from cpp_helpers.errors import failure_of
 from selections import monojet
@@ -180,7 +180,7 @@ def ranges(run: Run, target: Target) -> Iterator[Range]:
         NormalisationError: the cross-section or the sum of weights of a sample is not known.
     """
     for sample in run.config.analysed():
-        left_out = {skipped.file for skipped in skipped_files(run.images(sample.name))}
+        left_out = {skipped.file for skipped in _without_images(run, sample)}
         checked = False
         for found in input_ranges(run, sample.name, needs()):
             if found.file in left_out:
@@ -211,8 +211,8 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     reader.require_columns(file, needs())
     begin, end = task.range.begin, file.n_events if task.range.end is None else task.range.end
     networks = _thresholds(run)
-    scores, rows = run.scores(sample), _score_rows(run, task, end)
-    load_scores(scores, tuple(networks), rows)
+    if networks:
+        load_scores(run.scores(sample), tuple(networks), _score_rows(run, task, end))
 
     helpers = declare()
     df = reader.open_range(file, begin, end)
@@ -296,7 +296,7 @@ def join(run: Run, target: Target, parts: Parts) -> None:
         "skipped_files": [
             dataclasses.asdict(skipped)
             for skipped in (
-                *(s for one in config.analysed() for s in skipped_files(run.images(one.name))),
+                *(s for one in config.analysed() for s in _without_images(run, one)),
                 *parts.skipped,
             )
         ],
@@ -328,10 +328,17 @@ def _sample_result(
     }
 
 
+def _without_images(run: Run, sample: Sample) -> list[Skipped]:
+    """The files whose events have no scores, where scores are asked for."""
+    return skipped_files(run.images(sample.name)) if run.config.training.networks else []
+
+
 def _thresholds(run: Run) -> dict[str, float]:
     """The least score that passes, by network."""
-    evaluation = json.loads(run.table("evaluation").read_text())
     names = [spec.name for spec in run.config.selecting_networks()]
+    if not names:
+        return {}
+    evaluation = json.loads(run.table("evaluation").read_text())
     return {name: float(evaluation[name]["best_threshold"]) for name in names}
 
 
@@ -401,8 +408,9 @@ def _flow_tables(data: Mapping[str, Any]) -> Iterable[Table]:
             columns=("cut", "raw", "events", "step", "total"),
             rows=rows,
             notes=(
-                "Errors are statistical, of the simulation. Leading-order cross-sections. "
-                "A network's efficiency is relative to the events after all cuts.",
+                "Errors are statistical, of the simulation. Leading-order cross-sections."
+                + " A network's efficiency is relative to the events after all cuts."
+                * bool(flow.networks),
             ),
         )
 

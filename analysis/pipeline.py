@@ -229,6 +229,8 @@ def _identity_of_file(path: str) -> list[Any]:
         return [path]
     try:
         status = os.stat(path)  # noqa: PTH116 (there may be a million)
+    except FileNotFoundError:  # which is an error once it is read
+        return [path, None]
     except OSError as error:
         raise InputError(f"{path}: cannot read the file: {error.strerror}") from error
     return [path, status.st_size, status.st_mtime_ns]

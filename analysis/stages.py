@@ -548,14 +548,16 @@ def evaluation_targets(run: Run) -> list[Target]:
 
 
 def cutflow_targets(run: Run) -> list[Target]:
-    """One cut-flow of all samples, with and without each network.
+    """One cut-flow of all samples, with and without each network, if there are any.
 
     Raises:
         ConfigError: events of a region have no images, and so no scores.
     """
     config = run.config
     select = config.imaging.select
-    if select is not None:
+    networks = bool(config.training.networks)
+    made_here = tuple(s for s in config.analysed() if s.made_here)
+    if networks and select is not None:
         selected = set(monojet.REGIONS[select].cuts)
         for region in monojet.REGIONS.values():
             if not selected <= set(region.cuts):
@@ -572,7 +574,11 @@ def cutflow_targets(run: Run) -> list[Target]:
                 "luminosity": config.luminosity,
                 "k_factors": {s.name: s.k_factor for s in config.analysed()},
             },
-            made_from=(*evaluation_targets(run), *scoring_targets(run)),
+            made_from=(
+                (*evaluation_targets(run), *scoring_targets(run))
+                if networks
+                else tuple(target for s in made_here for target in _source(run, s)["made_from"])
+            ),
             external=tuple(
                 path for s in config.analysed() if not s.made_here for path in expand(s.files)
             ),
@@ -763,7 +769,6 @@ STAGES = (
         ("validate", "generate", "convert", "scoring", "evaluation"),
         ("cutflow",),
         cutflow_targets,
-        study="training",
     ),
     Stage(
         "sensitivity",

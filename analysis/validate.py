@@ -149,6 +149,10 @@ def _look_at_events(file: reader.File, found: _Checked) -> None:
         found.problems.append(f"{len(found.events)} of {file.n_events} events can be read")
     if checks.n_weights_not_finite:
         found.problems.append(f"{checks.n_weights_not_finite} weights are not finite")
+    if len(found.events) and checks.n_weights_zero == len(found.events):
+        found.problems.append(
+            "all weights are 0: of measured events say so, by --data or 'data: true' of the sample"
+        )
     for name, value in largest.items():
         if value > LARGEST_MOMENTUM:
             found.problems.append(f"'{name}' is up to {value:.3g} GeV: is it in MeV?")

@@ -12,6 +12,7 @@ struct EventChecks {
   std::vector<std::uint32_t> run_number;
   std::vector<std::uint64_t> event_number;
   std::uint64_t n_weights_not_finite = 0;
+  std::uint64_t n_weights_zero = 0;
 };
 
 } // namespace monojet

@@ -264,6 +264,7 @@ EventChecks check_events(RNode df) {
         slots[slot].run_number.push_back(run);
         slots[slot].event_number.push_back(number);
         slots[slot].n_weights_not_finite += !std::isfinite(weight);
+        slots[slot].n_weights_zero += weight == 0.;
       },
       {"run_number", "event_number", "weight"});
   EventChecks all = std::move(slots.front());
@@ -273,6 +274,7 @@ EventChecks check_events(RNode df) {
     all.event_number.insert(all.event_number.end(), some.event_number.begin(),
                             some.event_number.end());
     all.n_weights_not_finite += some.n_weights_not_finite;
+    all.n_weights_zero += some.n_weights_zero;
   }
   return all;
 }

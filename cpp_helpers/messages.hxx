@@ -19,8 +19,10 @@ namespace monojet {
 
 /// Whether a message is of no consequence here: files of experiments hold hundreds of classes that
 /// plain ROOT knows nothing of and that are not read.
+/// That an event loop has ended is told by what ended it.
 inline bool is_chatter(int level, const char *message) {
-  return level < kError && std::strstr(message, "no dictionary for class") != nullptr;
+  return (level < kError && std::strstr(message, "no dictionary for class") != nullptr) ||
+         std::strcmp(message, "event loop was interrupted") == 0;
 }
 
 namespace detail {

@@ -233,7 +233,8 @@ def _outcome(future: Any, result: Any) -> int | MonojetError:
 
     if isinstance(error, KilledWorker):
         return WorkerError(
-            f"{error.allowed_failures + 1} workers in turn died of it (killed, out of memory, or crashed as ROOT read it)"
+            f"{error.allowed_failures + 1} workers in turn died of it (killed, out of memory, or "
+            "crashed as ROOT read it)"
         )
     return WorkerError(f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -25,11 +26,12 @@ class Listed(NamedTuple):
 
 
 def listed(patterns: Sequence[str]) -> list[Listed]:
-    """The given files and globs; remote ones are passed on as they are. A pattern that ends in
+    """The given files and globs; remote ones are passed on as they are, and so is a path without a
+    file, of which `validate` tells together with all other problems. A pattern that ends in
     ``.txt`` is a list: a file a line and, if known, its number of events.
 
     Raises:
-        InputError: a local pattern matches nothing, a list cannot be read, or a file is there
+        InputError: a glob matches nothing, a list cannot be read, or a file is there
             twice.
     """
     found: list[Listed] = []
@@ -40,11 +42,12 @@ def listed(patterns: Sequence[str]) -> list[Listed]:
             found.append(Listed(pattern))
         else:
             paths = sorted(glob.glob(pattern))
-            if not paths:
+            if not paths and glob.has_magic(pattern):
                 raise InputError(f"{pattern}: no such file")
-            found += map(Listed, paths)
-    if len({file.path for file in found}) < len(found):
-        path, times = Counter(file.path for file in found).most_common(1)[0]
+            found += map(Listed, paths or [pattern])
+    really = [file.path if "://" in file.path else os.path.realpath(file.path) for file in found]
+    if len({*really}) < len(found):
+        path, times = Counter(really).most_common(1)[0]
         raise InputError(f"{path}: given {times} times: its events would be counted as often")
     return found
 
@@ -64,6 +67,8 @@ def _lines(path: str) -> Iterator[Listed]:
         lines = Path(path).read_text().splitlines()
     except OSError as error:
         raise InputError(f"{path}: cannot read the list of files: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a list of files, a path a line: not a text") from error
     for number, line in enumerate(lines, 1):
         words = line.split("#")[0].split()
         if not words:

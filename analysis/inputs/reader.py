@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from analysis.columns import CANONICAL, plain_type
+from analysis.columns import CANONICAL, names_in, plain_type
 from analysis.inputs import bookkeeping
 from analysis.inputs.cross_sections import cross_section_of
 from analysis.inputs.custom import custom
@@ -116,8 +116,21 @@ def inspect(path: str, layout: Layout = Layout(), data: bool = False) -> File:  
         info = _info(path, handle, keys, found, stored, tree, cluster_ends[-1], data)
     file = File(path, found, tree, stored, cluster_ends, info, data)
     if layout.columns:
+        _require_described(file, layout)
         _opened([file], 0, 0)  # whether the expressions compile
     return file
+
+
+def _require_described(file: File, layout: Layout) -> None:
+    """Stop where a column that the configuration describes is made of one that is not there."""
+    for name, expression in layout.columns:
+        if name not in file.columns:
+            known = file.columns.keys() | file.stored.keys()
+            absent = min(names_in(expression) & CANONICAL.keys() - known, default=name)
+            raise InputError(
+                f"{file.path}: column '{name}' = '{expression}' cannot be made: '{file.tree}' has "
+                f"no column '{absent}'"
+            )
 
 
 @contextlib.contextmanager
@@ -134,6 +147,8 @@ def _damage_named(path: str) -> Iterator[None]:
 def _open(path: str) -> Any:
     """An open ROOT file. Of a server that does not answer it is asked for again, after a while."""
     remote = "://" in path
+    if not remote and Path(path).is_dir():
+        raise InputError(f"{path}: a directory: name its files, '{path}/*.root'")
     if not remote and not Path(path).is_file():
         raise InputError(f"{path}: no such file")
     if not remote and Path(path).stat().st_size == 0:
@@ -143,16 +158,25 @@ def _open(path: str) -> Any:
         try:
             handle = load_root().TFile.Open(path)
         except OSError as error:
-            cause = failure_of(error) if remote else "not a ROOT file, or truncated"
+            cause = failure_of(error) if remote else _what_is_wrong(path)
             if wait is None or not _CONNECTION.search(cause):
                 raise InputError(f"{path}: {cause}") from error
             log.warning("%s: %s: again in %d s", path, cause, wait)
             _sleep(wait)
             continue
         if not handle or handle.IsZombie():
-            raise InputError(f"{path}: not a ROOT file, or truncated")
+            raise InputError(f"{path}: {_what_is_wrong(path)}")
         return handle
     raise AssertionError
+
+
+def _what_is_wrong(path: str) -> str:
+    """With what is no ROOT file, or is a damaged one."""
+    if "://" not in path:
+        with Path(path).open("rb") as file:
+            if file.read(4) != b"root":
+                return "not a ROOT file"
+    return "a ROOT file that is truncated or damaged"
 
 
 def _recognised(
@@ -369,7 +393,7 @@ def _made(df: Any, helpers: Any, file: File, name: str, column: Column) -> Any:
     kind = CANONICAL.get(name)
     if column.expression == name and file.format.sources[name].types == (kind,):
         return df
-    make = helpers.redefine if file.stored.get(name) == name else helpers.define
+    make = helpers.redefine if df.HasColumn(name) else helpers.define
     expression = f"monojet::as<{kind}>({column.expression})" if kind else column.expression
     said = Diagnostics()
     try:

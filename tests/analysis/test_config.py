@@ -83,7 +83,6 @@ NETWORK = {"network": "strides", "compression": "cell"}
             {"training": {"networks": [{"network": "stride"}]}},
             "unknown name 'stride' (did you mean 'strides'?)",
         ),
-        ({"training": {}}, "nothing to do: give 'training' with 'networks', or 'anomaly'"),
         ({"samples": [{"process": "Znunu", "events": 5}]}, "sample 'Znunu' has no known slice"),
         (
             {"samples": [{"process": "WZ", "slice": "high", "events": 5}]},
@@ -108,6 +107,27 @@ def test_a_mistake_is_named_with_its_remedy(
     assert message in text
     assert text.startswith(f"{path}: ")
     assert "\n" not in text
+
+
+def test_all_mistakes_are_named_and_where_they_were_made(tmp_path: Path) -> None:
+    path = changed(tmp_path, {"seed": -1})
+    with pytest.raises(ConfigError) as caught:
+        load(path, samples=[{"process": "a b", "files": ["x"], "format": "minni"}])
+    seed, process, name = str(caught.value).splitlines()
+    assert seed.startswith(f"{path}: 'seed': ")
+    assert process.startswith("command line: 'samples.0.process': ")
+    assert name.startswith("command line: 'samples.0.format': unknown format 'minni'")
+
+
+def test_numbers_are_expressions_of_columns(tmp_path: Path) -> None:
+    columns = {"run_number": 1, "event_number": "entry", "weight": 0.5}
+    sample = {"process": "x", "files": ["a.root"], "columns": columns}
+    config = load(changed(tmp_path, {}), samples=[sample], training={})
+    assert config.samples[0].columns == {
+        "run_number": "1",
+        "event_number": "entry",
+        "weight": "0.5",
+    }
 
 
 def test_a_missing_file_and_broken_yaml_are_named(tmp_path: Path) -> None:
