@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -340,11 +340,18 @@ def _run(options: argparse.Namespace) -> int:
     if not options.quiet:
         for stage in stages:
             if options.stage is None or stage.name in options.stage:
-                for table in stage.tables:
-                    text = run.table(table).with_suffix(".txt")
-                    if text.exists():
-                        print(text.read_text())
+                for text in _texts(stage, run):
+                    print(text.read_text())
     return 0
+
+
+def _texts(stage: pipeline.Stage, run: Run) -> Iterator[Path]:
+    """The tables that are shown: where there is none of Znunu, those of the other processes."""
+    for table in stage.tables:
+        text = run.table(table).with_suffix(".txt")
+        processes = dict.fromkeys(sample.process for sample in run.config.samples)
+        others = (text.with_stem(f"{table}_{process}") for process in processes)
+        yield from filter(Path.exists, [text] if text.exists() else others)
 
 
 if __name__ == "__main__":

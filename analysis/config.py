@@ -908,6 +908,8 @@ def _explained(problem: Any) -> str:
         return f"'{key}': unknown name '{problem['input']}'{did_you_mean(problem['input'], valid)}"
     if kind == "missing":
         return f"key '{key}' is missing"
+    if kind == "string_pattern_mismatch":
+        return f"'{key}': '{problem['input']}': only letters, digits and _, a letter first"
     message = str(problem["msg"]).removeprefix("Value error, ")
     return f"'{key}': {message}" if location else message
 

@@ -408,7 +408,8 @@ def _flow_tables(data: Mapping[str, Any]) -> Iterable[Table]:
             columns=("cut", "raw", "events", "step", "total"),
             rows=rows,
             notes=(
-                "Errors are statistical, of the simulation. Leading-order cross-sections."
+                "Errors are statistical, of the simulation. Of events generated here the "
+                "cross-sections are of leading order."
                 + " A network's efficiency is relative to the events after all cuts."
                 * bool(flow.networks),
             ),

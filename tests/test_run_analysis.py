@@ -73,6 +73,7 @@ def test_unknown_names_get_the_nearest_valid_one(tmp_path: Path) -> None:
     assert "at least 1" in fails("--events", 0)
     assert "give that too" in fails("--process", "Znunu")
     assert "give that too" in fails("--format", "native")
+    assert "give that too" in fails("--data")
     common = ("--input", tmp_path / "*.root", "--process", "x", "--list")
     assert "unknown format 'minni' (did you mean 'mini'?)" in fails("--format", "minni", *common)
     assert "cannot read the configuration" in fails("--config", tmp_path / "absent.yaml")

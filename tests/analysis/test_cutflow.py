@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+from analysis.config import Config
 from analysis.cutflow import Flow, by_process, read_flow, scaled, tables
 from analysis.pipeline import Run
 from analysis.stages import cutflow_targets
@@ -176,3 +177,18 @@ def test_tables_name_every_cut(run: Run, tmp_path: Path) -> None:
     for fragment in ("250", "at most four jets", "no muon", "particle\\_flow".replace("\\", "")):
         assert fragment in text
     assert (run.output / "tables" / "cutflow.tex").exists()
+
+
+def test_without_networks_neither_images_nor_scores_are_needed(
+    write_events: WriteEvents, run_of: RunOf
+) -> None:
+    path = write_events(n_events=10, weight="2.0", met="float(200. + 100 * rdfentry_)")
+    made = run_of(mine=[path])
+    config = made.config.model_dump() | {"training": {}}
+    made = dataclasses.replace(made, config=Config.model_validate(config))
+    (sample,) = make(made)["samples"].values()
+    assert sample["regions"]["SR"]["steps"]["all events"]["raw"] == 10
+    assert sample["regions"]["SR"]["steps"]["met"]["raw"] == 9
+    text = made.table("cutflow_mine").with_suffix(".txt").read_text()
+    assert "Cut-flow of mine" in text
+    assert "network" not in text

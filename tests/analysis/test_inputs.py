@@ -59,12 +59,18 @@ def test_a_list_of_files_may_tell_their_events(tmp_path: Path) -> None:
     path.write_text("a.root many\n")
     with pytest.raises(InputError, match=r"list.txt: line 1: not a file and, .*: a.root many"):
         paths.listed([str(path)])
+    path.write_bytes(bytes(range(256)))
+    with pytest.raises(InputError, match=r"list.txt: not a list of files"):
+        paths.listed([str(path)])
     with pytest.raises(InputError, match=r"absent.txt: cannot read the list"):
         paths.listed([str(tmp_path / "absent.txt")])
 
 
 def test_a_file_that_is_given_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.root").touch()
+    (tmp_path / "link.other").symlink_to("a.root")
+    with pytest.raises(InputError, match=r"a\.root: given 2 times"):
+        paths.listed([str(tmp_path / "a.root"), str(tmp_path / "link.other")])
     with pytest.raises(InputError, match=r"a\.root: given 2 times"):
         paths.expand([str(tmp_path / "*.root"), str(tmp_path / "a.root")])
 

@@ -103,6 +103,8 @@ def test_charges_that_are_said_are_taken(ntuple: Path) -> None:
         ({"met": "met_ett"}, "column 'met' = 'met_ett' cannot be made: .*'met_ett'"),
         ({"met": "p.pt"}, "column 'met' = 'p.pt' cannot be made: .*this column is to be a number"),
         ({"jet_pt": "met_et"}, "column 'jet_pt' = 'met_et' cannot .*is to be a vector of numbers"),
+        ({"jet_pt": "jet_pt / 2"}, "column 'jet_pt' = 'jet_pt / 2' .* no column 'jet_pt'"),
+        ({"met": "jet_eta[0]"}, "column 'met' = .* 'nominal' has no column 'jet_eta'"),
         ({"met": "met_et +"}, "column 'met' = 'met_et [+]' cannot be made: "),
     ],
 )
@@ -115,6 +117,19 @@ def test_an_expression_that_does_not_compile_is_named(
     assert capfd.readouterr() == ("", "")
     _, df = opened(ntuple, EVENT | {"met": "met_et"})  # and the process goes on
     assert df.AsNumpy(["met"])["met"].tolist() == [300e3, 310e3]
+
+
+def test_a_column_of_the_file_may_have_the_name_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "flat.root"
+    with uproot.recreate(path) as file:
+        file["nominal"] = {
+            "evt": np.array([7, 8]),
+            "w": np.array([1.0, 2.0]),
+            "met": np.array([-1.0, -1.0]),
+            "met_calibrated": np.array([300.0, 310.0]),
+        }
+    _, df = opened(path, EVENT | {"met": "met_calibrated"})
+    assert df.AsNumpy(["met"])["met"].tolist() == [300, 310]
 
 
 def test_the_tree_is_named_where_there_are_several(ntuple: Path) -> None:

@@ -102,6 +102,23 @@ def test_bad_files_may_be_left_out(
     assert [one["state"] for one in report(run)] == ["good", "bad"]
 
 
+def test_weights_that_are_all_zero_are_those_of_measured_events(
+    write_events: WriteEvents, run_of: RunOf
+) -> None:
+    (found,) = problems(run_of(Znunu=[write_events(weight="0.")]))
+    assert "all weights are 0: of measured events say so, by --data" in found
+
+
+def test_a_missing_file_hides_no_other_problem(
+    write_events: WriteEvents, run_of: RunOf, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.root").touch()
+    names = [write_events(), tmp_path / "absent.root", tmp_path / "empty.root"]
+    absent, empty = problems(run_of(Znunu=names))
+    assert absent == f"{tmp_path}/absent.root: no such file"
+    assert empty.startswith(f"{tmp_path}/empty.root: empty")
+
+
 def test_a_file_that_crashes_root_is_a_problem_like_others(
     write_events: WriteEvents, run_of: RunOf, tmp_path: Path
 ) -> None:
