@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from distributed import WorkerPlugin
 
+from common.child import set_up_log
 from cpp_helpers import declare, load_root
 
 
@@ -27,5 +29,6 @@ class Setup(WorkerPlugin):  # type: ignore[misc]
             # Ctrl-C reaches the whole process group: the client decides, and ends the workers.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.chdir(self.directory)
+        set_up_log(logging.WARNING)  # what happens is told by the run
         load_root().EnableThreadSafety()  # tasks run beside the thread that talks to the scheduler
         declare()
