@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import functools
 import logging
 import os
@@ -24,6 +25,7 @@ from analysis.batch.shards import Shard, read_plan, run_shard
 from analysis.batch.submit import SYSTEMS, resubmit, status, submit
 from analysis.config import DEFAULT, Config, load
 from analysis.pipeline import Run
+from analysis.processes import PROCESSES
 from analysis.stages import STAGES
 from common.child import set_up_log
 from common.errors import ConfigError, MonojetError, did_you_mean
@@ -166,6 +168,10 @@ def _input_samples(
     for process, file in zip(named, files, strict=True):
         grouped.setdefault(process, []).append(file)
     known = {s.process: s for s in config.samples if not s.generated}
+    for process in grouped:
+        near = difflib.get_close_matches(process, PROCESSES, cutoff=0.75)
+        if near and process not in PROCESSES:
+            log.warning("--process %s: none that is known (did you mean '%s'?)", process, near[0])
     changed: dict[str, Any] = {"format": format_name} if format_name else {}
     changed |= {"data": True} if data else {}
     return [

@@ -19,6 +19,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 
 from analysis.columns import canonical_in
 from analysis.config import Config, Detector
@@ -37,7 +38,7 @@ from analysis.image_file import (
 )
 from analysis.image_links import ImageLinker
 from analysis.inputs import reader
-from analysis.inputs.sources import info_of, input_ranges, task_input
+from analysis.inputs.sources import info_of, input_of, input_ranges, task_input
 from analysis.inputs.sources import ranges as cut
 from analysis.pipeline import Run, Target, versions
 from analysis.regions import define_summary, require_region
@@ -131,8 +132,32 @@ def join(run: Run, target: Target, parts: Parts) -> None:
             writer.attributes = _attributes(run, target.recipe, target.name, info, parts.skipped)
     with h5py.File(target.output) as file:
         _warn(target.name, Losses.from_attributes(file.attrs))
+        _warn_of_repeated(run, target, file)
     table = losses_table(run)
     table.write_beside(run.table(table.name))
+
+
+def _warn_of_repeated(run: Run, target: Target, file: h5py.File) -> None:
+    """Events that are there twice, of files that `validate` has not read: on servers, or many."""
+    sample = run.config.sample(target.name)
+    sources = read_sources(file)
+    many = len(target.external) > run.config.batch.open_files
+    if not (many or any("://" in source.file for source in sources)):
+        return
+    if not input_of(run, target.name, sources[0].file).format.numbers_events:
+        return
+    keys = {name: file[f"events/{name}"][:] for name in ("run_number", "event_number")}
+    events = pd.DataFrame(keys)
+    repeated = events[events.duplicated()]
+    if len(repeated):
+        log.warning(
+            "%s: %d of %d events are there before, event %d of run %d first: give each file once",
+            sample.name,
+            len(repeated),
+            len(events),
+            repeated.event_number.iloc[0],
+            repeated.run_number.iloc[0],
+        )
 
 
 def _combined(

@@ -42,7 +42,7 @@ class Diagnostics:
 
     def first_error(self) -> str:
         """Its first error, without the place in the text that was compiled; empty if none."""
-        found = re.search(r"error: (.+)", self.text)
+        found = re.search(r"error: (?:static assertion failed.*': )?(.+)", self.text)
         return found[1] if found else ""
 
 

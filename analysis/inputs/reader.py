@@ -321,7 +321,7 @@ def require_columns(file: File, needs: Needs) -> None:
         cause = f"the format '{one.name}' cannot give it"
     else:
         column = one.spellings(absent)[0]
-        cause = f"of the format '{one.name}' the file lacks column '{column}'"
+        cause = f"the file lacks column '{column}' of the format '{one.name}'"
         if absent in one.only_simulated:
             cause += ", which only measured events may (say 'data: true' of such a sample)"
     others = f" (nor {', '.join(missing[1:])})" if missing[1:] else ""

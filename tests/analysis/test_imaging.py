@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import logging
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import imaging
-from analysis.config import CalorimeterResolution, Config, Detector
+from analysis.config import Batch, CalorimeterResolution, Config, Detector
 from analysis.image_file import ImageWriter
 from analysis.inputs import reader, sources
 from analysis.pipeline import Run
@@ -312,3 +313,22 @@ def test_images_of_another_detector_are_made_again(
         for target in imaging_targets(with_imaging(run, detector=detector))
     }
     assert len(recipes) == len(detectors)
+
+
+@pytest.mark.parametrize("merge", ["copy", "link"])
+def test_repeated_events_of_many_files_are_told(
+    write_events: WriteEvents,
+    run_of: Callable[..., Run],
+    caplog: pytest.LogCaptureFixture,
+    merge: Any,
+) -> None:
+    """Those of a few files are found by `validate`, before anything is run."""
+    same = [write_events(name, n_events=20) for name in ("one.root", "two.root")]
+    others = [write_events("three.root", run_number="8u")]
+    run = run_of(Znunu=[*same, *others], Wtaunu=[others[0]])
+    config = run.config.model_copy(update={"batch": Batch(open_files=2)})
+    make_stage("imaging", dataclasses.replace(run, config=config, merge=merge))
+    (said,) = [text for text in caplog.messages if "are there before" in text]
+    assert said == (
+        "Znunu: 20 of 60 events are there before, event 1 of run 7 first: give each file once"
+    )

@@ -133,7 +133,7 @@ def test_a_file_without_the_tree_is_refused(root: Any, tmp_path: Path) -> None:
 def test_a_column_is_missed_only_where_it_is_needed(write_events: WriteEvents) -> None:
     file = reader.inspect(str(write_events(particle_eta=None, boson_pt=None)))
     reader.require_columns(file, cutflow.needs())
-    cause = "which imaging needs: of the format 'native' the file lacks column 'particle_eta'"
+    cause = "which imaging needs: the file lacks column 'particle_eta' of the format 'native'"
     with pytest.raises(InputError, match=f"events.root: no column 'particle_eta', {cause}"):
         reader.require_columns(file, imaging.needs())
 
