@@ -211,7 +211,8 @@ def test_data_may_lack_weights_and_simulation_may_not(tmp_path: Path) -> None:
     assert set(taken(data)["weight"].to_list()) == {1.0}
     assert data.info is None
     with pytest.raises(
-        InputError, match=r"no column 'weight', .* lacks column 'mcWeight', which on"
+        InputError,
+        match=r"no column 'weight', .* lacks column 'mcWeight' of the format 'mini', which on",
     ):
         reader.require_columns(
             reader.inspect(path), reader.Needs(frozenset({"weight"}), "the selection")

@@ -248,5 +248,8 @@ def test_without_candidates_there_are_no_images(tmp_path: Path) -> None:
 def test_data_have_no_weights(tmp_path: Path) -> None:
     path = str(write_nano(tmp_path / "n.root", drop=("genWeight",)))
     assert set(taken(reader.inspect(path, data=True))["weight"].to_list()) == {1.0}
-    with pytest.raises(InputError, match=r"no column 'weight', .* lacks column 'genWeight', which"):
+    with pytest.raises(
+        InputError,
+        match=r"no column 'weight', .* lacks column 'genWeight' of the format 'nanoaod', which",
+    ):
         reader.require_columns(reader.inspect(path), cutflow.needs())

@@ -219,7 +219,10 @@ def test_measured_events_have_no_weights(tmp_path: Path) -> None:
     found = taken(reader.inspect(path, data=True), "weight", "run_number")
     assert found["weight"].to_list() == [1, 1]
     assert found["run_number"].to_list() == [300000] * 2
-    with pytest.raises(InputError, match=r"lacks column 'EventInfoAuxDyn\.mcEventWeights', which"):
+    with pytest.raises(
+        InputError,
+        match=r"lacks column 'EventInfoAuxDyn\.mcEventWeights' of the format 'physlite', which",
+    ):
         reader.require_columns(reader.inspect(path), reader.Needs(frozenset({"weight"}), "it"))
 
 
