@@ -134,7 +134,7 @@ class HepmcKind(Kind):
 
     def read(self, path: str, needs: reader.Needs | None) -> Sums:
         """Sums over all events, as they are converted."""
-        sums: Counter[str] = Counter()
+        sums: dict[str, float] = defaultdict(float)
         events = hepmc.Events(path, 0, 0, defaultdict(int))
         for numbers, particles, decayed in events:
             sums["numbers"] += float(numbers.sum())
