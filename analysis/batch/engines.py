@@ -251,6 +251,7 @@ def _on_dask(run: Run) -> Engine:
         }
     )
     import distributed
+    import distributed.gc
 
     try:
         with contextlib.ExitStack() as opened:
@@ -269,6 +270,8 @@ def _on_dask(run: Run) -> Engine:
                 engine = _Dask(opened.enter_context(distributed.Client(jobs.cluster)), run)
                 jobs.watch(engine.give_up)
             _set_up_workers(run, engine.client, opened)
+            # Its callback would swallow a Ctrl-C that comes while garbage is collected.
+            distributed.gc.disable_gc_diagnosis(force=True)
             engine.opened = opened.pop_all()
     except MonojetError:
         raise
