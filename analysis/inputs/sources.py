@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -94,6 +95,7 @@ def _inspected(
 
 
 _child = Child()
+atexit.register(_child.end)
 
 
 def _inspected_apart(path: str, layout: Layout, data: bool) -> reader.File:
