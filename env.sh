@@ -2,14 +2,27 @@
 #
 #     source env.sh
 #
-# The first time, it makes a Python environment in .venv beside this file, with
-# exactly the packages of requirements.txt; that takes a few minutes. Later it
-# only activates it. Where CERN's software is mounted (/cvmfs/sft.cern.ch), it
-# takes ROOT and all else it can from an LCG view instead, and .venv holds only
-# the packages of requirements.in that the view lacks.
+# The first time, it makes a Python environment with exactly the packages of
+# requirements.txt; that takes a few minutes. Later it only activates it. Where
+# CERN's software is mounted (/cvmfs/sft.cern.ch), it takes ROOT and all else it
+# can from an LCG view instead, and the environment holds only the packages of
+# requirements.in that the view lacks.
+#
+# Environments lie in .venvs beside this file; the link .venv names the one in
+# use. An environment is made beside the others, then the link is replaced: until
+# then, and if the installation fails or is interrupted, nothing changes. The one
+# before stays for a week, for processes that still run from it, and is used again
+# where it fits again. To start afresh, remove .venv and .venvs.
+#
+# Batch jobs, many at once and killed at any time, must not do this: they only use
+# the environment in .venv, or fail and say why it does not fit.
 #
 # Settings, all optional:
-#   MONOJET_PYTHON    the Python (3.11 or newer) to make .venv from
+#   MONOJET_ENV       "use": only use .venv, with the LCG view it was made with,
+#                     and write nothing; "make": make an environment where .venv
+#                     does not fit. Default: "use" in jobs of HTCondor and Slurm
+#                     without a terminal, else "make"
+#   MONOJET_PYTHON    the Python (3.11 or newer) to make it from
 #   MONOJET_LCG_VIEW  the LCG view to take; "none": take no view, use pip
 #   MONOJET_CVMFS     where CERN's software is mounted, if elsewhere
 #   EXTRA_CLING_ARGS  options of ROOT's C++ compiler, cling (-O2)
@@ -42,11 +55,21 @@ case "$_monojet_root" in
   *) _monojet_root=$(pwd -P) ;;
 esac
 _monojet_venv=$_monojet_root/.venv
+_monojet_all=$_monojet_root/.venvs
+
+# May this shell make an environment, or only use one?
+_monojet_mode=${MONOJET_ENV:-make}
+if [ -z "${MONOJET_ENV:-}" ] && [ -n "${_CONDOR_JOB_AD:-}${SLURM_JOB_ID:-}" ] && [ ! -t 0 ]; then
+  _monojet_mode=use
+fi
 
 # The LCG view's directory, or nothing where there is to be none.
 _monojet_view=
 _monojet_cvmfs=${MONOJET_CVMFS:-/cvmfs/sft.cern.ch}
-if [ -d "$_monojet_cvmfs" ] && [ "${MONOJET_LCG_VIEW:-}" != none ]; then
+if [ "$_monojet_mode" = use ]; then
+  _monojet_view=$(sed -n 's/^view //p' "$_monojet_venv/monojet-stamp" 2>/dev/null || :)
+  [ "$_monojet_view" != none ] || _monojet_view=
+elif [ -d "$_monojet_cvmfs" ] && [ "${MONOJET_LCG_VIEW:-}" != none ]; then
   _monojet_view=$_monojet_cvmfs/lcg/views/${MONOJET_LCG_VIEW:-LCG_107/x86_64-el9-gcc13-opt}
   # The setup script puts the view on PATH under its name without links.
   [ ! -d "$_monojet_view" ] ||
@@ -59,17 +82,18 @@ _monojet_say() {
   printf 'monojet: %s\n' "$*" >&2
 }
 
-# Prints a colon-separated list ($1) without one of its entries ($2).
+# Prints a colon-separated list ($1) without the entries below a folder ($2).
 _monojet_without() {
-  local list=":$1:"
-  while :; do
-    case "$list" in
-      *":$2:"*) list="${list%%":$2:"*}:${list#*":$2:"}" ;;
-      *) break ;;
+  local list="$1:" entry kept=
+  while [ -n "$list" ]; do
+    entry=${list%%:*}
+    list=${list#*:}
+    case "$entry" in
+      "$2"/*) ;;
+      *) kept="$kept:$entry" ;;
     esac
   done
-  list=${list#:}
-  printf '%s\n' "${list%:}"
+  printf '%s\n' "${kept#:}"
 }
 
 # Cling reads the headers of the C++ compiler it finds on the path.
@@ -134,23 +158,60 @@ _monojet_version_of() {
   "$1" -c 'import platform; print(platform.python_version())' 2>/dev/null
 }
 
-# --- The stamp: .venv/monojet-stamp, written last --------------------------------
+# --- The stamp of a finished environment, monojet-stamp, written last ------------
 
-# Prints what the stamp of a complete environment says. $1: its Python version.
-_monojet_stamp() {
+# Prints the list of packages and its sum.
+_monojet_requirements() {
   local list=requirements.txt
   [ -z "$_monojet_view" ] || list=requirements.in
-  printf 'place %s\npython %s\nview %s\n%s %s\n' "$_monojet_venv" "$1" \
-    "${_monojet_view:-none}" "$list" "$(cksum <"$_monojet_root/$list")"
+  printf '%s %s\n' "$list" "$(cksum <"$_monojet_root/$list")"
 }
 
-# Is the environment complete, and of the present requirements? Unless the user
-# names a Python, the one it was made from is as good as any.
-_monojet_is_current() {
-  local version
-  [ -f "$_monojet_venv/monojet-stamp" ] && [ -x "$_monojet_venv/bin/python" ] || return 1
-  version=$(_monojet_version_of "${MONOJET_PYTHON:-$_monojet_venv/bin/python}") || return 1
-  [ "$(cat "$_monojet_venv/monojet-stamp")" = "$(_monojet_stamp "$version")" ]
+# Prints the stamp of an environment ($1).
+_monojet_stamp() {
+  printf 'place %s\npython %s\nview %s\n%s\n' "$1" "$(_monojet_version_of "$1/bin/python")" \
+    "${_monojet_view:-none}" "$(_monojet_requirements)"
+}
+
+# Prints why an environment ($1) cannot be used here, or nothing if it can. A Python
+# of another patch release runs the same packages. Unless a user who makes
+# environments names a Python, the one it was made from is as good as any.
+_monojet_fault() {
+  local key value place='' python='' view='' requirements='' version wanted=''
+  if [ ! -r "$1/monojet-stamp" ]; then
+    echo 'it does not exist, is unfinished or cannot be read'
+    return
+  fi
+  while read -r key value; do
+    case "$key" in
+      place) place=$value ;;
+      python) python=$value ;;
+      view) view=$value ;;
+      *) requirements="$key $value" ;;
+    esac
+  done <"$1/monojet-stamp"
+  version=$(_monojet_version_of "$1/bin/python")
+  [ "$_monojet_mode" = use ] || wanted=${MONOJET_PYTHON:-}
+  if ! [ "$place" -ef "$1" ]; then
+    echo "it was made as $place and works only there"
+  elif [ "$view" != "${_monojet_view:-none}" ]; then
+    echo "its LCG view is $view, and here ${_monojet_view:-none} is to be used"
+  elif [ -z "$version" ]; then
+    echo "its Python $python ($(readlink "$1/bin/python")) does not work here"
+  elif [ "${version%.*}" != "${python%.*}" ]; then
+    echo "its packages are for Python $python, and its Python is $version here"
+  elif [ -n "$wanted" ] && [ "$(_monojet_version_of "$wanted")" != "$version" ]; then
+    echo "it is of Python $version, not of MONOJET_PYTHON ($wanted)"
+  elif [ "$requirements" != "$(_monojet_requirements)" ]; then
+    echo "${requirements%% *} has changed since it was made"
+  fi
+}
+
+# Says why the environment cannot be used ($1) where none may be made.
+_monojet_refuse() {
+  _monojet_say "cannot use $_monojet_venv on $(uname -n): $1; jobs make no environment:" \
+    "run \"source $_monojet_root/env.sh\" yourself where jobs are submitted, and send them to" \
+    'machines like that one'
 }
 
 # --- Making the environment (in a subshell) --------------------------------------
@@ -158,7 +219,7 @@ _monojet_is_current() {
 # Prints, for the view's Python, the packages of requirements.in the view lacks;
 # or, with "held", those it has and their versions, as constraints for pip.
 _monojet_compare_view() {
-  "$_monojet_venv/bin/python" - "$1" "$_monojet_root/requirements.in" <<'PYTHON'
+  "$_monojet_new/bin/python" - "$1" "$_monojet_root/requirements.in" <<'PYTHON'
 import importlib.metadata
 import importlib.util
 import re
@@ -198,67 +259,157 @@ PYTHON
 # Runs pip in the new environment, all its output to the log.
 _monojet_pip() {
   PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
-    "$_monojet_venv/bin/python" -m pip install --only-binary=:all: "$@" >>"$_monojet_log" 2>&1
+    "$_monojet_new/bin/python" -m pip install --only-binary=:all: "$@" >>"$_monojet_log" 2>&1
 }
 
-# Everything, into .venv directly (a venv cannot be moved): $1 is the Python.
+# Everything, where it is to stay (a venv cannot be moved): $1 is the Python.
 _monojet_install() {
-  local lacking
+  local lacking packages=''
+  [ -z "$_monojet_view" ] || packages=--system-site-packages
+  "$1" -m venv --prompt monojet ${packages:+"$packages"} "$_monojet_new" \
+    >>"$_monojet_log" 2>&1 || return 1
   if [ -z "$_monojet_view" ]; then
-    "$1" -m venv "$_monojet_venv" >>"$_monojet_log" 2>&1 || return 1
     _monojet_pip -r "$_monojet_root/requirements.txt" || return 1
   else
-    "$1" -m venv --system-site-packages "$_monojet_venv" >>"$_monojet_log" 2>&1 || return 1
     lacking=$(_monojet_compare_view lacking 2>>"$_monojet_log") || return 1
     if [ -n "$lacking" ]; then
-      printf '%s\n' "$lacking" >|"$_monojet_venv/lacking.txt" || return 1
-      _monojet_compare_view held >|"$_monojet_venv/held.txt" 2>>"$_monojet_log" || return 1
-      _monojet_pip -r "$_monojet_venv/lacking.txt" -c "$_monojet_venv/held.txt" || return 1
+      printf '%s\n' "$lacking" >|"$_monojet_new/lacking.txt" || return 1
+      _monojet_compare_view held >|"$_monojet_new/held.txt" 2>>"$_monojet_log" || return 1
+      _monojet_pip -r "$_monojet_new/lacking.txt" -c "$_monojet_new/held.txt" || return 1
     fi
     _monojet_say "added to the view:" ${lacking:+"$(printf '%s' "$lacking" | tr '\n' ' ')"}
   fi
-  _monojet_stamp "$(_monojet_version_of "$_monojet_venv/bin/python")" \
-    >|"$_monojet_venv/monojet-stamp"
+  _monojet_stamp "$_monojet_new" >|"$_monojet_new/monojet-stamp"
+}
+
+# Makes .venv a link to an environment ($1), in one step: whoever looks finds the one
+# before or this one. A folder .venv, of an older env.sh or made by hand, is set aside.
+_monojet_switch() {
+  command touch -c "$_monojet_venv/" 2>/dev/null # its time of change: in use until now
+  [ -L "$_monojet_venv" ] || [ ! -d "$_monojet_venv" ] ||
+    _monojet_say "the folder .venv is kept for a week as $1-before"
+  "$1/bin/python" - "$1" "$_monojet_venv" <<'PYTHON'
+import os
+import sys
+
+new, venv = sys.argv[1:]
+link = f"{venv}.{os.getpid()}"
+os.symlink(os.path.relpath(new, os.path.dirname(venv)), link)
+if os.path.isdir(venv) and not os.path.islink(venv):
+    os.rename(venv, f"{new}-before")
+os.replace(link, venv)
+PYTHON
+}
+
+# Removes the environments that nothing needs: those out of use for longer than any
+# job runs and, where the lock says that no other shell is at work, unfinished ones.
+_monojet_sweep() {
+  local other rest
+  [ ! -L "$_monojet_all" ] || return 0 # perhaps also another checkout's
+  for other in "$_monojet_all"/*; do
+    if [ ! -d "$other" ] || [ -L "$other" ] || [ "$other" -ef "$_monojet_venv" ]; then
+      continue
+    fi
+    rest=$(find "$other" -maxdepth 0 -mtime +7)
+    case "$other" in
+      *-before) ;;
+      *) [ -z "$_monojet_locked" ] || [ -f "$other/monojet-stamp" ] || rest=unfinished ;;
+    esac
+    if [ -n "$rest" ]; then
+      command rm -f "$other/monojet-stamp" # first: a half must not be taken for a whole
+      command rm -rf "$other"
+    fi
+  done
 }
 
 # Removes what was begun and leaves the subshell.
 _monojet_give_up() {
+  local left='there is no environment'
   trap '' INT TERM HUP
-  command rm -rf "$_monojet_venv"
-  _monojet_say "$1; the unfinished .venv has been removed"
+  command rm -rf "$_monojet_new"
+  [ ! -d "$_monojet_venv" ] || left='the environment before, in .venv, is unchanged'
+  _monojet_say "$1; the unfinished environment has been removed, and $left"
   exit 1
 }
 
+# Makes an environment under a name of its own, and .venv a link to it.
 _monojet_make() {
   local python
   python=$(_monojet_find_python) || return 1
-  _monojet_say "making the Python environment in $_monojet_venv; this takes a few minutes"
+  _monojet_new=$_monojet_all/$(date +%Y%m%d-%H%M%S)-$$
+  command mkdir "$_monojet_new" || return 1
+  _monojet_say "making the Python environment $_monojet_new; this takes a few minutes"
 
   # From here on, whatever stops us leaves no half-made environment.
   trap '_monojet_give_up interrupted' INT TERM HUP
-  command rm -f "$_monojet_venv/monojet-stamp"
-  command rm -rf "$_monojet_venv"
   : >|"$_monojet_log"
   if ! _monojet_install "$python"; then
     _monojet_say "the installation failed; the last lines of its log, $_monojet_log:"
     tail -n 15 "$_monojet_log" >&2
-    _monojet_give_up 'so there is no environment'
+    _monojet_give_up 'no environment was made'
   fi
+  trap '' INT TERM HUP
+  _monojet_switch "$_monojet_new" || _monojet_give_up "cannot replace $_monojet_venv"
+  trap 'exit 1' INT TERM HUP
   command rm -f "$_monojet_log"
+}
+
+# Takes an environment that fits, of those beside the one in .venv.
+_monojet_take() {
+  local other
+  for other in "$_monojet_all"/*; do
+    if [ -z "$(_monojet_fault "$other")" ]; then
+      _monojet_say "taking $other, which fits"
+      _monojet_switch "$other"
+      return
+    fi
+  done
+  return 1
+}
+
+# One shell at a time; the next one finds the work done. The lock goes with this
+# subshell and what it runs. (A file system without locks must not stop us.)
+_monojet_lock() {
+  local lock=$_monojet_all/lock
+  _monojet_locked=
+  if command -v flock >/dev/null 2>&1 && { : >>"$lock"; } 2>/dev/null; then
+    exec 9>>"$lock"
+    flock -n -E 75 9
+    case $? in
+      0) _monojet_locked=yes ;;
+      75)
+        _monojet_say 'another shell is making the environment; waiting for it'
+        flock 9 && _monojet_locked=yes
+        ;;
+    esac
+  fi
 }
 
 # All that can fail. Runs in a subshell, so that it may change what it likes.
 _monojet_prepare() {
   set +eu
+  [ -z "${ZSH_VERSION:-}" ] || setopt no_nomatch # patterns as in bash
   trap 'exit 1' INT TERM HUP # a death by the signal would abort the sourcing halfway
   export PYTHONNOUSERSITE=1
-  local list=requirements.txt
-  _monojet_log=$_monojet_root/.venv-install.log
+  export PATH # where the batch system gives none it is the shell's own, which g++ needs, too
+  local fault list=requirements.txt
+  _monojet_log=$_monojet_all/install.log
+  case "$_monojet_mode" in
+    make | use) ;;
+    *)
+      _monojet_say "MONOJET_ENV is '$_monojet_mode': give \"use\" or \"make\", or leave it unset"
+      return 1
+      ;;
+  esac
   if [ -n "$_monojet_view" ]; then
     list=requirements.in
     if [ ! -f "$_monojet_view/setup.sh" ]; then
-      _monojet_say "no LCG view at $_monojet_view; name one in MONOJET_LCG_VIEW" \
-        "(a folder of $_monojet_cvmfs/lcg/views), or \"none\" to use pip"
+      if [ "$_monojet_mode" = use ]; then
+        _monojet_refuse "the LCG view it was made for, $_monojet_view, is not there"
+      else
+        _monojet_say "no LCG view at $_monojet_view; name one in MONOJET_LCG_VIEW" \
+          "(a folder of $_monojet_cvmfs/lcg/views), or \"none\" to use pip"
+      fi
       return 1
     fi
     _monojet_enter_view
@@ -269,23 +420,24 @@ _monojet_prepare() {
     return 1
   fi
   _monojet_check_compiler || return 1
-  _monojet_is_current && return 0
-
-  if [ ! -w "$_monojet_root" ]; then
-    _monojet_say "cannot write to $_monojet_root, where the environment is to be made"
+  fault=$(_monojet_fault "$_monojet_venv")
+  [ -n "$fault" ] || return 0
+  if [ "$_monojet_mode" = use ]; then
+    _monojet_refuse "$fault"
     return 1
   fi
-  # One shell at a time; the next one finds the work done. The lock goes with
-  # this subshell. (A file system without locks must not stop us.)
-  if command -v flock >/dev/null 2>&1; then
-    exec 9>|"$_monojet_root/.venv.lock"
-    if ! flock -n 9; then
-      _monojet_say 'another shell is making the environment; waiting for it'
-      flock 9
-    fi
-    _monojet_is_current && return 0
+  if [ ! -w "$_monojet_root" ] || ! command mkdir -p "$_monojet_all" || [ ! -w "$_monojet_all" ]
+  then
+    _monojet_say "cannot use $_monojet_venv: $fault; and cannot write to $_monojet_root, where" \
+      'an environment is to be made'
+    return 1
   fi
-  _monojet_make
+  _monojet_lock
+  fault=$(_monojet_fault "$_monojet_venv")
+  [ -n "$fault" ] || return 0
+  [ ! -d "$_monojet_venv" ] || _monojet_say "cannot use $_monojet_venv: $fault"
+  _monojet_take || _monojet_make || return 1
+  _monojet_sweep || return 0
 }
 
 # --- Changing the caller's shell -------------------------------------------------
@@ -293,11 +445,16 @@ _monojet_prepare() {
 # Leaves our environment if it is active, also where only the variables came
 # down from a parent shell, so that activating again does not lengthen PATH.
 _monojet_leave() {
-  [ "${VIRTUAL_ENV:-}" = "$_monojet_venv" ] || return 0
+  local active=${VIRTUAL_ENV:-}
+  case "$active" in
+    "$_monojet_venv" | "$_monojet_all"/* | "$_monojet_place") ;;
+    *) return 0 ;;
+  esac
   if typeset -f deactivate >/dev/null; then
     deactivate
   fi
-  PATH=$(_monojet_without "$PATH" "$_monojet_venv/bin")
+  PATH=$(_monojet_without "$PATH" "$active")
+  [ -z "${PYTHONPATH:-}" ] || PYTHONPATH=$(_monojet_without "$PYTHONPATH" "$active")
 }
 
 _monojet_enter() {
@@ -307,11 +464,10 @@ _monojet_enter() {
   else
     export PYTHONNOUSERSITE=1
   fi
-  . "$_monojet_venv/bin/activate"
+  . "$_monojet_place/bin/activate"
   if [ -n "$_monojet_view" ]; then
     # The view is on PYTHONPATH, before any venv; what was added goes first.
     packages=$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-    PYTHONPATH=$(_monojet_without "${PYTHONPATH:-}" "$packages")
     export PYTHONPATH="$packages${PYTHONPATH:+:$PYTHONPATH}"
   fi
   export EXTRA_CLING_ARGS="${EXTRA_CLING_ARGS--O2}" # cling compiles without optimising, else
@@ -322,22 +478,21 @@ _monojet_enter() {
 }
 
 _monojet_main() {
-  if ! (_monojet_prepare); then
-    # Nothing is left to be active in, if .venv was removed.
-    [ -d "$_monojet_venv" ] || _monojet_leave
-    return 1
-  fi
+  (_monojet_prepare) || return 1
+  # The environment itself, not the link: what starts now stays with it.
+  _monojet_place=$(CDPATH='' builtin cd -P -- "$_monojet_venv" >/dev/null && pwd -P) || return 1
   _monojet_leave
   _monojet_enter
 }
 
 _monojet_forget() {
-  unset _monojet_root _monojet_venv _monojet_view _monojet_cvmfs
+  unset _monojet_root _monojet_venv _monojet_all _monojet_mode _monojet_view _monojet_cvmfs \
+    _monojet_place
   unset -f _monojet_say _monojet_without _monojet_check_compiler _monojet_enter_view \
-    _monojet_try_python _monojet_find_python _monojet_version_of _monojet_stamp \
-    _monojet_is_current _monojet_compare_view _monojet_pip _monojet_install \
-    _monojet_give_up _monojet_make _monojet_prepare _monojet_leave _monojet_enter \
-    _monojet_main _monojet_forget
+    _monojet_try_python _monojet_find_python _monojet_version_of _monojet_requirements \
+    _monojet_stamp _monojet_fault _monojet_compare_view _monojet_pip _monojet_install \
+    _monojet_switch _monojet_sweep _monojet_give_up _monojet_make _monojet_take _monojet_lock \
+    _monojet_prepare _monojet_refuse _monojet_leave _monojet_enter _monojet_main _monojet_forget
 }
 
 if _monojet_main; then
