@@ -38,6 +38,7 @@ HEADERS = (
     "history.hxx",
     "candidates.hxx",
     "atlas.hxx",
+    "cms.hxx",
     "leptons.hxx",
     "three_lepton.hxx",
     "rmm.hxx",

@@ -70,8 +70,8 @@ struct JetShapes {
   RVecI n_tracks;
 };
 
-/// Widths and numbers of tracks of jets that came without: of the visible particles within dR < 0.4
-/// of their axes, which stand for the constituents; 0 where there are none.
+/// Widths and numbers of tracks of jets that came without: of the visible particles but muons
+/// within dR < 0.4 of their axes, which stand for the constituents; 0 where there are none.
 inline JetShapes jet_shapes(const RVecF &jet_eta, const RVecF &jet_phi, const RVecF &pt,
                             const RVecF &eta, const RVecF &phi, const RVecI &pdg_id,
                             const RVecI &charge) {
@@ -79,7 +79,7 @@ inline JetShapes jet_shapes(const RVecF &jet_eta, const RVecF &jet_phi, const RV
   for (std::size_t j = 0; j < jet_eta.size(); ++j) {
     double sum = 0., weighted = 0.;
     for (std::size_t i = 0; i < pt.size(); ++i) {
-      if (!(std::abs(eta[i] - jet_eta[j]) < jet_cone) || !is_visible(pdg_id[i]))
+      if (!(std::abs(eta[i] - jet_eta[j]) < jet_cone) || !enters_jets(pdg_id[i]))
         continue;
       const double dr = delta_r(eta[i], phi[i], jet_eta[j], jet_phi[j]);
       if (!(dr < jet_cone))

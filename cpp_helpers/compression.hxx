@@ -39,6 +39,11 @@ inline std::uint64_t event_hash(std::uint64_t seed, std::uint64_t run, std::uint
   return mix(mix(mix(seed) ^ run) ^ event);
 }
 
+/// The fold of an event, of `folds`: a hash of its identity alone, not of the seed of the run.
+inline std::uint8_t fold_of(std::uint32_t run, std::uint64_t event, unsigned int folds) {
+  return static_cast<std::uint8_t>(event_hash(0x666f6c64, run, event) % folds);
+}
+
 /// Empty cell compression: in each row the non-empty cells move left in their order; rows
 /// without any cell vanish.
 inline void compress_cell(Addresses cells, std::size_t n, NewAddresses out) {

@@ -5,12 +5,15 @@
 #include <ROOT/RDataFrame.hxx>
 #include <ROOT/RNTupleDescriptor.hxx>
 #include <ROOT/RNTupleReader.hxx>
+#include <TBranch.h>
 #include <TFile.h>
+#include <TLeaf.h>
 #include <TTree.h>
 #include <TTreeReader.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <memory>
 #include <stdexcept>
@@ -37,6 +40,46 @@ std::vector<unsigned long long> cluster_ends(const std::string &tree, const std:
   return ends;
 }
 
+namespace {
+
+/// The first branch with other than `entries` entries: this, those in it and those that count its
+/// elements.
+TBranch *other_than(TBranch &branch, long long entries) {
+  if (branch.GetEntries() != entries)
+    return &branch;
+  for (TObject *leaf : *branch.GetListOfLeaves())
+    if (auto *count = static_cast<TLeaf *>(leaf)->GetLeafCount())
+      if (count->GetBranch()->GetEntries() != entries)
+        return count->GetBranch();
+  for (TObject *inner : *branch.GetListOfBranches())
+    if (auto *found = other_than(*static_cast<TBranch *>(inner), entries))
+      return found;
+  return nullptr;
+}
+
+} // namespace
+
+Misfilled misfilled(const std::string &tree, const std::string &file,
+                    const std::vector<std::string> &columns) {
+  const std::unique_ptr<TFile> handle{TFile::Open(file.c_str())};
+  if (!handle || handle->IsZombie())
+    throw std::runtime_error("cannot open " + file);
+  auto *found = handle->Get<TTree>(tree.c_str());
+  for (const auto &column : found ? columns : std::vector<std::string>{}) {
+    auto *branch = found->FindBranch(column.c_str());
+    if (!branch)
+      if (auto *leaf = found->FindLeaf(column.c_str()))
+        branch = leaf->GetBranch();
+    if (!branch)
+      continue;
+    if (const auto *one = other_than(*branch, found->GetEntries()))
+      return {one->GetName(), one->GetEntries(), found->GetEntries()};
+  }
+  return {};
+}
+
+RNode no_events() { return ROOT::RDataFrame(0); }
+
 RNode open_range(const std::string &tree, const std::vector<std::string> &files, long long begin,
                  long long end) {
   ROOT::RDF::Experimental::RDatasetSpec spec;
@@ -50,11 +93,7 @@ RNode alias(RNode df, const std::string &name, const std::string &column) {
 }
 
 RNode define(RNode df, const std::string &name, const std::string &expression) {
-  return df.Define(name, expression);
-}
-
-RNode redefine(RNode df, const std::string &name, const std::string &expression) {
-  return df.Redefine(name, expression);
+  return df.HasColumn(name) ? df.Redefine(name, expression) : df.Define(name, expression);
 }
 
 RNode define_per_sample(RNode df, const std::string &name, const std::string &expression) {
@@ -65,17 +104,17 @@ namespace {
 
 template <typename T, typename F>
 RNode checked(RNode df, const std::string &name, const std::string &first) {
-  return df.Redefine(
-      name,
-      [name, first](const ROOT::RVec<T> &values, const ROOT::RVec<F> &others) {
-        if (values.size() != others.size())
-          throw std::runtime_error("an event has " + std::to_string(values.size()) +
-                                   " entries in column '" + name + "' and " +
-                                   std::to_string(others.size()) + " in '" + first + "'");
-        // a view: what it is of lives as long as the event
-        return ROOT::RVec<T>(const_cast<T *>(values.data()), values.size());
-      },
-      {name, first});
+  return df.Redefine(name,
+                     [name, first](const ROOT::RVec<T> &values, const ROOT::RVec<F> &others) {
+                       if (values.size() != others.size())
+                         throw std::runtime_error("an event has " + std::to_string(values.size()) +
+                                                  " entries in column '" + name + "' and " +
+                                                  std::to_string(others.size()) + " in '" + first +
+                                                  "'");
+                       // a view: what it is of lives as long as the event
+                       return ROOT::RVec<T>(const_cast<T *>(values.data()), values.size());
+                     },
+                     {name, first});
 }
 
 } // namespace
@@ -244,16 +283,16 @@ private:
 void make_images(RNode df, const ImageOptions &options, ImageBlock &block) {
   df.Book<ULong64_t, EventSummary, RVecF, RVecF, RVecF, RVecF, RVecI, RVecI, RVecF, RVecF, RVecF,
           RVecF>(ImageAction(options, block, df.GetNSlots()),
-                 {"rdfentry_", "event_summary", "particle_pt", "particle_eta", "particle_phi",
-                  "particle_energy", "particle_pdg_id", "particle_charge", "jet_pt", "jet_eta",
-                  "jet_phi", "jet_width"})
+                 {"rdfentry_", "monojet_event_summary", "particle_pt", "particle_eta",
+                  "particle_phi", "particle_energy", "particle_pdg_id", "particle_charge", "jet_pt",
+                  "jet_eta", "jet_phi", "jet_width"})
       .GetValue();
 }
 
 void make_table(RNode df, const std::string &weight, TableBlock &block) {
   df.Book<ULong64_t, UInt_t, ULong64_t, double, RVecF, RVecF>(
-        TableAction(block, df.GetNSlots()),
-        {"rdfentry_", "run_number", "event_number", weight, "quantities", "features"})
+        TableAction(block, df.GetNSlots()), {"rdfentry_", "run_number", "event_number", weight,
+                                             "monojet_quantities", "monojet_features"})
       .GetValue();
 }
 
@@ -279,10 +318,30 @@ EventChecks check_events(RNode df) {
   return all;
 }
 
+std::map<int, std::uint64_t> unknown_particles(RNode df) {
+  std::vector<std::map<int, std::uint64_t>> slots(df.GetNSlots());
+  df.ForeachSlot(
+      [&slots](unsigned int slot, const RVecI &codes) {
+        for (const int code : codes)
+          if (!is_known(code))
+            ++slots[slot][std::abs(code)];
+      },
+      {"particle_pdg_id"});
+  std::map<int, std::uint64_t> all;
+  for (const auto &some : slots)
+    for (const auto &[code, n] : some)
+      all[code] += n;
+  return all;
+}
+
 unsigned int first_number(const std::string &tree, const std::string &file,
                           const std::string &column) {
-  const auto found = open_range(tree, {file}, 0, 1).Take<unsigned int>(column).GetValue();
-  return found.at(0);
+  auto df = open_range(tree, {file}, 0, 1);
+  const auto type = df.GetColumnType(column);
+  if (type.find("unsigned") != std::string::npos || type.find("UInt") != std::string::npos ||
+      type.find("uint") != std::string::npos)
+    return df.Take<unsigned int>(column).GetValue().at(0);
+  return static_cast<unsigned int>(df.Take<int>(column).GetValue().at(0));
 }
 
 double largest(RNode df, const std::string &column, bool of_vectors) {

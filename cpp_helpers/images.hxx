@@ -13,6 +13,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <vector>
 
 namespace monojet {
@@ -84,6 +85,7 @@ struct ImageBlock {
   std::uint64_t n_jets_outside = 0;    // jets whose axis is outside the grid
   std::uint64_t pt_particles_keV = 0, pt_below_threshold_keV = 0, pt_outside_keV = 0;
   std::uint64_t pt_cells_keV = 0;
+  std::map<int, std::uint64_t> unknown; // particles by code, of those that are not known to be seen
   std::array<std::array<CropLoss, crops.size()>, n_compressions> crop_losses;
 
   std::size_t size() const { return run_number.size(); }
@@ -99,6 +101,7 @@ struct ImageBlock {
     for (auto &channel : values)
       channel.clear();
     offsets.push_back(0);
+    unknown.clear();
     n_particles = n_below_threshold = n_outside = n_not_finite = n_jets_outside = 0;
     pt_particles_keV = pt_below_threshold_keV = pt_outside_keV = pt_cells_keV = 0;
     crop_losses = {};
@@ -136,6 +139,8 @@ struct ImageBlock {
     pt_below_threshold_keV += other.pt_below_threshold_keV;
     pt_outside_keV += other.pt_outside_keV;
     pt_cells_keV += other.pt_cells_keV;
+    for (const auto &[code, n] : other.unknown)
+      unknown[code] += n;
     for (int i = 0; i < n_compressions; ++i)
       for (std::size_t j = 0; j < crops.size(); ++j) {
         crop_losses[i][j].cells += other.crop_losses[i][j].cells;
@@ -176,9 +181,6 @@ public:
   }
 
 private:
-  // Folds depend on nothing but the event: not on the seed of the run either.
-  static constexpr std::uint64_t fold_key = 0x666f6c64;
-
   void fill(ImageBlock &block, const EventSummary &event, const ROOT::RVecF &pt,
             const ROOT::RVecF &eta, const ROOT::RVecF &phi, const ROOT::RVecF &energy,
             const ROOT::RVecI &pdg_id, const ROOT::RVecI &charge, const ROOT::RVecF &jet_pt,
@@ -207,8 +209,8 @@ private:
     append_summary(block, event);
   }
 
-  /// The visible particles above the threshold; counts the others. Without a jump on the particle,
-  /// which the processor would guess wrong as often as not.
+  /// The visible particles above the threshold; counts the others. Without a jump on what differs
+  /// from particle to particle, which the processor would guess wrong as often as not.
   void choose(ImageBlock &block, const ROOT::RVecF &pt, const ROOT::RVecF &eta,
               const ROOT::RVecF &phi, const ROOT::RVecF &energy, const ROOT::RVecI &pdg_id) {
     const std::size_t n = pt.size();
@@ -216,7 +218,10 @@ private:
     std::size_t n_chosen = 0, n_visible = 0, n_finite = 0;
     double pt_counted = 0., pt_chosen = 0.;
     for (std::size_t i = 0; i < n; ++i) {
-      const bool visible = is_visible(pdg_id[i]);
+      const Kind kind = kind_of(pdg_id[i]);
+      const bool visible = kind != Kind::invisible;
+      if (kind == Kind::unknown)
+        ++block.unknown[std::abs(pdg_id[i])];
       const float sum = pt[i] + eta[i] + phi[i] + energy[i];
       const bool counted = visible & (sum - sum == 0.f); // finite
       const bool hard = counted & (pt[i] > options_.min_particle_pt);
@@ -248,8 +253,7 @@ private:
     block.run_number.push_back(event.run_number);
     block.event_number.push_back(event.event_number);
     block.weight.push_back(event.weight);
-    block.fold.push_back(static_cast<std::uint8_t>(
-        event_hash(fold_key, event.run_number, event.event_number) % options_.folds));
+    block.fold.push_back(fold_of(event.run_number, event.event_number, options_.folds));
     block.regions.push_back(event.regions);
     for (std::size_t i = 0; i < n_quantities; ++i)
       block.quantities[i].push_back(event.quantities[i]);

@@ -37,7 +37,8 @@ struct Jets {
   RVecI n_tracks;
 };
 
-/// Anti-kT R = 0.4 jets of the visible particles with |eta| < 4.9, pT > `min_pt`, hardest first.
+/// Anti-kT R = 0.4 jets of the visible particles but muons with |eta| < 4.9, pT > `min_pt`, hardest
+/// first. `n_tracks` counts the charged constituents above `track_min_pt`.
 /// Throws a runtime_error where more than a thousand are in one place.
 /// width = sum pT dR(axis) / sum pT over the constituents. phi in (-pi, pi].
 inline Jets cluster_jets(const RVecF &pt, const RVecF &eta, const RVecF &phi, const RVecF &energy,
@@ -45,7 +46,7 @@ inline Jets cluster_jets(const RVecF &pt, const RVecF &eta, const RVecF &phi, co
   std::vector<fastjet::PseudoJet> inputs;
   inputs.reserve(pt.size());
   for (std::size_t i = 0; i < pt.size(); ++i) {
-    if (!is_visible(pdg_id[i]) || !(std::abs(eta[i]) < eta_acceptance) || !(pt[i] > 0.f) ||
+    if (!enters_jets(pdg_id[i]) || !(std::abs(eta[i]) < eta_acceptance) || !(pt[i] > 0.f) ||
         !std::isfinite(pt[i] + phi[i] + energy[i]))
       continue;
     const double p = pt[i], azimuth = phi[i], pseudorapidity = eta[i];

@@ -85,6 +85,7 @@ def _dense(name: str, cells: Cells, hash_of_event: int, size: int) -> Image:
         event_number=np.ones(1, np.uint64),
         fold=np.zeros(1, np.uint8),
         label=np.zeros(1, np.int8),
+        weight=np.ones(1, np.float32),
         kept_rows=new.kept_rows[None] if new and name == "stochastic" else None,
         kept_columns=new.kept_columns[None] if new and name == "stochastic" else None,
     )

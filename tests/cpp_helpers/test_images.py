@@ -127,7 +127,7 @@ def _loop(events: tuple[Event, ...], seed: int = 1, folds: int = 3) -> Block:
     for column, member in _COLUMNS.items():
         df = df.Define(column, f"monojet_test::events()[rdfentry_].{member}")
     df = df.Define(
-        "event_summary",
+        "monojet_event_summary",
         "monojet::EventSummary{run_number, event_number, weight, rdfentry_ + 5ull,"
         " {float(rdfentry_), 0.5f}}",
     )

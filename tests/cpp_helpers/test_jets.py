@@ -61,9 +61,12 @@ def _cluster(helpers: Any, root: Any, event: Particles) -> list[dict[str, float]
 
 
 def _expected(event: Particles) -> list[dict[str, float]]:
-    """The same jets from Python; all particles of ``event`` are visible and in acceptance."""
+    """The same jets from Python: of all particles of ``event``, which are visible and in
+    acceptance, but the muons."""
     inputs = []
     for i, (pt, eta, phi) in enumerate(zip(event.pt, event.eta, event.phi, strict=True)):
+        if abs(event.pdg_id[i]) == 13:
+            continue
         momentum = (pt * math.cos(phi), pt * math.sin(phi), pt * math.sinh(eta), event.energy[i])
         inputs.append(fastjet.PseudoJet(*momentum))
         inputs[-1].set_user_index(i)
@@ -166,6 +169,34 @@ def test_soft_and_neutral_constituents_are_no_tracks(helpers: Any, root: Any) ->
     )
     (jet,) = _cluster(helpers, root, event)
     assert jet["n_tracks"] == 1
+
+
+def test_a_muon_neither_makes_a_jet_nor_is_a_track_of_one(helpers: Any, root: Any) -> None:
+    muon = {"pt": 60.0, "eta": 0.1, "phi": 0.1, "energy": 60.3, "pdg_id": 13, "charge": -1}
+    assert _cluster(helpers, root, EMPTY.with_one(**muon)) == []
+    event = Particles([50, 40], [0, 0.1], [0, 0.1], [50, 40.2], [211, 22], [1, 0])
+    assert _cluster(helpers, root, event.with_one(**muon)) == _cluster(helpers, root, event)
+
+
+def test_an_isolated_muon_survives_the_overlap_removal(helpers: Any, root: Any) -> None:
+    """Two soft tracks beside it: with the muon they would be a jet of three tracks."""
+    event = Particles(
+        [60, 2, 3, 300],
+        [0, 0.2, -0.2, 1],
+        [0, 0.2, 0.2, 3],
+        [60, 2.1, 3.1, 470],
+        [13, 211, -211, 211],
+        [-1, 1, -1, 1],
+    )
+    jets = _cluster(helpers, root, event)
+    assert [jet["pt"] for jet in jets] == [pytest.approx(300)]
+    axes = [root.RVecF([jet[name] for jet in jets]) for name in ("eta", "phi")]
+    none, one = root.RVecF(), root.RVecI([1])
+    kept = helpers.remove_overlap(
+        *axes, one, one, none, none, root.RVecI(), root.RVecF([0]), root.RVecF([0]), one
+    )
+    assert list(kept.muon) == [1]
+    assert list(kept.jet) == [1]
 
 
 def test_no_particle_makes_no_jet(helpers: Any, root: Any) -> None:

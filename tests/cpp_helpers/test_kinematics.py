@@ -92,13 +92,39 @@ def test_smallest_difference_is_that_to_the_nearest_direction(
     assert smallest == pytest.approx(min(turns, default=math.pi), abs=1e-6)
 
 
-@pytest.mark.parametrize("pdg_id", [12, 14, 16, 51, 52, 60, 39, 1000022, 1000039, 9900112, 5000039])
-def test_neutrinos_and_dark_matter_are_invisible(helpers: Any, pdg_id: int) -> None:
-    assert not helpers.is_visible(pdg_id)
-    assert not helpers.is_visible(-pdg_id)
+ESCAPE = (
+    *(12, 14, 16, 18, 39, 51, 52, 60, 1000012, 2000014, 1000022, 1000035, 1000039, 5000039),
+    *(4900022, 4900101, 4900111, 4900213, 9000005, 9900014, 9900112),
+)
+SEEN = (
+    *(1, 6, 21, 11, 13, 15, 22, 111, 130, 310, 211, 321, 2112, 2212, 3122, 5122, 100443, 9000111),
+    *(9221132, 1000021, 1000024, 1000015, 1000993, 1000612, 4900001, 4900011),
+    *(1000010020, 1010010030, 1000822080),
+)
+UNKNOWN = (0, 7, 23, 24, 25, 32, 990, 1103, 3000111, 4000011, 9000042, 9900041, 99999999, 2**31 - 1)
 
 
-@pytest.mark.parametrize("pdg_id", [11, 13, 22, 111, 130, 211, 321, 2112, 2212, 3122, 1000021])
-def test_all_other_particles_are_visible(helpers: Any, pdg_id: int) -> None:
-    assert helpers.is_visible(pdg_id)
-    assert helpers.is_visible(-pdg_id)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_particles_are_seen_or_escape_by_their_codes(helpers: Any, sign: int) -> None:
+    for codes, is_visible, is_known in (
+        (ESCAPE, False, True),
+        (SEEN, True, True),
+        (UNKNOWN, True, False),
+    ):
+        for code in codes:
+            assert helpers.is_visible(sign * code) == is_visible, code
+            assert helpers.is_known(sign * code) == is_known, code
+
+
+def test_further_codes_are_invisible_until_others_are(helpers: Any, root: Any) -> None:
+    helpers.set_invisible([-9000042, 25])
+    assert not helpers.is_visible(9000042)
+    assert not helpers.is_visible(25)
+    assert helpers.is_known(25)
+    pion, new = (100.0, 0.0, 0.0, 211), (50.0, 0.0, 3.0, 9000042)
+    assert _missing(helpers, root, [pion, new]).pt == pytest.approx(100)
+    helpers.set_invisible([])
+    assert helpers.is_visible(9000042)
+    assert helpers.is_visible(25)
+    with pytest.raises(Exception, match="more than 64 codes"):
+        helpers.set_invisible(list(range(1, 66)))

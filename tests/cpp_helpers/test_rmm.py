@@ -223,13 +223,13 @@ def test_a_data_frame_makes_the_same_matrices(threads: int) -> None:
         }
         columns |= {x: f"monojet_test::rmm_events().{x}[rdfentry_]" for x in ("met", "met_phi")}
         columns |= {"run_number": "1u", "event_number": "rdfentry_", "weight": "1."}
-        columns["quantities"] = "ROOT::RVecF{}"
+        columns["monojet_quantities"] = "ROOT::RVecF{}"
         types = ", ".join(
             f"monojet::objects({name}_pt, {name}_eta, {name}_phi, "
             f"{'0.10566f' if name == 'muon' else f'{name}_mass'}, {k})"
             for name, k in zip(names, slots, strict=True)
         )
-        columns["features"] = _EXPRESSION.format(sqrt_s=SQRT_S, c=C, types=types)
+        columns["monojet_features"] = _EXPRESSION.format(sqrt_s=SQRT_S, c=C, types=types)
         for name, expression in columns.items():
             df = helpers.define(df, name, expression)
         block = helpers.TableBlock(0, expected[0].size)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from analysis.columns import own
 from analysis.inputs.native import TREE
 from analysis.regions import define, require
 from cpp_helpers import declare
@@ -56,7 +57,8 @@ def _arrays(block: Any) -> Columns:
 
 def _as_numpy(root: Any, df: Any) -> Columns:
     """The same by `AsNumpy`, which has no order with several threads."""
-    found = root.RDF.AsRNode(df).AsNumpy(list(TYPES))
+    taken = root.RDF.AsRNode(df).AsNumpy([own(name) for name in TYPES])
+    found = {name: taken[own(name)] for name in TYPES}
     for name in ("quantities", "features"):
         found[name] = np.stack([np.array(x, np.float32) for x in found[name]])
     order = np.argsort(found["weight"])[::-1]
@@ -85,7 +87,7 @@ def test_a_table_is_what_as_numpy_makes(root: Any, threads: int) -> None:
 def test_rows_are_in_the_order_of_the_files(
     root: Any, write_events: Callable[..., Path], threads: int, file_format: str
 ) -> None:
-    columns = {name: COLUMNS[name] for name in ("quantities", "features")}
+    columns = {own(name): COLUMNS[name] for name in ("quantities", "features")}
     paths = [
         str(write_events(f"{i}.root", n, file_format, run_number=f"{i}u", **columns))
         for i, n in enumerate((300, 1, 700))
@@ -109,7 +111,7 @@ def test_rows_of_a_tree_of_many_clusters_are_in_order(
     options.fAutoFlush = 10
     options.fOutputFormat = root.RDF.ESnapshotOutputFormat.kTTree
     path = str(tmp_path / "clusters.root")
-    root.RDF.AsRNode(_frame(root, 500)).Snapshot(TREE, path, list(COLUMNS), options)
+    root.RDF.AsRNode(_frame(root, 500)).Snapshot(TREE, path, list(map(own, COLUMNS)), options)
     assert len(declare().cluster_ends(TREE, path)) == 50
     block = _block()
     with implicit_mt(threads):
