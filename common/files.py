@@ -1,22 +1,48 @@
-"""Files appear whole or not at all: written beside their place, then renamed."""
+"""Files appear whole or not at all: written beside their place, then renamed.
+
+What is written beside a place has the name ``.<file>.<writer>.<token>.partial``. Both words are
+random: the number of a process and the name of a host tell nothing where containers or several
+machines share a file system. The writer is a run, whose workers write in its name (`written_by`):
+what they leave behind is the run's to remove. Of other writers only age tells that they are dead.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import fcntl
-import itertools
 import json
 import os
+import secrets
 import socket
+import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from common.errors import OutputError
 
-_HOST = socket.gethostname().split(".")[0]
-_pieces = itertools.count()
+WRITER = secrets.token_hex(4)
+"""The name of this process as a writer."""
+
+_ABANDONED = 24 * 3600.0  # seconds without a change, after which nobody writes a partial any more
+_writer = ContextVar("writer", default=WRITER)
+
+
+@contextlib.contextmanager
+def written_by(writer: str) -> Iterator[None]:
+    """Write in the name of another process, which removes what this one leaves if it is killed."""
+    before = _writer.set(writer)
+    try:
+        yield
+    finally:
+        _writer.reset(before)
+
+
+def _beside(path: Path) -> Path:
+    """Return a new name."""
+    return path.with_name(f".{path.name}.{_writer.get()}.{secrets.token_hex(4)}.partial")
 
 
 @contextlib.contextmanager
@@ -26,7 +52,7 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the directory is full or cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.partial")
+    partial = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -44,7 +70,7 @@ def pieces(path: Path) -> Iterator[Callable[[], Path]]:
     given: list[Path] = []
 
     def new() -> Path:
-        given.append(path.with_name(f".{path.name}.{next(_pieces)}.{_HOST}.{os.getpid()}.partial"))
+        given.append(_beside(path))
         return given[-1]
 
     try:
@@ -56,21 +82,13 @@ def pieces(path: Path) -> Iterator[Callable[[], Path]]:
 
 
 def remove_partials(directory: Path, name: str = "*") -> None:
-    """Drop what processes of this machine that were killed have left half-written in a
-    directory."""
-    for partial in directory.glob(f".{name}.{_HOST}.*.partial"):
-        if not _is_alive(int(partial.name.split(".")[-2])):
-            partial.unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return process != os.getpid()
+    """Drop what was left half-written in a directory: by this process and those that wrote in its
+    name, all of which must have ended, and by others a day ago."""
+    for partial in directory.glob(f".{name}.*.partial"):
+        with contextlib.suppress(FileNotFoundError):
+            age = time.time() - partial.stat().st_mtime
+            if partial.name.split(".")[-3] == WRITER or age > _ABANDONED:
+                partial.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -92,7 +110,7 @@ def require_space(path: Path, n_bytes: int) -> None:
     Raises:
         OutputError: they do not fit.
     """
-    probe = path.with_name(f".{path.name}.{os.getpid()}.space")
+    probe = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with probe.open("wb") as file:
@@ -112,7 +130,7 @@ def require_writable(directory: Path) -> None:
     Raises:
         OutputError: it cannot be made or written.
     """
-    probe = directory / f".probe.{os.getpid()}"
+    probe = _beside(directory / "probe")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"\0" * 4096)
@@ -135,23 +153,42 @@ def locked(directory: Path) -> Iterator[None]:
         OutputError: another run holds it.
     """
     path = directory / ".lock"
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            owner = file.read().strip() or "another process"
-            raise OutputError(
-                f"{directory}: another run is writing there ({owner}): wait for its end, or choose "
-                "another --output"
-            ) from error
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                raise
+    with _own_lock(path) as file:
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {_HOST}\n")
+        file.write(f"process {os.getpid()} on {socket.gethostname().split('.')[0]}\n")
         file.flush()
         try:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def _own_lock(path: Path) -> TextIO:
+    """Open and lock a file. One that its last holder removed in between keeps nobody out: there it
+    is tried again.
+
+    Raises:
+        OutputError: another run holds it.
+    """
+    while True:
+        file = path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except BlockingIOError as error:
+            file.seek(0)
+            owner = file.read().strip() or "another process"
+            file.close()
+            raise OutputError(
+                f"{path.parent}: another run is writing there ({owner}): wait for its end, or "
+                "choose another --output"
+            ) from error
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                return file
+            file.close()
+            raise
+        file.close()

@@ -1,4 +1,9 @@
-"""HDF5 files without times: what is equal makes files that are equal byte by byte."""
+"""HDF5 files without times and locks.
+
+Equal content makes files that are equal byte by byte. Files appear whole (`common.files`), so no
+reader meets a writer and HDF5's locks can only do harm: a child process that starts while a file is
+open holds its lock a moment longer, and file systems without locks refuse to open any file.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,11 @@ import h5py
 from h5py import h5f, h5g, h5p
 
 _CACHE = 4 << 20  # bytes of unfinished chunks a dataset: eight channels of images fit
+
+
+def open_file(path: Path | str) -> h5py.File:
+    """Open a file for reading."""
+    return h5py.File(path, locking=False)
 
 
 def create_file(path: Path, groups: Iterable[str]) -> h5py.File:
@@ -22,6 +32,7 @@ def create_file(path: Path, groups: Iterable[str]) -> h5py.File:
     access.set_fclose_degree(h5f.CLOSE_STRONG)
     _, slots, _, preemption = access.get_cache()
     access.set_cache(0, slots, _CACHE, preemption)
+    access.set_file_locking(False, True)
     file = h5f.create(bytes(path), h5f.ACC_TRUNC, fcpl=creation, fapl=access)
     for name in groups:
         h5g.create(file, name.encode(), gcpl=group)

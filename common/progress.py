@@ -35,12 +35,12 @@ class _Lines:
             rate = self.done / (now - self.start)
             left = (self.total - self.done) / rate if rate else float("inf")
             log.info(
-                "%s: %.0f of %.0f %s, %.0f/s, %.0f s left",
+                "%s: %.0f of %.0f %s, %s/s, %.0f s left",
                 self.description,
                 self.done,
                 self.total,
                 self.unit,
-                rate,
+                _rate(rate),
                 left,
             )
 
@@ -114,4 +114,11 @@ class TaskProgress:
 
     def _rates(self) -> str:
         seconds = max(time.monotonic() - self._start, 1e-9)
-        return f"{self.description}: {self.failed} failed, {self.events / seconds:.0f} events/s"
+        # Tasks of no events, as where all parts were there already, have no rate.
+        rate = f", {_rate(self.events / seconds)} events/s" if self.events else ""
+        return f"{self.description}: {self.failed} failed{rate}"
+
+
+def _rate(rate: float) -> str:
+    """A number of two digits at least: ``0.15``, ``3.2``, ``1234``."""
+    return f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"

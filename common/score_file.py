@@ -7,16 +7,16 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
-from common import files
+from common import files, hdf5
 from common.errors import BatchError, InputError
 from common.hdf5 import create_file
 from common.tasks import Provenance
 
 SCHEMA = 1
+IDENTITY = ("run_number", "event_number", "fold", "weight")  # of events scored by networks
 
 
 def write_scores(
@@ -70,11 +70,11 @@ def read_part(path: Path) -> tuple[dict[str, npt.NDArray[Any]], Provenance]:
         BatchError: it is damaged, or not a part.
     """
     try:
-        with h5py.File(path) as file:
+        with hdf5.open_file(path) as file:
             origin = Provenance(
                 **{f.name: np.asarray(file.attrs[f.name]).item() for f in fields(Provenance)}
             )
-            columns = {name: file[name][:] for name in ("run_number", "event_number", "fold")}
+            columns = {name: file[name][:] for name in IDENTITY}
             return columns | {f"score/{n}": file["score"][n][:] for n in file["score"]}, origin
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise BatchError(f"{path}: a damaged part: remove it and run again ({error})") from error
@@ -83,18 +83,22 @@ def read_part(path: Path) -> tuple[dict[str, npt.NDArray[Any]], Provenance]:
 ALL = slice(None)
 
 
-def read_scores(path: Path, networks: Sequence[str], rows: slice = ALL) -> dict[str, Any]:
-    """The columns of a score file, or some rows of them: ``run_number``, ``event_number``, and one
-    a network.
+def read_scores(
+    path: Path,
+    networks: Sequence[str],
+    rows: slice = ALL,
+    identity: Sequence[str] = ("run_number", "event_number"),
+) -> dict[str, Any]:
+    """The columns of a score file, or some rows of them: those of ``identity``, and one a network.
 
     Raises:
         InputError: the file is missing, damaged, of another version, or lacks a network.
     """
     try:
-        with h5py.File(path) as file:
+        with hdf5.open_file(path) as file:
             if file.attrs.get("schema") != SCHEMA:
                 raise InputError(f"{path}: score file of another version: make it again")
-            columns = {name: file[name][rows] for name in ("run_number", "event_number")}
+            columns = {name: file[name][rows] for name in identity}
             return columns | {name: file[f"score/{name}"][rows] for name in networks}
     except (OSError, KeyError) as error:
         raise InputError(f"{path}: not a whole score file: {error}") from error

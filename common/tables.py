@@ -11,16 +11,20 @@ from pathlib import Path
 from common import files
 
 
-def with_error(value: float, error: float) -> str:
-    """A number with its error, both rounded to two digits of the error: ``0.962 ± 0.012``."""
-    if error <= 0:
+def with_error(value: float, *errors: float) -> str:
+    """A number with its errors, all rounded to two digits of the smallest: ``0.962 ± 0.012``.
+
+    Without errors, or with those of 0 alone, the number has four digits.
+    """
+    if all(error <= 0 for error in errors):
         return f"{value:.4g}"
-    if not math.isfinite(error):
-        return f"{value:.4g} ± {error}"
-    digits = 1 - _exponent(error)
+    if not all(map(math.isfinite, errors)):
+        return " ± ".join((f"{value:.4g}", *(f"{error:.2g}" for error in errors)))
+    digits = 1 - _exponent(min(error for error in errors if error > 0))
+    shown = (value, *errors)
     if digits > 0:
-        return f"{value:.{digits}f} ± {error:.{digits}f}"
-    return f"{round(value, digits):.0f} ± {round(error, digits):.0f}"
+        return " ± ".join(f"{x:.{digits}f}" for x in shown)
+    return " ± ".join(f"{round(x, digits):.0f}" for x in shown)
 
 
 def _exponent(x: float) -> int:
@@ -29,26 +33,34 @@ def _exponent(x: float) -> int:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under column titles. Text may hold ``$LaTeX$``."""
+    """Rows of text under column titles. Text may hold ``$LaTeX$``.
+
+    ``empty`` says why there are no rows, and what to add; it stands for the notes then.
+    """
 
     name: str
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = field(default=())
+    empty: str = ""
+
+    @property
+    def _notes(self) -> Sequence[str]:
+        return self.notes if self.rows or not self.empty else [f"Empty: {self.empty}."]
 
     def markdown(self) -> str:
         """As a GitHub table."""
         lines = [f"**{self.title}**", "", _pipe(self.columns)]
         lines.append(_pipe(["---", *("---:" for _ in self.columns[1:])]))
         lines += [_pipe(row) for row in self.rows]
-        lines += [line for note in self.notes for line in ("", f"*{note}*")]
+        lines += [line for note in self._notes for line in ("", f"*{note}*")]
         return "\n".join(lines) + "\n"
 
     def latex(self) -> str:
         """As a ``table`` environment; needs the package booktabs."""
         body = [" & ".join(map(_to_latex, row)) + r" \\" for row in self.rows]
-        notes = " ".join(_to_latex(note) for note in self.notes)
+        notes = " ".join(_to_latex(note) for note in self._notes)
         return "\n".join(
             [
                 r"\begin{table}",
@@ -77,7 +89,7 @@ class Table:
             for row in cells
         ]
         rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-        notes = [_plain(note) for note in self.notes]
+        notes = [_plain(note) for note in self._notes]
         return "\n".join([self.title, rule, lines[0], rule, *lines[1:], rule, *notes]) + "\n"
 
     def write_beside(self, json_path: Path) -> None:

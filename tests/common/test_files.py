@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,25 +30,46 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_leftovers_of_killed_processes_are_dropped(tmp_path: Path) -> None:
-    (tmp_path / "x.root").touch()
+def test_a_run_drops_what_its_killed_workers_have_left(tmp_path: Path) -> None:
     code = (
-        "import os, sys, pathlib; from common import files\n"
-        f"with files.whole(pathlib.Path({str(tmp_path / 'x.root')!r})) as partial:\n"
-        "    partial.touch(); print(partial, flush=True); sys.stdin.read(); os._exit(9)"
+        "import os, pathlib; from common import files\n"
+        f"with files.written_by({files.WRITER!r}):\n"
+        f"    with files.whole(pathlib.Path({str(tmp_path / 'x.root')!r})) as partial:\n"
+        "        partial.touch(); os._exit(9)"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        partial = Path(process.stdout.readline().strip())
-        elsewhere = partial.with_name(f".x.root.another-host.{process.pid}.partial")
-        elsewhere.touch()
-        files.remove_partials(tmp_path)
-        assert partial.exists()  # of a process that lives
-        process.communicate("")
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert len(list(tmp_path.glob(".x.root.*.partial"))) == 1
+    files.remove_partials(tmp_path, "y.root")
+    assert len(list(tmp_path.iterdir())) == 1
+    files.remove_partials(tmp_path, "x.root")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_others_write_is_kept_for_a_day(tmp_path: Path) -> None:
+    """Others: on another machine, or in a container where this process has their number."""
+    code = (
+        "import os, pathlib; from common import files\n"
+        f"with files.whole(pathlib.Path({str(tmp_path / 'x.root')!r})) as partial:\n"
+        "    partial.touch(); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (other,) = tmp_path.iterdir()
+    older = tmp_path / ".x.root.host.1234.partial"  # as they were named before
+    older.touch()
     files.remove_partials(tmp_path)
-    assert sorted(tmp_path.iterdir()) == [elsewhere, tmp_path / "x.root"]
+    assert sorted(tmp_path.iterdir()) == sorted([older, other])
+    for path in (older, other):
+        os.utime(path, (time.time() - 90_000,) * 2)
+    files.remove_partials(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_file_that_was_removed_keeps_nobody_out(tmp_path: Path) -> None:
+    """Or one run would hold that file, and the next a new one, at the same time."""
+    with files.locked(tmp_path):
+        (tmp_path / ".lock").unlink()  # as its holder does in the end
+        with files.locked(tmp_path), pytest.raises(OutputError, match="another run"):
+            files.locked(tmp_path).__enter__()
 
 
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:

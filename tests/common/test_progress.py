@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from common.progress import TaskProgress
+from common.progress import TaskProgress, progress
 
 
 def test_a_line_tells_tasks_failures_rate_and_time_left(
@@ -42,3 +42,20 @@ def test_a_terminal_has_a_bar(
         bar.advance(events=10)
         bar.advance(failed=1)
     assert re.search(r"imaging: 1 failed, \d+ events/s", capsys.readouterr().err)
+
+
+def test_no_rate_is_shown_as_0(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    caplog.set_level(logging.INFO, "monojet")
+    with TaskProgress("imaging", 4) as tasks, progress("draw", 17, "figures") as figures:
+        now[0] = 30
+        tasks.advance()  # its part was there
+        figures.advance(4)
+    assert caplog.messages == [
+        "imaging: 0 failed, 1 of 4 tasks, 90 s left",
+        "draw: 4 of 17 figures, 0.13/s, 98 s left",
+    ]

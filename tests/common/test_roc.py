@@ -22,7 +22,7 @@ def test_pairs_count_by_their_weights() -> None:
 def test_replicas_give_the_error_of_an_area() -> None:
     rng = np.random.default_rng(1)
     areas, errors = [], []
-    for seed in range(30):
+    for seed in range(12):
         signal, background = (Scored(rng.normal(m, 1, 200), np.ones(200)) for m in (1, 0))
         found = weighted_auc(signal, background, seed)
         areas.append(found.value)

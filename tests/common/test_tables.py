@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,14 @@ def test_a_table_is_written_beside_its_numbers(tmp_path: Path) -> None:
         "small.tex": TABLE.latex(),
         "small.txt": TABLE.text(),
     }
+
+
+def test_an_empty_table_says_why_in_every_form() -> None:
+    empty = Table("e", "Nothing", ("a", "b"), [], ("of rows",), "no sample of X: add one")
+    for text in (empty.markdown(), empty.latex(), empty.text()):
+        assert "Empty: no sample of X: add one." in text
+        assert "of rows" not in text
+    full = replace(empty, rows=[("1", "2")])
+    for text in (full.markdown(), full.latex(), full.text()):
+        assert "Empty" not in text
+        assert "of rows" in text
