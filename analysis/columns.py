@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 RVEC_FLOAT = "ROOT::VecOps::RVec<float>"
 RVEC_INT = "ROOT::VecOps::RVec<int>"
@@ -56,6 +56,12 @@ CANONICAL: dict[str, str] = {
     "boson_pt": "float",
 }
 
+PREFIX = "monojet_"
+"""Of the names that our columns, but the canonical ones, have in a data frame: a file may have
+columns ``n_jets`` and ``jets.pt`` of its own."""
+
+_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\w.])(?<!::)(?<!->)[A-Za-z_]\w*')
+
 _SYNONYMS = {
     "Bool_t": "bool",
     "Int_t": "int",
@@ -88,6 +94,37 @@ def plain_type(found: str) -> str:
     if vector:
         return f"ROOT::VecOps::RVec<{plain_type(vector[1])}>"
     return _SYNONYMS.get(found, found)
+
+
+_BITS = {"bool": 8, "signed char": 8} | {
+    f"{sign}{name}": bits
+    for name, bits in (("char", 8), ("short", 16), ("int", 32), ("long long", 64))
+    for sign in ("", "unsigned ")
+}
+_VECTOR = re.compile(r"ROOT::VecOps::RVec<(.+)>")
+
+
+def converts(found: str, wanted: str) -> bool:
+    """Whether numbers, or vectors of numbers, of a type can be taken for those of another: integers
+    for as wide ones, and all for floats."""
+    pair = [_VECTOR.fullmatch(one) for one in (found, wanted)]
+    if all(pair):
+        found, wanted = (match[1] for match in pair if match)
+    elif any(pair):
+        return False
+    if wanted in ("float", "double"):
+        return found in ("float", "double") or found in _BITS
+    return _BITS.get(found, 65) <= _BITS.get(wanted, 0)
+
+
+def own(name: str) -> str:
+    """What a column of ours is called in a data frame."""
+    return name if name in CANONICAL else PREFIX + name
+
+
+def renamed(expression: str, names: Mapping[str, str]) -> str:
+    """A C++ expression with other names of columns; members and strings stay as they are."""
+    return _WORD.sub(lambda match: names.get(match[0], match[0]), expression)
 
 
 def names_in(expression: str) -> set[str]:

@@ -49,7 +49,7 @@ _JETS = (
                 "monojet::jet_shapes(jet_eta, jet_phi, all_pt, all_eta, all_phi, all_pdg_id,"
                 " all_charge).width",
                 "derived",
-                "of the visible particles within ΔR < 0.4: a file does not tell a jet's",
+                "of the visible particles but muons within ΔR < 0.4: a file does not tell a jet's",
             ),
             "jet_n_tracks": Column("Jet_NCharged", note="0 for jets of calorimeter towers"),
             "jet_b_tag": Column("Jet_BTag & 1u", note="bit 0 of the tags"),

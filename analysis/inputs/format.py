@@ -48,6 +48,8 @@ class Column:
     expression: str
     how: How = "read"
     note: str = ""
+    warning: str = ""
+    """What the user is told of a file of which it is made in this way."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class Format:
     cross_section: str | None = None
     """A column of one value, in pb."""
     dataset: str | None = None
-    """A source, the number of the simulated dataset: of some the cross-section is known."""
+    """A source, the number of the simulated dataset, the same for all events of a file: of some the
+    cross-section is known."""
     sum_of_weights: str | None = None
     """A column of one value: that of the whole sample, before any cut, in each of its files."""
     bookkeeping: Bookkeeping | None = None

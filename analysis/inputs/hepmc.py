@@ -280,11 +280,14 @@ class Events:
         return weight
 
     def _cross_section_of(self, event: Any) -> tuple[float | None, float | None]:
-        """In pb, with its error: that of the weight, if there is one of each."""
+        """In pb, with its error: that of the weight, if there is one of each. HepMC 2 has one for
+        all, and pyhepmc 0 in place of the others."""
         section = event.cross_section
         try:
             value, error = section.xsec(self._chosen), section.xsec_err(self._chosen)
         except (RuntimeError, IndexError):
+            value = error = 0.0
+        if value == 0:
             value, error = section.xsec(), section.xsec_err()
         return (value, error) if 0 < value < math.inf else (None, None)
 

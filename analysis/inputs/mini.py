@@ -129,5 +129,6 @@ MINI = Format(
     only_simulated=frozenset(WEIGHT_FACTORS),
     reconstructed=True,
     cross_section="XSection",
+    dataset="channelNumber",
     sum_of_weights="SumWeights",
 )

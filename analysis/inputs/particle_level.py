@@ -52,7 +52,7 @@ JETS = Block(
         ),
         **{
             f"jet_{part}": Column(
-                f"jets.{part}", "derived", "anti-kT, R = 0.4, of the visible particles"
+                f"jets.{part}", "derived", "anti-kT, R = 0.4, of the visible particles but muons"
             )
             for part in ("pt", "eta", "phi", "mass", "width", "n_tracks")
         },

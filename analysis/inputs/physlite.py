@@ -156,7 +156,15 @@ _NOT_PILE_UP = (
             )
         }
     ),
-    Block({"jet_kept": Column("AnalysisJets_pt > 0", note="all: pile-up cannot be told")}),
+    Block(
+        {
+            "jet_kept": Column(
+                "AnalysisJets_pt > 0",
+                note="all: pile-up cannot be told",
+                warning="neither NNJvtPass nor Jvt of its jets: those of pile-up are kept",
+            )
+        }
+    ),
 )
 
 _JETS = Block(

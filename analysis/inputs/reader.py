@@ -12,12 +12,12 @@ import math
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from analysis.columns import CANONICAL, names_in, plain_type
+from analysis.columns import CANONICAL, PREFIX, converts, names_in, own, plain_type, renamed
 from analysis.inputs import bookkeeping
 from analysis.inputs.cross_sections import cross_section_of
 from analysis.inputs.custom import custom
@@ -40,15 +40,19 @@ RETRY_AFTER = (1, 4, 16)
 """Seconds after which a server is asked again that could not be reached."""
 
 _CONNECTION = re.compile("connection|socket|time-?out|expired|stream error", re.IGNORECASE)
-_TREES = ("TTree", "ROOT::RNTuple")
+_TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
+_FOLDER = "TDirectoryFile"
+_OLD_NTUPLE = "ROOT::Experimental::RNTuple"
+"""Of ROOT before 6.34, whose format was not final."""
 
 
 @dataclass(frozen=True)
 class File:
     """A checked input file.
 
-    ``stored`` are the sources it has, by what it calls them; ``data`` says whether its events were
-    measured.
+    ``stored`` are the sources it has, by what it calls them; of these ``converted`` are numbers of
+    another type than expressions take, with that type, and ``mistyped`` those that cannot be read,
+    with what is wrong. ``data`` says whether its events were measured.
     """
 
     path: str
@@ -58,6 +62,8 @@ class File:
     cluster_ends: tuple[int, ...]
     info: SampleInfo | None
     data: bool
+    converted: Mapping[str, str] = field(default_factory=dict)
+    mistyped: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n_events(self) -> int:
@@ -72,6 +78,20 @@ class File:
     @cached_property
     def columns(self) -> Mapping[str, Column]:
         """The canonical columns that it gives and those that they are made of, in order."""
+        return {n: c for n, c in self._chosen.items() if n not in self.unreadable}
+
+    @cached_property
+    def unreadable(self) -> Mapping[str, str]:
+        """The mistyped sources and the columns that are made of them, with what is wrong."""
+        found = dict(self.mistyped)
+        for name, column in self._chosen.items():
+            bad = sorted(names_in(column.expression) & found.keys())
+            if bad:
+                found[name] = found[bad[0]]
+        return found
+
+    @cached_property
+    def _chosen(self) -> Mapping[str, Column]:
         return self.format.chosen(self.stored.keys() | self.unity)
 
 
@@ -100,22 +120,24 @@ def inspect(path: str, layout: Layout = Layout(), data: bool = False) -> File:  
 
     Raises:
         InputError: the file is missing, not a ROOT file, truncated, of no known format or not of
-            the given one, has no events, or a column has another type than in its format.
+            the given one, or a branch was not filled for each of its events.
     """
     root = load_root()
     declare().opened(path)
     with quiet(), _damage_named(path), _open(path) as handle:
         if handle.TestBit(root.TFile.kRecovered):
             raise InputError(f"{path}: truncated: the file was not closed when it was written")
-        keys = {str(key.GetName()): str(key.GetClassName()) for key in handle.GetListOfKeys()}
-        found, tree, types = _recognised(path, keys, layout)
-        stored = _stored(path, found, types)
+        _refuse_old_ntuples(path, handle, layout)
+        found, tree, types = _recognised(path, handle, layout)
+        stored = _stored(found, types)
+        _require_filled(path, tree, stored)
         cluster_ends = _cluster_ends(path, tree)
-        if not cluster_ends:
-            raise InputError(f"{path}: '{tree}' has no events")
-        info = _info(path, handle, keys, found, stored, tree, cluster_ends[-1], data)
-    file = File(path, found, tree, stored, cluster_ends, info, data)
-    if layout.columns:
+        n_events = cluster_ends[-1] if cluster_ends else 0
+        info = _info(path, handle, found, stored, tree, n_events, data)
+    file = File(
+        path, found, tree, stored, cluster_ends, info, data, *_of_other_types(found, stored, types)
+    )
+    if layout.columns and n_events:
         _require_described(file, layout)
         _opened([file], 0, 0)  # whether the expressions compile
     return file
@@ -179,16 +201,16 @@ def _what_is_wrong(path: str) -> str:
     return "a ROOT file that is truncated or damaged"
 
 
-def _recognised(
-    path: str, keys: Mapping[str, str], layout: Layout
-) -> tuple[Format, str, dict[str, str]]:
+def _recognised(path: str, handle: Any, layout: Layout) -> tuple[Format, str, dict[str, str]]:
     """The format of a file, its tree or ntuple there, and the `_columns` of that."""
     if layout.columns:
-        tree = _only_tree(path, keys) if layout.tree is None else layout.tree
-        if keys.get(tree) not in _TREES:
-            raise InputError(f"{path}: no tree or ntuple '{tree}' ({_held(keys)})")
+        trees = _trees(handle)
+        tree = _only_tree(path, trees, handle) if layout.tree is None else layout.tree
+        if tree not in trees:
+            raise InputError(f"{path}: no tree or ntuple '{tree}' ({_held(handle)})")
         found = custom(layout, _columns(path, tree, None))
         return found, tree, _columns(path, tree, found)
+    keys = _keys(handle)
     formats = FORMATS if layout.format is None else {layout.format: FORMATS[layout.format]}
     lacking = ""
     for one in formats.values():
@@ -196,6 +218,8 @@ def _recognised(
             if keys.get(tree) not in _TREES:
                 continue
             types = _columns(path, tree, one)
+            if not types and not _cluster_ends(path, tree):
+                return one, tree, types  # nothing was kept, not even the columns
             for marker in sorted(one.markers):
                 if one.spelt(marker, types) is None:
                     lacking = lacking or (
@@ -205,45 +229,97 @@ def _recognised(
                     break
             else:
                 return one, tree, types
-    trees = " or ".join(dict.fromkeys(f"'{t}'" for one in formats.values() for t in one.trees))
-    problem = lacking or f"no tree or ntuple {trees} ({_held(keys)})"
+    names = dict.fromkeys(f"'{name}'" for one in formats.values() for name in one.trees)
+    problem = lacking or f"no tree or ntuple {' or '.join(names)} ({_held(handle)})"
     raise InputError(
         f"{path}: {problem}: docs/inputs.md has the formats that can be read, and how to describe "
         "another"
     )
 
 
-def _only_tree(path: str, keys: Mapping[str, str]) -> str:
+def _refuse_old_ntuples(path: str, handle: Any, layout: Layout) -> None:
+    """Stop where what would be read is an RNTuple that no ROOT since 6.34 reads."""
+    keys = dict(_all_keys(handle))
+    old = sorted(name for name, kind in keys.items() if kind == _OLD_NTUPLE)
+    if old and (layout.tree in old or not any(kind in _TREES for kind in keys.values())):
+        raise InputError(
+            f"{path}: '{old[0]}' is an RNTuple of a format before 1.0, which no ROOT since 6.34 "
+            "can read: copy it to a TTree with the ROOT that wrote it (RDataFrame::Snapshot), or "
+            "make it again with a newer one"
+        )
+
+
+def _keys(folder: Any) -> dict[str, str]:
+    """What lies in a file or a folder of it, and of which class it is."""
+    return {str(key.GetName()): str(key.GetClassName()) for key in folder.GetListOfKeys()}
+
+
+def _all_keys(handle: Any, within: str = "") -> Iterator[tuple[str, str]]:
+    """What lies in a file and all its folders, by path, and of which class it is."""
+    for name, kind in _keys(handle.GetDirectory(within) if within else handle).items():
+        if kind == _FOLDER:
+            yield from _all_keys(handle, f"{within}{name}/")
+        else:
+            yield f"{within}{name}", kind
+
+
+def _trees(handle: Any) -> list[str]:
+    """The trees and ntuples of a file, by path."""
+    return sorted(name for name, kind in _all_keys(handle) if kind in _TREES)
+
+
+def _only_tree(path: str, trees: Sequence[str], handle: Any) -> str:
     """The name of a file's only tree or ntuple."""
-    trees = sorted(name for name, kind in keys.items() if kind in _TREES)
     if len(trees) != 1:
         raise InputError(
-            f"{path}: not one tree or ntuple but {len(trees)} ({_held(keys)}): say which with "
+            f"{path}: not one tree or ntuple but {len(trees)} ({_held(handle)}): say which with "
             "'tree' beside 'columns' of the sample"
         )
     return trees[0]
 
 
-def _held(keys: Collection[str]) -> str:
-    shown = sorted(" ".join(key.split()) for key in keys)
+def _held(handle: Any) -> str:
+    shown = sorted(" ".join(name.split()) for name in dict(_all_keys(handle)))
     more = f" and {len(shown) - 10} more" if len(shown) > 10 else ""
     return f"the file holds: {', '.join(shown[:10]) or 'nothing'}{more}"
 
 
-def _stored(path: str, found: Format, types: Mapping[str, str]) -> dict[str, str]:
+def _stored(found: Format, types: Collection[str]) -> dict[str, str]:
     """The sources that a file has, by what it calls them."""
-    stored = {}
-    for name, source in found.sources.items():
-        column = found.spelt(name, types)
-        if column is None:
+    spelt = {name: found.spelt(name, types) for name in found.sources}
+    return {name: column for name, column in spelt.items() if column is not None}
+
+
+def _of_other_types(
+    found: Format, stored: Mapping[str, str], types: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The sources that are to be converted, with the type that expressions take, and those that
+    cannot be, with what is wrong."""
+    converted, mistyped = {}, {}
+    for name, column in stored.items():
+        wanted, kind = found.sources[name].types, plain_type(types[column])
+        if not wanted or kind in wanted:
             continue
-        if source.types and plain_type(types[column]) not in source.types:
-            raise InputError(
-                f"{path}: column '{column}' is {types[column]}, not {' or '.join(source.types)} as "
-                f"in the format '{found.name}'"
+        fit = next((one for one in wanted if converts(kind, one)), None)
+        if fit is not None:
+            converted[name] = fit
+        else:
+            mistyped[name] = (
+                f"column '{column}' is {types[column]}, not {' or '.join(wanted)} as in the format "
+                f"'{found.name}'"
             )
-        stored[name] = column
-    return stored
+    return converted, mistyped
+
+
+def _require_filled(path: str, tree: str, stored: Mapping[str, str]) -> None:
+    """Stop where a branch has another number of entries than its tree: ROOT would read its last
+    value again and again."""
+    one = declare().misfilled(tree, path, list(stored.values()))
+    if one.branch:
+        raise InputError(
+            f"{path}: branch '{one.branch}' was filled for {one.entries} of the {one.of_tree} "
+            f"entries of '{tree}': its values belong to no event: write the file again"
+        )
 
 
 def _columns(path: str, tree: str, found: Format | None) -> dict[str, str]:
@@ -269,7 +345,6 @@ def _cluster_ends(path: str, tree: str) -> tuple[int, ...]:
 def _info(
     path: str,
     handle: Any,
-    keys: Mapping[str, str],
     found: Format,
     stored: Mapping[str, str],
     tree: str,
@@ -277,14 +352,14 @@ def _info(
     data: bool,
 ) -> SampleInfo | None:
     """What a file says of its sample, if anything; that of measured events says nothing."""
-    if found.info in keys:
+    if found.info in _keys(handle):
         return SampleInfo.from_json(str(handle.Get(found.info).GetTitle()))
     if data:
         return None
     info = SampleInfo("", "", n_events=n_events)
-    if found.dataset is not None and found.dataset in stored:
+    if found.dataset is not None and found.dataset in stored and n_events:
         number = declare().first_number(tree, path, stored[found.dataset])
-        info = replace(info, cross_section=cross_section_of(number))
+        info = replace(info, dataset=str(number), cross_section=cross_section_of(number))
     if found.bookkeeping is not None and (sums := bookkeeping.read(path, found.bookkeeping)):
         info = replace(info, sum_of_weights=sums[0], sum_of_weights_squared=sums[1])
     if found.sum_of_weights is not None:
@@ -310,20 +385,25 @@ def require_columns(file: File, needs: Needs) -> None:
     """Stop where a file cannot give the canonical columns that are needed.
 
     Raises:
-        InputError: it names the first of them, the format, the file, and the cause.
+        InputError: it names the first of them, the format, the file, and the cause. Not of a file
+            without events, which may lack all.
     """
+    if not file.n_events:
+        return
     missing = sorted(needs.columns - file.columns.keys())
     if not missing:
         return
     first, one = missing[0], file.format
     absent = one.lacking(first, file.stored.keys() | file.unity)
-    if absent is None:
+    if first in file.unreadable:
+        cause = file.unreadable[first]
+    elif absent is None:
         cause = f"the format '{one.name}' cannot give it"
     else:
         column = one.spellings(absent)[0]
         cause = f"the file lacks column '{column}' of the format '{one.name}'"
         if absent in one.only_simulated:
-            cause += ", which only measured events may (say 'data: true' of such a sample)"
+            cause += ", which only measured events may: say 'data: true' of them, or --data"
     others = f" (nor {', '.join(missing[1:])})" if missing[1:] else ""
     raise InputError(
         f"{file.path}: no column '{first}', which {needs.purpose} needs: {cause}{others}"
@@ -345,18 +425,19 @@ def open_files(files: Sequence[File]) -> Any:
     Raises:
         InputError: they are not of one format, with the same columns.
     """
-    for file in files:
-        if (file.format, file.tree, file.stored, file.unity) != (
-            files[0].format,
-            files[0].tree,
-            files[0].stored,
-            files[0].unity,
-        ):
+    with_events = [file for file in files if file.n_events] or files[:1]
+    first = with_events[0]
+    for file in with_events:
+        if _layout(file) != _layout(first):
             raise InputError(
-                f"{file.path}: of another format than {files[0].path}, or with other columns: "
+                f"{file.path}: of another format than {first.path}, or with other columns: "
                 "make them two samples"
             )
-    return _opened(files, 0, sum(file.n_events for file in files))
+    return _opened(with_events, 0, sum(file.n_events for file in with_events))
+
+
+def _layout(file: File) -> tuple[object, ...]:
+    return (file.format, file.tree, file.stored, file.unity, file.converted, file.mistyped)
 
 
 def _opened(files: Sequence[File], begin: int, end: int) -> Any:
@@ -365,18 +446,15 @@ def _opened(files: Sequence[File], begin: int, end: int) -> Any:
     helpers = declare_jets() if clusters else declare()
     helpers.opened(", ".join(file.path for file in files))
     forget_errors()
+    if not any(file.n_events for file in files):
+        return _no_events(helpers)
     with quiet():  # ROOT warns of types it has no dictionary for, which nothing reads
         df = helpers.open_range(file.tree, [f.path for f in files], begin, end)
-    if file.format.only_simulated:
-        df = helpers.define_per_sample(df, IS_DATA, "true" if file.data else "false")
-    for source in sorted(file.unity):
-        df = helpers.define_per_sample(df, source, "1.f")
-    for source, stored in file.stored.items():
-        if source != stored:
-            df = helpers.alias(df, source, stored)
+    df, names = _sources(df, helpers, file)
     firsts: dict[str, str] = {}  # columns that tell how many objects of a kind there are
     for name, column in file.columns.items():
-        df = _made(df, helpers, file, name, column)
+        df = _made(df, helpers, file, name, column, names)
+        names[name] = own(name)
         if "RVec" in CANONICAL.get(name, ""):
             first = firsts.setdefault(name.split("_")[0], name)
             if first != name:
@@ -384,21 +462,59 @@ def _opened(files: Sequence[File], begin: int, end: int) -> Any:
     return df
 
 
+def _no_events(helpers: Any) -> Any:
+    """A data frame without events that has all canonical columns."""
+    df = helpers.no_events()
+    for name, kind in CANONICAL.items():
+        df = helpers.define(df, name, f"{kind}{{}}" if "RVec" in kind else f"({kind})0")
+    return df
+
+
+def _sources(df: Any, helpers: Any, file: File) -> tuple[Any, dict[str, str]]:
+    """The data frame with the sources of a file as expressions take them, and what they are called
+    there."""
+    names: dict[str, str] = {}
+    if file.format.only_simulated:
+        names[IS_DATA] = own(IS_DATA)
+        df = helpers.define_per_sample(df, names[IS_DATA], "true" if file.data else "false")
+    for source in sorted(file.unity):
+        names[source] = PREFIX + source
+        df = helpers.define_per_sample(df, names[source], "1.f")
+    for source, stored in file.stored.items():
+        if source in file.mistyped or (source == stored and source not in file.converted):
+            continue
+        names[source] = PREFIX + source
+        if source not in file.converted:
+            df = helpers.alias(df, names[source], stored)
+            continue
+        column = f"{names[source]}_in_file"
+        df = helpers.alias(df, column, stored)
+        df = helpers.define(df, names[source], f"monojet::as<{file.converted[source]}>({column})")
+    return df, names
+
+
 def _of_one_length(df: Any, name: str, first: str) -> Any:
     return declare().with_length_of(df, name, first)
 
 
-def _made(df: Any, helpers: Any, file: File, name: str, column: Column) -> Any:
+def _made(
+    df: Any, helpers: Any, file: File, name: str, column: Column, names: Mapping[str, str]
+) -> Any:
     """The data frame with a column."""
     kind = CANONICAL.get(name)
-    if column.expression == name and file.format.sources[name].types == (kind,):
+    if (
+        column.expression == name
+        and name not in names
+        and file.format.sources[name].types == (kind,)
+    ):
         return df
-    make = helpers.redefine if df.HasColumn(name) else helpers.define
-    expression = f"monojet::as<{kind}>({column.expression})" if kind else column.expression
+    expression = renamed(column.expression, names)
+    if kind:
+        expression = f"monojet::as<{kind}>({expression})"
     said = Diagnostics()
     try:
         with diagnostics(said):
-            return make(df, name, expression)
+            return helpers.define(df, own(name), expression)
     except Exception as error:
         raise InputError(
             f"{file.path}: column '{name}' = '{column.expression}' cannot be made: "

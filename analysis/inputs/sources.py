@@ -5,12 +5,15 @@ from __future__ import annotations
 import atexit
 import dataclasses
 import functools
+import hashlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from analysis.config import Sample
 from analysis.inputs import reader
 from analysis.inputs.format import Layout
+from analysis.inputs.invisible import set_invisible
 from analysis.inputs.paths import Listed, listed
 from analysis.pipeline import Run
 from analysis.samples import SampleInfo
@@ -44,6 +47,8 @@ def input_ranges(run: Run, name: str, needs: reader.Needs) -> Iterator[Range]:
             continue
         if not run.skip_bad_files:
             reader.require_columns(opened, needs)
+        if not opened.n_events:
+            yield Range(name, file.path)  # for what it says of the events that were dropped
         for begin, end in ranges(opened.cluster_ends, batch.task_size):
             yield Range(name, file.path, begin, end)
 
@@ -57,7 +62,7 @@ def ranges(
     if end is not None:
         cluster_ends = [*(e for e in cluster_ends if e < end), end]
     cluster_ends = [e for e in cluster_ends if e > begin]
-    for last, following in zip(cluster_ends, (*cluster_ends[1:], None), strict=True):
+    for last, following in itertools.zip_longest(cluster_ends, cluster_ends[1:]):
         while last - begin > size:
             yield begin, begin + size
             begin += size
@@ -109,11 +114,12 @@ def _inspected_apart(path: str, layout: Layout, data: bool) -> reader.File:
 
 
 def input_of(run: Run, sample: str, file: str) -> reader.File:
-    """The checked file of a range.
+    """The checked file of a range, whose particles are seen as the configuration says.
 
     Raises:
         InputError: it cannot be read.
     """
+    set_invisible(run.config.invisible)
     config = run.config.sample(sample)
     apart = run.skip_bad_files and not config.made_here
     return inspected(_path(run, sample, file), config, apart)
@@ -137,6 +143,16 @@ def task_input(run: Run, task: Task) -> reader.File:
 def info_of(run: Run, sample: str, file: reader.File) -> SampleInfo:
     """What a file says of its sample, without what the configuration does."""
     said = file.info or SampleInfo("", "", n_events=file.n_events)
-    if said.name:
+    config = run.config.sample(sample)
+    if not said.name:
+        return dataclasses.replace(said, name=sample, process=config.process)
+    if config.made_here or said.dataset is not None:
         return said
-    return dataclasses.replace(said, name=sample, process=run.config.sample(sample).process)
+    return dataclasses.replace(said, dataset=_dataset(said))
+
+
+def _dataset(said: SampleInfo) -> str:
+    """The dataset of a file that another run has made: its events were generated as those of
+    another file if name and settings are the same."""
+    settings = hashlib.blake2b("\n".join(said.settings).encode(), digest_size=4).hexdigest()
+    return f"{said.name} (settings {settings})"

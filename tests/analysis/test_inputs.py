@@ -34,6 +34,18 @@ def test_ranges_run_over_a_file_once(write_events: WriteEvents, file_format: str
     assert found == [i + 1 for i in range(17)]
 
 
+def test_an_ntuple_of_before_its_final_format_is_named(root: Any, tmp_path: Path) -> None:
+    root.gInterpreter.Declare("namespace ROOT::Experimental { struct RNTuple { int x = 0; }; }")
+    path = tmp_path / "old.root"
+    with root.TFile(str(path), "RECREATE") as file:
+        anchor = root.ROOT.Experimental.RNTuple()
+        file.WriteObjectAny(anchor, "ROOT::Experimental::RNTuple", "Events")
+    with pytest.raises(
+        InputError, match=r"old\.root: 'Events' is an RNTuple of a format before 1.0"
+    ):
+        reader.inspect(str(path))
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent.root: no such file"):
         reader.inspect(str(tmp_path / "absent.root"))
@@ -117,11 +129,6 @@ def test_a_truncated_file_is_refused(
         reader.inspect(str(path))
 
 
-def test_a_file_without_events_is_refused(write_events: WriteEvents) -> None:
-    with pytest.raises(InputError, match="'events' has no events"):
-        reader.inspect(str(write_events(n_events=0)))
-
-
 def test_a_file_without_the_tree_is_refused(root: Any, tmp_path: Path) -> None:
     path = tmp_path / "other.root"
     with root.TFile(str(path), "RECREATE") as file:
@@ -143,9 +150,28 @@ def test_a_file_without_what_tells_events_apart_is_refused(write_events: WriteEv
         reader.inspect(str(write_events(event_number=None)))
 
 
-def test_a_column_of_another_type_is_named(write_events: WriteEvents) -> None:
-    with pytest.raises(InputError, match=r"column 'met' is double, not float"):
-        reader.inspect(str(write_events(met="double(3)")))
+def test_a_column_that_is_no_number_is_named_where_it_is_needed(
+    write_events: WriteEvents,
+) -> None:
+    file = reader.inspect(str(write_events(met='std::string("300")', boson_pt="std::string()")))
+    needs = reader.Needs(frozenset({"run_number", "jet_pt"}), "something")
+    reader.require_columns(file, needs)
+    cause = "which the cut-flow needs: column 'met' is std::string, not float as in"
+    with pytest.raises(InputError, match=f"events.root: no column 'met', {cause} the format"):
+        reader.require_columns(file, cutflow.needs())
+
+
+def test_numbers_of_other_types_are_converted(write_events: WriteEvents) -> None:
+    path = write_events(
+        met="double(300)", jet_pt="ROOT::RVecD{300., 40.}", jet_n_tracks="ROOT::RVec<short>{5, 4}"
+    )
+    df = reader.open_range(reader.inspect(str(path)), 0, 20)
+    assert [df.Mean(name).GetValue() for name in ("met", "jet_pt", "jet_n_tracks")] == [
+        300, 170, 4.5,
+    ]  # fmt: skip
+    file = reader.inspect(str(write_events(run_number="rdfentry_")))  # of 64 bits
+    with pytest.raises(InputError, match="no column 'run_number', which .*: column 'run_number'"):
+        reader.require_columns(file, cutflow.needs())
 
 
 def test_columns_of_one_object_must_have_the_same_length(write_events: WriteEvents) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ from pydantic import ValidationError
 
 from analysis import cutflow, imaging
 from analysis.columns import CANONICAL, plain_type
-from analysis.config import Sample
+from analysis.config import Sample, load
 from analysis.inputs import reader
 from analysis.inputs.format import Layout
+from analysis.pipeline import Run
 from common.errors import InputError
 from cpp_helpers import load_root
+from tests.conftest import REPOSITORY, make_stage
 
 EVENT = {"run_number": "1", "event_number": "evt", "weight": "w"}
 PARTICLES = {
@@ -78,7 +82,7 @@ def test_what_is_not_said_is_made_of_the_particles(ntuple: Path) -> None:
         for name in ("particle_charge", "jet_pt", "muon_pt")
     )  # fmt: skip
     assert charges == [[1, -1], [0, -1]]
-    assert [[round(pt) for pt in one] for one in jets] == [[310], [300, 60]]
+    assert [[round(pt) for pt in one] for one in jets] == [[310], [300]]  # no jet of the muon
     assert muons == [[], [60]]
     met, full_met = (df.AsNumpy([name])[name] for name in ("met", "full_met"))
     assert met == pytest.approx([310, 300], abs=0.5)
@@ -151,3 +155,38 @@ def test_the_tree_is_named_where_there_are_several(ntuple: Path) -> None:
 def test_what_does_not_fit_is_refused(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Sample(process="mine", files=("a.root",), **keys)
+
+
+def test_the_example_of_the_documents_makes_a_cut_flow(tmp_path: Path) -> None:
+    """As printed but for the place of the files: a jet of pile-up is beside the hard one, and a
+    muon that is not loose in the second event."""
+    _, _, section = (REPOSITORY / "docs/inputs.md").read_text().partition("(`columns`)\n")
+    printed = re.search(r"```yaml\n(.*?)```", section, re.DOTALL)
+    assert printed is not None
+    (tmp_path / "ntuples").mkdir()
+    with uproot.recreate(tmp_path / "ntuples/znunu_1.root") as file:
+        file["nominal"] = {
+            "runNumber": np.full(3, 7, np.uint32),
+            "eventNumber": np.arange(3, dtype=np.int64),
+            "weight_mc": np.full(3, 2.0),
+            "weight_pileup": np.full(3, 0.5),
+            "met_et": np.array([300e3, 300e3, 200e3], np.float32),
+            "met_phi": np.zeros(3, np.float32),
+            "jet_pt": ak.Array([[300e3, 290e3]] * 3),
+            "jet_eta": ak.Array([[0.0, 1.0]] * 3),
+            "jet_phi": ak.Array([[3.0, 0.1]] * 3),
+            "jet_jvt": ak.Array([[0.9, 0.1]] * 3),
+            "mu_pt": ak.Array([[], [100e3], [100e3]]),
+            "mu_eta": ak.Array([[], [0.0], [0.0]]),
+            "mu_phi": ak.Array([[], [0.0], [0.0]]),
+            "mu_loose": ak.Array([[], [0], [1]]),
+        }
+        file["other"] = {"x": np.array([1])}
+    (tmp_path / "my.yaml").write_text(
+        printed[1].replace("ntuples/znunu", f"{tmp_path}/ntuples/znunu")
+    )
+    run = Run(load(tmp_path / "my.yaml"), tmp_path / "run")
+    make_stage("cutflow", run)
+    sample = json.loads(run.table("cutflow").read_text())["samples"]["Znunu"]
+    steps = sample["regions"]["SR"]["steps"].values()
+    assert [step["raw"] for step in steps] == [3, 3, 3, 3, 3, 3, 2]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -269,3 +271,31 @@ def test_images_are_made_of_a_file(tmp_path: Path, run_of: Callable[..., Run]) -
     with h5py.File(run.images("Znunu")) as file:
         assert list(file["events/event_number"]) == [4, 5]
         np.testing.assert_allclose(file["events/weight"], [2.5, -0.5])
+
+
+def test_what_escapes_is_in_no_jet_and_no_cell(
+    tmp_path: Path, run_of: Callable[..., Run], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A pion recoils against an axion-like particle and one that no list knows."""
+    new = 9000042
+    events: dict[str, list[list[float]]] = {
+        "Event.Number": [[1], [2]],
+        "Particle.PID": [[211, 9000005, new]] * 2,
+        "Particle.Status": [[1, 1, 1]] * 2,
+        "Particle.Px": [[320, -240, -80]] * 2,
+        "Particle.Py": [[240, -180, -60]] * 2,
+        "Particle.Pz": [[10, 10, 10]] * 2,
+        "Particle.E": [[401, 301, 101]] * 2,
+    }
+    plain = run_of(other=[write_delphes(tmp_path / "d.root", events)])
+    told = replace(plain, config=plain.config.model_copy(update={"invisible": (new,)}))
+    for run, met, n_jets, n_cells in ((plain, 300, 2, 2), (told, 400, 1, 1)):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "monojet"):
+            make_stage("imaging", run)  # again for the second: the settings differ
+        with h5py.File(run.images("other")) as file:
+            np.testing.assert_allclose(file["events/met"], [met] * 2, rtol=1e-6)
+            np.testing.assert_array_equal(file["events/n_jets"], [n_jets] * 2)
+            np.testing.assert_array_equal(file["cells/offsets"], [0, n_cells, 2 * n_cells])
+        line = f"other: 2 stable particles of unknown PDG codes, {new} (2), are taken as visible"
+        assert (line in caplog.text) == (run is plain)

@@ -59,7 +59,13 @@ FLOATS: dict[str, dict[str, list[list[float]]]] = {
     },
 }
 BOOLEANS = {
-    "Muon": {"tightId": [[True], [False]]},
+    "Muon": {
+        "looseId": [[True], [True]],
+        "isPFcand": [[True], [True]],
+        "isGlobal": [[True], [False]],
+        "isTracker": [[False], [True]],
+        "tightId": [[True], [False]],
+    },
     "Photon": {"electronVeto": [[True, True, False], []]},
 }
 INTEGERS: dict[str, dict[str, list[list[int]]]] = {
@@ -72,6 +78,8 @@ OLD = {
     ("Electron", "cutBased"): "int32",
     ("Photon", "cutBased"): "int32",
     ("Jet", "nConstituents"): ("uint8", [[200, 30], []]),
+    ("Jet", "jetId"): ("int32", [[6, 2], []]),
+    ("Jet", "puId"): ("int32", [[0, 4], []]),  # not asked of the first, which is hard
     ("Tau", "charge"): ("int32", [[-1, 1], []]),
     ("Tau", "idDeepTau2017v2p1VSjet"): ("uint8", [[31, 15], []]),
 }
@@ -91,13 +99,25 @@ CANDIDATES: dict[str, list[list[float]]] = {
     "mass": [[0.1396, 0, 0.1057, 0, 0, 0.1396], []],
     "puppiWeight": [[1, 0.5, 1, 1, 0.25, 0], []],
 }
+# objects added to the first event: copies of these, but for their identification
+FAKES: dict[str, list[tuple[int, dict[str, bool | int]]]] = {
+    "Electron": [(0, {"cutBased": 0})],
+    "Muon": [(0, {"looseId": False, "isPFcand": False})],
+    "Jet": [(0, {"jetId": 0}), (1, {"puId": 0})],
+}
 CODES = [[-211, 22, -13, 1, 2, 211], []]
 
 
 def write_nano(
-    path: Path, version: str = "old", candidates: bool = False, drop: tuple[str, ...] = ()
+    path: Path,
+    version: str = "old",
+    candidates: bool = False,
+    drop: tuple[str, ...] = (),
+    fakes: bool = False,
+    identity: dict[str, Any] | None = None,
 ) -> Path:
-    """Write ``Events``, arrays with counters as in real files, and ``Runs``."""
+    """Write ``Events``, arrays with counters as in real files, and ``Runs``; with `FAKES` if these
+    are asked for."""
     made: dict[str, Any] = {
         kind: {x: ak.values_astype(ak.Array(v), "float32") for x, v in parts.items()}
         for kind, parts in FLOATS.items()
@@ -111,6 +131,12 @@ def write_nano(
     for (kind, x), value in changed.items():
         if isinstance(value, tuple):
             made[kind][x] = ak.values_astype(ak.Array(value[1]), value[0])
+    for kind, copies in FAKES.items() if fakes else ():
+        for x, values in made[kind].items():
+            first = values[0].to_list()
+            more = [but.get(x, first[i]) for i, but in copies]
+            longer = ak.Array([first + more, *values[1:].to_list()])
+            made[kind][x] = ak.values_astype(longer, values.type.content.content.primitive)
     if candidates:
         made["PFCands"] = {
             x: ak.values_astype(ak.Array(v), "float32") for x, v in CANDIDATES.items()
@@ -125,6 +151,7 @@ def write_nano(
         "PuppiMET_pt": np.full(N, 3, "float32"),
         "PuppiMET_phi": np.full(N, 0, "float32"),
     }
+    scalars |= identity or {}
     zipped = {
         kind: ak.zip({x: v for x, v in parts.items() if f"{kind}_{x}" not in drop})
         for kind, parts in made.items()
@@ -196,6 +223,54 @@ def test_objects_are_those_of_the_file(nano: Path) -> None:
     assert found["tau_pt"].to_list() == [[30], []]
     assert found["tau_charge"].to_list() == [[-1], []]
     assert found["photon_pt"].to_list() == [[12], []]
+
+
+FLAGS = ("Muon_looseId", "Muon_isPFcand")
+
+
+@pytest.mark.parametrize("drop", [(), FLAGS[:1]])
+def test_only_loose_objects_are_read(drop: tuple[str, ...], tmp_path: Path) -> None:
+    clean, more = (
+        taken(reader.inspect(str(write_nano(tmp_path / f"{fakes}.root", drop=drop, fakes=fakes))))
+        for fakes in (False, True)
+    )
+    assert ak.count(clean["electron_pt"]) == ak.count(clean["jet_pt"]) == 2
+    for name in CANONICAL.keys() & clean.keys():
+        assert more[name].tolist() == clean[name].tolist(), name
+
+
+def test_of_muons_without_identification_all_are_read_with_a_warning(tmp_path: Path) -> None:
+    file = reader.inspect(str(write_nano(tmp_path / "n.root", drop=FLAGS, fakes=True)))
+    assert "all its muons" in file.columns["muon_kept"].warning
+    assert taken(file)["muon_pt"].to_list() == [[40, 40], [40]]
+
+
+BLOCKS = np.array([3, 5], "uint32")
+
+
+@pytest.mark.parametrize(
+    ("run", "data", "runs", "numbers"),
+    [
+        (1, False, [3, 5], [7, 7]),
+        (320000, True, [320000] * 2, [7, 7]),  # events are numbered within a run
+        (320000, False, [320000] * 2, [(3 << 40) + 7, (5 << 40) + 7]),
+    ],
+)
+def test_luminosity_blocks_tell_events_apart(
+    run: int, data: bool, runs: list[int], numbers: list[int], tmp_path: Path
+) -> None:
+    both = {"run": np.full(N, run, "uint32"), "event": np.full(N, 7, "uint64")}
+    path = write_nano(tmp_path / "n.root", identity=both | {"luminosityBlock": BLOCKS})
+    found = taken(reader.inspect(str(path), data=data))
+    assert found["run_number"].to_list() == runs
+    assert found["event_number"].to_list() == numbers
+
+
+def test_a_number_that_leaves_no_room_for_the_block_stops_the_loop(tmp_path: Path) -> None:
+    run = np.full(N, 320000, "uint32")
+    path = write_nano(tmp_path / "n.root", identity={"run": run, "luminosityBlock": BLOCKS})
+    with pytest.raises(Exception, match="event 1099511627776 of luminosity block 3 cannot be told"):
+        taken(reader.inspect(str(path)))
 
 
 def test_muons_are_added_to_the_missing_momentum(nano: Path) -> None:

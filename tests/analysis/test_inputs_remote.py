@@ -22,7 +22,7 @@ from analysis.inputs import reader
 from common.errors import InputError
 from cpp_helpers import load_root
 from tests.conftest import REPOSITORY, TINY, WriteEvents
-from tests.xrootd import ADDRESS, QUICK, Server, dying, free_port, program
+from tests.xrootd import ADDRESS, QUICK, Server, free_port, program, relay
 
 NOISE = """
 #ifndef MONOJET_TEST_NOISE
@@ -103,8 +103,8 @@ def test_a_server_that_never_comes_is_an_error(monkeypatch: pytest.MonkeyPatch) 
 def test_a_server_that_dies_in_the_middle_of_a_file(
     server: Server, write_events: WriteEvents, tmp_path: Path, file_format: str
 ) -> None:
-    """One line says so, nothing half-written is left, and the next run goes on with what is
-    there."""
+    """One line says so, nothing half-written is left, and once the server is back the same command
+    goes on with what is there."""
     load_root().gInterpreter.Declare(NOISE)
     noise, angle = "noise(0, 100)", "noise(-3, 3)"
     path = write_events(
@@ -139,7 +139,7 @@ def test_a_server_that_dies_in_the_middle_of_a_file(
         )
 
     images = {name: output / "images" / f"{name}.h5" for name in ("Znunu", "Wtaunu")}
-    with dying(server, after=path.stat().st_size // 2) as port:
+    with relay(server, dies_after=path.stat().st_size // 2) as port:
         died = run(server.url(path.name, port))
     assert died.returncode == 2, died.stderr
     errors = [line for line in died.stderr.splitlines() if line.startswith("ERROR")]
@@ -148,7 +148,8 @@ def test_a_server_that_dies_in_the_middle_of_a_file(
     assert "Traceback" not in died.stderr
     assert not images["Wtaunu"].exists()
 
-    done = run(str(path))
+    with relay(server, port):
+        done = run(server.url(path.name, port))
     assert done.returncode == 0, done.stderr
     assert "imaging: Wtaunu" in done.stderr  # and not the other once more
     with h5py.File(images["Wtaunu"]) as file:

@@ -13,6 +13,7 @@ import uproot
 from analysis.columns import CANONICAL, plain_type
 from analysis.inputs import reader
 from analysis.inputs.format import Layout
+from analysis.samples import SampleInfo
 from common.errors import InputError
 from cpp_helpers import load_root
 from tests.analysis.xaod_events import (
@@ -22,6 +23,7 @@ from tests.analysis.xaod_events import (
     physlite,
     truth1,
     truth3,
+    vectors,
     write,
 )
 from tests.conftest import shared_file
@@ -43,6 +45,11 @@ def taken(file: reader.File, *names: str) -> dict[str, Any]:
     }
 
 
+def of_dataset(number: str, n_events: int) -> SampleInfo:
+    """What a file says of itself that has no bookkeeping, and is of no known cross-section."""
+    return SampleInfo("", "", dataset=number, n_events=n_events)
+
+
 def close(found: Any, expected: Any) -> None:
     assert ak.to_list(ak.num(found)) == ak.to_list(ak.num(expected))
     assert ak.count(found)
@@ -60,7 +67,7 @@ def each(found: dict[str, Any], **expected: Any) -> None:
 def test_particles_jets_and_missing_momentum_of_a_derivation() -> None:
     path = shared_file(EXOT15)
     file = reader.inspect(str(path))
-    assert (file.format.name, file.n_events, file.info) == ("daod", 10, None)
+    assert (file.format.name, file.n_events, file.info) == ("daod", 10, of_dataset("311423", 10))
     found = taken(file, "particle_pt", "particle_pdg_id", "jet_pt", "jet_n_tracks", "full_met")
     tree = uproot.open(path)["CollectionTree"]
     names = {key.split("/")[-1]: key for key in tree.keys()}  # noqa: SIM118
@@ -135,7 +142,7 @@ def test_the_lists_of_generated_leptons_of_a_real_file() -> None:
 
 def test_a_file_with_all_particles(tmp_path: Path) -> None:
     file = reader.inspect(str(write(tmp_path / "a.root", CollectionTree=truth1())))
-    assert (file.format.name, file.n_events, file.info) == ("daod", 2, None)
+    assert (file.format.name, file.n_events, file.info) == ("daod", 2, of_dataset("364700", 2))
     names = ("particle_pt", "particle_charge", "jet_pt", "jet_width", "jet_n_tracks", "muon_pt")
     found = taken(file, *names, "met", "full_met", "run_number", "event_number", "weight")
     assert found["run_number"].to_list() == [364700] * 2
@@ -189,12 +196,43 @@ def test_a_file_of_lists(tmp_path: Path) -> None:
     assert file.info.sum_of_weights_squared == 2000
 
 
+def test_what_hadrons_decay_to_is_left_out(tmp_path: Path) -> None:
+    columns = truth3()
+    del columns["MET_TruthAuxDyn.name"]
+    for kind, two in (("Muon", "6u"), ("Photon", "14u")):
+        name = f"Truth{kind}sAuxDyn"
+        columns |= vectors(f"{name}.", px="{20e3f, 50e3f}", py="{0.f, 1.f}", pz="{0.f, 2.f}")
+        columns |= vectors(f"{name}.", pdgId="{22, 22}" if kind == "Photon" else "{13, 13}")
+        columns[f"{name}.classifierParticleType"] = f"std::vector<unsigned int>{{{two}, 7u}}"
+        columns[f"{name}.classifierParticleOrigin"] = "std::vector<unsigned int>{12u, 26u}"
+    columns |= vectors(
+        "TruthMuonsAuxDyn.",
+        pt_dressed="{20e3f, 50e3f}",
+        eta_dressed="{0.f, 0.f}",
+        phi_dressed="{0.f, 0.f}",
+    )
+    file = reader.inspect(str(write(tmp_path / "a.root", CollectionTree=columns)))
+    each(taken(file, "muon_pt", "photon_pt"), muon_pt=[20], photon_pt=[20])
+
+
+def test_without_identification_jets_of_pile_up_are_kept_with_a_warning(tmp_path: Path) -> None:
+    columns = physlite()
+    del columns["AnalysisJetsAuxDyn.NNJvtPass"]
+    file = reader.inspect(str(write(tmp_path / "a.root", CollectionTree=columns)))
+    assert "of pile-up are kept" in file.columns["jet_kept"].warning
+    each(taken(file, "jet_pt"), jet_pt=[100, 40, 30])
+    columns |= vectors("AnalysisJetsAuxDyn.", Jvt="{0.f, 0.6f, 0.4f}")
+    file = reader.inspect(str(write(tmp_path / "b.root", CollectionTree=columns)))
+    each(taken(file, "jet_pt"), jet_pt=[100, 40])
+
+
 def test_a_file_of_reconstructed_objects(tmp_path: Path) -> None:
     file = reader.inspect(str(write(tmp_path / "a.root", CollectionTree=physlite())))
-    assert (file.format.name, file.info) == ("physlite", None)
+    assert (file.format.name, file.info) == ("physlite", of_dataset("364700", 2))
     assert file.format.reconstructed
     names = ("jet_pt", "jet_b_tag", "electron_pt", "electron_z0_sin_theta")
-    found = taken(file, *names, "electron_d0_significance", "muon_pt", "met", "full_met")
+    more = ("electron_d0_significance", "muon_pt", "photon_pt", "tau_pt", "met", "full_met")
+    found = taken(file, *names, *more)
     jet, electron, muon = 100, 38 * np.exp(1.01j), 20 * np.exp(-1j)
     tracks = 4 * np.exp(2j)  # of the jet of pile-up; that of the electron counts as one alone
     seen = jet + electron + muon + tracks - (-1 + 2j)
@@ -206,6 +244,8 @@ def test_a_file_of_reconstructed_objects(tmp_path: Path) -> None:
         electron_z0_sin_theta=[0.1 / np.cosh(1.01)],
         electron_d0_significance=[4],
         muon_pt=[20],
+        photon_pt=[36],
+        tau_pt=[40],
         full_met=abs(seen),
         met=abs(seen - muon),
     )

@@ -100,7 +100,7 @@ def truth3() -> Columns:
 
 def physlite() -> Columns:
     """Three jets, of which one is of pile-up and one an electron; the discriminants in another
-    order; a muon; tracks."""
+    order; a muon; tracks; and objects that are not identified."""
     char = "std::vector<char>{{{}}}".format
     return EVENT | {
         **{f"EventInfoAuxDyn.beamPosSigma{axis}": "0.f" for axis in ("X", "Y", "XY")},
@@ -157,12 +157,25 @@ def physlite() -> Columns:
             charge="{1.f, 1.f}",
         ),
         "AnalysisMuonsAuxDyn.quality": "std::vector<unsigned char>{9, 3}",
-        **vectors("AnalysisTauJetsAuxDyn.", pt="{}", eta="{}", phi="{}", m="{}", charge="{}"),
-        "AnalysisTauJetsAuxDyn.isTauFlags": "std::vector<unsigned int>{}",
+        # of both the first is identified, and is the electron; the others are not
         **vectors(
-            "AnalysisPhotonsAuxDyn.", pt="{}", eta="{}", phi="{}", topoetcone20="{}", ptcone20="{}"
+            "AnalysisTauJetsAuxDyn.",
+            pt="{40e3f, 50e3f}",
+            eta="{1.f, 2.f}",
+            phi="{1.f, -2.f}",
+            m="{1e3f, 1e3f}",
+            charge="{-1.f, 1.f}",
         ),
-        "AnalysisPhotonsAuxDyn.DFCommonPhotonsIsEMTight": char(""),
+        "AnalysisTauJetsAuxDyn.isTauFlags": "std::vector<unsigned int>{1u << 30, 1u << 29}",
+        **vectors(
+            "AnalysisPhotonsAuxDyn.",
+            pt="{36e3f, 60e3f, 70e3f}",
+            eta="{1.f, -2.f, 2.f}",
+            phi="{1.f, 2.f, 3.f}",
+            topoetcone20="{1e3f, 0.f, 5e3f}",
+            ptcone20="{1e3f, 0.f, 0.f}",
+        ),
+        "AnalysisPhotonsAuxDyn.DFCommonPhotonsIsEMTight": char("1, 0, 1"),
         "MET_Core_AnalysisMETAuxDyn.name": (
             'std::vector<std::string>{"SoftClusCore", "PVSoftTrkCore"}'
         ),
