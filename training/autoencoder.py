@@ -7,7 +7,6 @@ Backend-neutral Keras.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,12 +228,6 @@ def predict(model: keras.Model, x: npt.NDArray[Any]) -> Floats:
     once, and the place of an event in it decides the last bit."""
     found: Floats = np.asarray(model.predict_on_batch(np.resize(x, (WINDOW, *x.shape[1:]))))
     return found[: len(x)]
-
-
-# Of a program that reads many models TensorFlow thinks that it makes the same one again and again.
-logging.getLogger("tensorflow").addFilter(
-    lambda record: "triggered tf.function retracing" not in record.getMessage()
-)
 
 
 class Autoencoder:

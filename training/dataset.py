@@ -23,6 +23,7 @@ import hdf5plugin  # noqa: F401  (registers the codec of the image files)
 import numpy as np
 import numpy.typing as npt
 
+from common import hdf5
 from common.errors import InputError
 
 SCHEMA = 4
@@ -66,6 +67,7 @@ class Images:
     event_number: npt.NDArray[np.uint64]
     fold: npt.NDArray[np.uint8]
     label: npt.NDArray[np.int8]
+    weight: Floats
     kept_rows: npt.NDArray[np.uint8] | None = None
     kept_columns: npt.NDArray[np.uint8] | None = None
     met_phi: Floats | None = None
@@ -97,7 +99,7 @@ class Images:
 _OF_CELLS = ("row", "column", "new_row", "new_column", "values")
 _DIRECTIONS = ("met_phi", "leading_jet_phi")
 _OF_EVENTS = (
-    *("run_number", "event_number", "fold", "label", "kept_rows", "kept_columns"),
+    *("run_number", "event_number", "fold", "label", "weight", "kept_rows", "kept_columns"),
     *_DIRECTIONS,
 )
 
@@ -131,9 +133,11 @@ class Labelled:
 class ImageFiles:
     """The events of some image files, numbered through in their order, each file with a label.
 
-    Labels are 0 (signal), 1, ... (backgrounds). Only ``fold``, a byte an event, is kept in memory;
-    images are read in ranges, from any thread. ``settings`` are those of `SETTINGS` that the files
-    must have been filled with.
+    Labels are 0 (signal), 1, ... (backgrounds). Only ``fold`` and ``weight``, five bytes an event,
+    are kept in memory. Weights are relative: their moduli have a mean of 1 in each file, so that
+    files count as their numbers of events, whatever their weights' scale. ``sums`` are the sums of
+    weights as they are. Images are read in ranges, from any thread. ``settings`` are those of
+    `SETTINGS` that the files must have been filled with.
 
     Raises:
         InputError: a file is missing, damaged, of another schema version, or not filled as
@@ -150,14 +154,17 @@ class ImageFiles:
         self.paths, self.labels, self.compression = tuple(paths), tuple(labels), compression
         self.settings: dict[str, Any] = {}
         self._files: list[h5py.File] = []
-        folds = []
+        folds, weights, sums = [], [], []
         try:
             for path, _ in zip(paths, labels, strict=True):
                 with _damage_named(path):
-                    self._files.append(file := h5py.File(path))
+                    self._files.append(file := hdf5.open_file(path))
                     _check(path, file)
                     found = {name: _plain(file, name) for name in SETTINGS}
                     folds.append(file["events/fold"][:])
+                    weight = file["events/weight"][:].astype(np.float64)
+                    sums.append(float(weight.sum()))
+                    weights.append(relative_weights(weight).astype(np.float32))
                 _require_same(path, found, settings or {}, "this run")
                 _require_same(path, found, self.settings, paths[0])
                 self.settings = found
@@ -165,6 +172,8 @@ class ImageFiles:
             self.close()
             raise
         self.fold: npt.NDArray[np.uint8] = np.concatenate(folds)
+        self.weight: Floats = np.concatenate(weights)
+        self.sums = tuple(sums)
         self.sizes = tuple(len(fold) for fold in folds)
         self.n_cells = sum(len(file["cells/row"]) for file in self._files)
 
@@ -234,6 +243,7 @@ class ImageFiles:
                 file["events/event_number"][begin:end],
                 events.of(self.fold),
                 np.full(end - begin, self.labels[events.file], np.int8),
+                events.of(self.weight),
                 **kept,
                 **{name: phi[begin:end] for name, phi in directions.items()},
             )
@@ -355,6 +365,7 @@ def _check(path: Path, file: h5py.File) -> None:
         int(file["cells/offsets"][n_events]) != n_cells
         or file["cells/values"].shape != (n_cells, N_CHANNELS)
         or len(file["events/fold"]) != n_events
+        or len(file["events/weight"]) != n_events
     ):
         raise ValueError("its columns do not have one length")
 
@@ -390,6 +401,12 @@ def _from_system(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[An
 
 
 # --- Which events, and their scale ----------------------------------------------------------------
+
+
+def relative_weights(weight: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The weights of a sample's events over the mean of their moduli: 1 where all are alike."""
+    mean = float(np.abs(weight).mean()) if len(weight) else 0.0
+    return weight / mean if mean > 0 else weight
 
 
 def in_validation(

@@ -13,10 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
-from common import files
+from common import files, hdf5
 from common.hdf5 import create_file
 from common.measured import Measured
 from common.normalisation import expected_per_weight
@@ -121,7 +120,7 @@ def _squared(difference: Floats) -> Floats:
 def _expected_per_weight(run: Run, sample: Sample, path: Path) -> float:
     if sample.data:
         return 1.0
-    with h5py.File(path) as file:
+    with hdf5.open_file(path) as file:
         info = json.loads(file.attrs["sample_info"])
     return expected_per_weight(
         sample.name,

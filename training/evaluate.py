@@ -3,26 +3,36 @@
 Signal and background are given equal total weight, as the thesis's samples have. Its "accuracy"
 is (precision + recall) / 2 and its "mean average precision" precision x recall: both are named so
 here; ordinary accuracy is another number and is given beside them.
+
+The networks of the folds differ, and so do their scores: each is judged by the events of its fold
+alone, and what is quoted is the mean over folds with its statistical error and the spread between
+the trainings. They cut at one efficiency of the signal, each at a threshold of its own. Efficiency
+and thresholds are chosen by events that watched the training (`choose`), not by those that judge.
+
+Events count by their weights, negative ones included, within a sample; samples count as their
+numbers of events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.metrics import roc_auc_score
 
-from common.measured import Measured, measured_efficiency
-
-Scores = npt.NDArray[np.floating[Any]]
+from common.errors import InputError
+from common.measured import Averaged, Measured, averaged, measured_share, spread
+from common.roc import Curve, Scored
 
 ROC_POINTS = 201
 # Efficiencies of signal at which the background's rejection is given; the third is that of the
 # thesis's cell + strides at its best threshold (table 2).
 EFFICIENCIES = (0.50, 0.90, 0.919, 0.95)
+WORKING_POINTS = np.linspace(0.001, 1, 1000)  # efficiencies among which the best is chosen
+
+Classes = tuple[Scored, Scored]
+"""Signal and background, scored by one network."""
 
 
 @dataclass(frozen=True)
@@ -38,34 +48,53 @@ class ThresholdRow:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """All that is said of one network."""
+class Fold:
+    """What one network does, where it cuts, on the judged events of its fold."""
 
-    network: str
+    threshold: float
     n_signal: int
     n_background: int
-    scan: list[ThresholdRow]
-    best_threshold: float
+    precision: Measured
+    recall: Measured
     mean_precision_recall: Measured
     precision_times_recall: Measured
     accuracy: Measured
     auc: Measured
     rejection: dict[str, Measured]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that is said of one network: means over its folds."""
+
+    network: str
+    n_signal: int
+    n_background: int
+    scan: list[ThresholdRow]
+    signal_efficiency: float
+    thresholds: list[float]
+    trained: bool  # whether it is better than chance, by more than two errors
+    precision: Averaged
+    recall: Averaged
+    mean_precision_recall: Averaged
+    precision_times_recall: Averaged
+    accuracy: Averaged
+    auc: Averaged
+    rejection: dict[str, Averaged]
     roc: dict[str, list[float]]
-    pass_rates: dict[str, Measured]
+    pass_rates: dict[str, Averaged]
+    folds: list[Fold]
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
 
 
-def threshold_row(signal: Scores, background: Scores, threshold: float) -> ThresholdRow:
-    """Precision, recall and what follows from them for ``score >= threshold`` (at 1: ``> 1``).
+def row_of(threshold: float, recall: float, false_positives: float) -> ThresholdRow:
+    """Precision and what follows, of the shares of signal and background that pass.
 
     Precision is 1 where nothing is selected, as in the thesis's table.
     """
-    recall = _share_above(signal, threshold)
-    false_positives = _share_above(background, threshold)
     selected = recall + false_positives
     precision = recall / selected if selected > 0 else 1.0
     return ThresholdRow(
@@ -78,87 +107,155 @@ def threshold_row(signal: Scores, background: Scores, threshold: float) -> Thres
     )
 
 
-def _share_above(scores: Scores, threshold: float) -> float:
-    return float(np.mean(scores >= threshold if threshold < 1 else scores > threshold))
+def share_above(scored: Scored, threshold: float) -> float:
+    """The weighted share of events of ``score >= threshold`` (at 1: ``> 1``)."""
+    passing = scored.score >= threshold if threshold < 1 else scored.score > threshold
+    return float(scored.weight[passing].sum() / scored.weight.sum())
 
 
-def rejection_at(efficiency: float, signal: Scores, background: Scores) -> float:
-    """Share of the background that is rejected where at least this share of the signal is kept."""
-    threshold = np.quantile(signal, 1 - efficiency, method="lower")
-    return 1 - float(np.mean(background >= threshold))
+def threshold_row(folds: Sequence[Classes], threshold: float) -> ThresholdRow:
+    """A threshold for all folds alike, as in the thesis's table: a description, not a choice."""
+    recall, false_positives = (
+        float(np.mean([share_above(fold[kind], threshold) for fold in folds])) for kind in (0, 1)
+    )
+    return row_of(threshold, recall, false_positives)
+
+
+def choose(folds: Sequence[Classes]) -> tuple[float, list[float]]:
+    """The signal efficiency of the largest precision x recall, with the background efficiency at it
+    averaged over folds, and the threshold of each fold that has it."""
+    curves = [Curve(*fold) for fold in folds]
+    signal, background = (
+        np.mean([at(curve, WORKING_POINTS) for curve in curves], axis=0)
+        for at in (Curve.signal_at, Curve.background_at)
+    )
+    rows = [
+        row_of(0.0, float(e), max(float(b), 0.0)) for e, b in zip(signal, background, strict=True)
+    ]
+    best = max(range(len(rows)), key=lambda i: rows[i].precision_times_recall)
+    return float(signal[best]), [float(c.threshold_at(WORKING_POINTS[[best]])[0]) for c in curves]
 
 
 def evaluate(
     network: str,
-    signal: Scores,
-    background: Scores,
-    samples: Mapping[str, Scores],
+    choosing: Sequence[Classes],
+    judging: Sequence[Classes],
+    samples: Mapping[str, Sequence[Scored]],
     *,
     thresholds: int,
     bootstrap: int,
     seed: int,
 ) -> Evaluation:
-    """Scan thresholds, pick that of the largest precision x recall, and give errors.
+    """Choose where to cut, judge each fold there, and average over folds.
 
     Args:
         network: its name.
-        signal: scores of held-out signal events.
-        background: scores of held-out background events.
-        samples: scores of every sample, for its pass rate at the best threshold.
-        thresholds: how many, uniform in [0, 1] with both ends.
+        choosing: for each fold, events that watched the training of its network.
+        judging: for each fold, the events that its network is judged by.
+        samples: for each fold, scores of every sample, for its pass rate.
+        thresholds: how many the scan has, uniform in [0, 1] with both ends.
         bootstrap: replicas for the errors; each draws both classes anew.
         seed: of the replicas.
 
-    Rejections are given at the signal efficiencies `EFFICIENCIES`.
+    Rejections are given at the signal efficiencies `EFFICIENCIES`. A fold without judged events of
+    both classes is left out of the means.
+
+    Raises:
+        InputError: no fold has events of both classes.
     """
-    uniform = [i / (thresholds - 1) for i in range(thresholds)]
-    scan = [threshold_row(signal, background, t) for t in uniform]
-    best = max(scan, key=lambda row: row.precision_times_recall)
-    rng = np.random.default_rng(seed)
-    replicas: list[tuple[float, ...]] = []
-    for _ in range(bootstrap):
-        s = rng.choice(signal, len(signal))
-        b = rng.choice(background, len(background))
-        row = threshold_row(s, b, best.threshold)
-        replicas.append(
-            (
-                row.mean_precision_recall,
-                row.precision_times_recall,
-                row.accuracy,
-                auc(s, b),
-                *(rejection_at(efficiency, s, b) for efficiency in EFFICIENCIES),
-            )
+    efficiency, cuts = choose(choosing)
+    used = [
+        (judged, cut)
+        for judged, cut in zip(judging, cuts, strict=True)
+        if all(len(c.score) and c.weight.sum() > 0 for c in judged)
+    ]
+    if not used:
+        raise InputError(
+            f"{network}: no fold has signal and background events of positive weight to judge it "
+            "by: more events or fewer folds are needed"
         )
-    errors = np.std(replicas, axis=0, ddof=1).tolist()
-    cuts = np.quantile(np.concatenate([signal, background]), np.linspace(0, 1, ROC_POINTS))
+    rng = np.random.default_rng(seed)
+    folds = [_judge(judged, cut, bootstrap, rng) for judged, cut in used]
+    judged = [one for one, _ in used]
+    grid = np.linspace(0, 1, ROC_POINTS)[::-1]
+    area = averaged([fold.auc for fold in folds])
     return Evaluation(
         network=network,
-        n_signal=len(signal),
-        n_background=len(background),
-        scan=scan,
-        best_threshold=best.threshold,
-        mean_precision_recall=Measured(best.mean_precision_recall, errors[0]),
-        precision_times_recall=Measured(best.precision_times_recall, errors[1]),
-        accuracy=Measured(best.accuracy, errors[2]),
-        auc=Measured(auc(signal, background), errors[3]),
+        n_signal=sum(fold.n_signal for fold in folds),
+        n_background=sum(fold.n_background for fold in folds),
+        scan=[threshold_row(judged, i / (thresholds - 1)) for i in range(thresholds)],
+        signal_efficiency=efficiency,
+        thresholds=cuts,
+        trained=area.value > 0.5 + 2 * area.total,
+        precision=averaged([fold.precision for fold in folds]),
+        recall=averaged([fold.recall for fold in folds]),
+        mean_precision_recall=averaged([fold.mean_precision_recall for fold in folds]),
+        precision_times_recall=averaged([fold.precision_times_recall for fold in folds]),
+        accuracy=averaged([fold.accuracy for fold in folds]),
+        auc=area,
         rejection={
-            f"{efficiency:g}": Measured(rejection_at(efficiency, signal, background), error)
-            for efficiency, error in zip(EFFICIENCIES, errors[4:], strict=True)
+            key: averaged([fold.rejection[key] for fold in folds]) for key in folds[0].rejection
         },
         roc={
-            "signal_efficiency": [_share_above(signal, t) for t in cuts.tolist()],
-            "background_efficiency": [_share_above(background, t) for t in cuts.tolist()],
+            # from where everything passes
+            "signal_efficiency": [1.0, *grid.tolist()],
+            "background_efficiency": [
+                1.0,
+                *np.mean([Curve(*one).background_at(grid) for one in judged], axis=0).tolist(),
+            ],
         },
-        pass_rates={name: _rate(scores, best.threshold) for name, scores in samples.items()},
+        pass_rates={name: _rate(parts, cuts) for name, parts in samples.items()},
+        folds=folds,
     )
 
 
-def auc(signal: Scores, background: Scores) -> float:
-    """Area under the ROC curve."""
-    truth = np.concatenate([np.ones(len(signal)), np.zeros(len(background))])
-    return float(roc_auc_score(truth, np.concatenate([signal, background])))
+def _judge(judged: Classes, cut: float, bootstrap: int, rng: np.random.Generator) -> Fold:
+    """One network, with the errors of bootstrap replicas of its events."""
+    curve = Curve(*judged)
+    at = np.array(EFFICIENCIES)
+
+    def numbers(curve: Curve) -> list[float]:
+        row = row_of(cut, *curve.shares_above(cut))
+        return [
+            row.precision,
+            row.recall,
+            row.mean_precision_recall,
+            row.precision_times_recall,
+            row.accuracy,
+            curve.area(),
+            *(1 - curve.background_at(at)).tolist(),
+        ]
+
+    replicas = [numbers(curve.drawn(rng)) for _ in range(bootstrap)]
+    errors = np.std(replicas, axis=0, ddof=1).tolist()
+    measured = [Measured(v, e) for v, e in zip(numbers(curve), errors, strict=True)]
+    rejection = {f"{e:g}": one for e, one in zip(EFFICIENCIES, measured[6:], strict=True)}
+    precision, recall, mean, product, accuracy, area = measured[:6]
+    return Fold(
+        threshold=cut,
+        n_signal=len(judged[0].score),
+        n_background=len(judged[1].score),
+        precision=precision,
+        recall=recall,
+        mean_precision_recall=mean,
+        precision_times_recall=product,
+        accuracy=accuracy,
+        auc=area,
+        rejection=rejection,
+    )
 
 
-def _rate(scores: Scores, threshold: float) -> Measured:
-    rate = _share_above(scores, threshold)
-    return measured_efficiency(rate, len(scores))
+def _rate(parts: Sequence[Scored], cuts: Sequence[float]) -> Averaged:
+    """The pass rate of a sample, each event at the threshold of its fold."""
+    passing, whole = np.zeros(2), np.zeros(2)
+    rates = []
+    for scored, cut in zip(parts, cuts, strict=True):
+        weight, chosen = scored.weight, scored.weight[scored.score >= cut]
+        whole += weight.sum(), (weight**2).sum()
+        passing += chosen.sum(), (chosen**2).sum()
+        if weight.sum() > 0:
+            rates.append(float(chosen.sum() / weight.sum()))
+    if whole[0] <= 0:
+        return Averaged(float("nan"), float("nan"))
+    found = measured_share((passing[0], passing[1]), (whole[0], whole[1]))
+    return Averaged(float(found.value), float(found.error), spread(rates))

@@ -80,7 +80,10 @@ def _write(
     channels = [*CHANNELS, *(COORDINATES if coordinates else ())]
     shape = (n_rows, n_columns, len(channels))
     step = max(1, _BATCH_BYTES // (4 * n_rows * n_columns * len(channels)))
-    with h5py.File(path, "w", libver="v110") as file, progress("export", len(images)) as bar:
+    with (
+        h5py.File(path, "w", libver="v110", locking=False) as file,
+        progress("export", len(images)) as bar,
+    ):
 
         def create(name: str, dtype: Any, *shape: int) -> h5py.Dataset:
             return file.create_dataset(

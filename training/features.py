@@ -20,6 +20,7 @@ import hdf5plugin  # noqa: F401  (registers the codec of the files)
 import numpy as np
 import numpy.typing as npt
 
+from common import hdf5
 from common.errors import InputError
 
 SCHEMA = 1
@@ -209,7 +210,7 @@ def _fill(path: Path, chosen: npt.NDArray[np.bool_], features: Floats) -> None:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
     try:
-        file = h5py.File(path)
+        file = hdf5.open_file(path)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such feature file: make it with --stage rmm") from error
     except OSError as error:

@@ -22,6 +22,7 @@ import pandas as pd
 
 from common import files
 from common.errors import ConfigError, InputError, MonojetError
+from common.hdf5 import create_file
 from common.progress import Progress, progress
 from training import dataset, models
 from training.dataset import Floats, ImageFiles, Images, Indices, Labelled, Mask
@@ -76,19 +77,36 @@ class Batches(keras.utils.PyDataset):
             raise
         inputs = [network_input(images, events, self.means, self.spec) for images, events in parts]
         classes = np.concatenate([images.label[events] for images, events in parts])
+        weights = np.abs(np.concatenate([images.weight[events] for images, events in parts]))
         # A batch of two pools is rare: the others are not copied.
         batch = inputs[0] if len(inputs) == 1 else np.concatenate(inputs)
-        return batch, classes.astype(np.int32), self.weights[classes]
+        return batch, classes.astype(np.int32), self.weights[classes] * weights
 
 
 def class_weights(files: ImageFiles, chosen: Mask) -> Floats:
-    """Weights by which the chosen events of each class count as much together, shape (classes,)."""
-    n_events = np.zeros(1 + max(files.labels))
+    """Weights by which the chosen events of each class count as much together, shape (classes,).
+
+    Events count by the moduli of their weights (`ImageFiles`).
+    """
+    sums = np.zeros(1 + max(files.labels))
     for events in files.ranges():
-        n_events[files.labels[events.file]] += np.count_nonzero(events.of(chosen))
-    mean = n_events.sum() / len(n_events)
-    weights: Floats = (mean / np.maximum(n_events, 1)).astype(np.float32)
+        sums[files.labels[events.file]] += np.abs(events.of(files.weight)[events.of(chosen)]).sum(
+            dtype=np.float64
+        )
+    mean = sums.sum() / len(sums)
+    weights: Floats = (mean / np.where(sums > 0, sums, 1)).astype(np.float32)
     return weights
+
+
+def _require_positive_sums(files: ImageFiles) -> None:
+    """Refuse a sample that stands for no events."""
+    for path, total in zip(files.paths, files.sums, strict=True):
+        if total <= 0:
+            raise InputError(
+                f"{path}: the weights of its events add to {total:g}: a network cannot learn from "
+                "a sample that stands for no events: give it others, or weights whose sum is above "
+                "0, under 'samples'"
+            )
 
 
 def network_input(images: Images, events: Indices, means: Floats, spec: NetworkTraining) -> Floats:
@@ -248,7 +266,9 @@ def train(
 
     Writes ``fold<i>.keras`` (the best weights: of the least validation loss, or with a budget of
     steps of the highest accuracy watched), ``fold<i>.csv`` (history), ``tensorboard/`` (the same,
-    with the TensorFlow backend) and ``training.json``.
+    with the TensorFlow backend), ``fold<i>.h5`` (scores by the best weights of the events that a
+    threshold is chosen by: the share ``validation_fraction``, which watched the training or, if the
+    test did that, was learned from; never the judged ones) and ``training.json``.
     ``recipe`` names unfinished work, so that only the same training resumes it; ``settings`` are
     those the images must have been filled with (`dataset.SETTINGS`); ``test`` are watched if
     ``spec.watch`` says so.
@@ -267,12 +287,11 @@ def train(
             return stack.enter_context(files)
 
         images = opened(samples)
+        _require_positive_sums(images)
         selected = images.passing(spec.select)
         tested = opened(test) if test is not None and spec.watches_test else None
-        if tested is None:
-            validation = images.in_validation(validation_fraction)
-        else:
-            validation = np.zeros(len(images), bool)
+        tenth = images.in_validation(validation_fraction)
+        validation = tenth if tested is None else np.zeros(len(images), bool)
         for fold in range(folds):
             finished = work / f"fold{fold}.json"
             if not finished.exists():
@@ -281,11 +300,12 @@ def train(
                 watched = Chosen(images, chosen & validation)
                 if tested is not None:
                     watched = Chosen(tested, tested.passing(spec.select))
-                _train_fold(spec, training, watched, work, fold, seed)
+                choosing = Chosen(images, chosen & tenth)
+                _train_fold(spec, training, watched, choosing, work, fold, seed)
             record["folds"].append(json.loads(finished.read_text()))
     record["parameters"] = record["folds"][0].pop("parameters")
     for fold in range(folds):
-        for suffix in ("keras", "csv"):
+        for suffix in ("keras", "csv", "h5"):
             os.replace(work / f"fold{fold}.{suffix}", folder / f"fold{fold}.{suffix}")
     shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)
     if (work / TENSORBOARD).exists():
@@ -305,11 +325,18 @@ class Chosen:
 
 
 def _train_fold(
-    spec: NetworkTraining, training: Chosen, watched: Chosen, work: Path, fold: int, seed: int
+    spec: NetworkTraining,
+    training: Chosen,
+    watched: Chosen,
+    choosing: Chosen,
+    work: Path,
+    fold: int,
+    seed: int,
 ) -> None:
     name = f"{spec.name}, fold {fold}"
     _require_all_classes(training, f"to train {name}")
     _require_all_classes(watched, f"to validate {name}")
+    _require_all_classes(choosing, f"to choose the threshold of {name}")
     keras.utils.set_random_seed(seed + fold)
     means = dataset.channel_means(training.files, training.mask)
 
@@ -372,6 +399,7 @@ def _train_fold(
     # A round that was stopped between its line and its backup has been run twice.
     lines = pd.read_csv(history).drop_duplicates("epoch", keep="last")
     files.write_text(history, lines.to_csv(index=False))
+    _write_validation(work / f"fold{fold}.h5", best, choosing, means, spec)
     files.write_json(
         work / f"fold{fold}.json",
         {
@@ -388,6 +416,41 @@ def _train_fold(
             **_cost_of_scoring(model, batches),
         },
     )
+
+
+def signal_probability(logits: Floats) -> Floats:
+    """The probability of signal, of the outputs of a network, shape (events,)."""
+    probability: Floats = np.exp(-np.logaddexp.reduce(logits - logits[:, [dataset.SIGNAL]], axis=1))
+    return probability
+
+
+SCORED_BATCH = 256  # of one shape: a model is compiled once
+
+
+def _write_validation(
+    path: Path, best: Path, chosen: Chosen, means: Floats, spec: NetworkTraining
+) -> None:
+    """Scores, weights and samples (places among ``samples``) of some events."""
+    model = keras.saving.load_model(best, compile=False)
+    model.compile(jit_compile=False)
+    images_of = chosen.files
+    columns: dict[str, list[npt.NDArray[Any]]] = {"score": [], "weight": [], "sample": []}
+    for events in images_of.ranges():
+        (mine,) = np.nonzero(events.of(chosen.mask))
+        if not len(mine):
+            continue
+        images = images_of.gather([(events, mine)])
+        for first in range(0, len(mine), SCORED_BATCH):
+            batch = np.arange(first, min(first + SCORED_BATCH, len(mine)))
+            inputs = network_input(images, np.resize(batch, SCORED_BATCH), means, spec)
+            scores = signal_probability(model.predict_on_batch(inputs))[: len(batch)]
+            columns["score"].append(scores.astype(np.float32))
+        columns["weight"].append(images.weight)
+        columns["sample"].append(np.full(len(mine), events.file, np.uint16))
+    with files.whole(path) as partial, create_file(partial, []) as file:
+        file.attrs["samples"] = [path.stem for path in images_of.paths]
+        for name, parts in columns.items():
+            file.create_dataset(name, data=np.concatenate(parts), chunks=True, fletcher32=True)
 
 
 SPEED_EVENTS = 2000

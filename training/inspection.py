@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
-from common import files
+from common import files, hdf5
 from common.hdf5 import create_file
 from training.autoencoder import Autoencoder
 from training.features import ROWS, Features, Floats, Part, read_features
@@ -63,7 +62,7 @@ def inspect(
             found[name] = _inspected(autoencoder, events, threshold)
     seen = np.concatenate([one.latent for name, one in found.items() if name in normal])
     axes = _Axes.of(seen)
-    with h5py.File(next(iter(samples.values()))[1]) as file:
+    with hdf5.open_file(next(iter(samples.values()))[1]) as file:
         described = {key: file.attrs[key] for key in ("names", "objects", "sqrt_s_GeV")}
     groups = ("errors", "latent", "examples")
     with files.whole(output) as partial, create_file(partial, groups) as file:

@@ -18,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import BatchError, ConfigError, InputError
-from common.score_file import read_part, write_part, write_scores
+from common.score_file import IDENTITY, read_part, write_part, write_scores
 from common.tasks import Parts, Provenance, Range, Task
-from training.dataset import SIGNAL, Floats, ImageFiles
+from training.dataset import Floats, ImageFiles
 from training.dataset import Range as Events
-from training.fit import input_shape, network_input
+from training.fit import SCORED_BATCH as BATCH
+from training.fit import input_shape, network_input, signal_probability
 
 if TYPE_CHECKING:
     from analysis.config import NetworkTraining
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 SUFFIX = ".h5"
 LINKS = False
-BATCH = 256
 WINDOW = 4096  # events
 
 
@@ -81,9 +81,7 @@ class Scorer:
                     batch = of_fold[first : first + BATCH]
                     full = np.resize(batch, BATCH)  # one shape: the model is compiled once
                     logits = model.predict_on_batch(network_input(images, full, means, self.spec))
-                    others = np.logaddexp.reduce(logits - logits[:, [SIGNAL]], axis=1)
-                    signal = np.exp(-others)
-                    scores[mine][batch] = signal[: len(batch)]
+                    scores[mine][batch] = signal_probability(logits)[: len(batch)]
                     classes[mine][batch] = np.argmax(logits, axis=1)[: len(batch)]
         if not np.isfinite(scores).all():
             raise ConfigError(f"{self.spec.name}: a score is not a number: train it again")
@@ -119,7 +117,7 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     with ImageFiles([image_file], [0], "none", settings) as images:
         end = len(images) if end is None else end
         events = Events(0, begin, end, begin)
-        identity = images.columns(events, ("run_number", "event_number", "fold"))
+        identity = images.columns(events, IDENTITY)
     origin = Provenance(task.recipe, task.identity, task.range.file, begin, end)
     write_part(path, identity, scores, origin)
     return end - begin

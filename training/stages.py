@@ -8,22 +8,28 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from common import files
-from common.measured import measured_efficiency
-from common.score_file import read_scores, write_scores
+from common import files, hdf5
+from common.errors import InputError
+from common.measured import measured_share
+from common.roc import Scored
+from common.score_file import IDENTITY, read_scores, write_scores
 from common.tables import Table
 from selections import three_lepton
-from training.dataset import Labelled
-from training.evaluate import Evaluation
+from training.dataset import Labelled, relative_weights
+from training.evaluate import Classes, Evaluation
 from training.evaluate import evaluate as evaluate_network
 from training.features import feature_blocks, read_identity
 from training.score import image_settings
 
 if TYPE_CHECKING:
+    from analysis.config import NetworkTraining
     from analysis.pipeline import Run, Target
 
 Done = Callable[["Target"], None]
+
+NOT_TRAINED = "not trained: as by chance"
 
 
 def train(run: Run, targets: Sequence[Target], done: Done) -> None:
@@ -183,23 +189,32 @@ def denoise(run: Run, targets: Sequence[Target], done: Done) -> None:
 
 
 def evaluate(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Tables of all networks: threshold scans, areas, pass rates by sample."""
+    """Tables of all networks: where they cut, areas, pass rates by sample; threshold scans."""
     config = run.config
-    specs = {spec.name: spec for spec in config.training.networks}
-    columns = {s.name: read_scores(run.scores(s.name), list(specs)) for s in config.analysed()}
+    names = [spec.name for spec in config.training.networks]
+    events = {
+        sample.name: read_scores(run.scores(sample.name), names, identity=IDENTITY)
+        for sample in config.analysed()
+    }
     results = []
-    for network, spec in specs.items():
-        labels = config.test_samples(spec)
-        signal, background = (
-            np.concatenate([columns[n][network] for n, k in labels.items() if k == label])
-            for label in (0, 1)
-        )
+    for spec in config.training.networks:
+        samples = {
+            name: [
+                Scored(columns[spec.name][mine], relative_weights(columns["weight"])[mine])
+                for mine in _by_fold(columns["fold"], config.folds)
+            ]
+            for name, columns in events.items()
+        }
+        judged = [
+            _classes_of({n: samples[n][fold] for n in samples}, config.test_samples(spec))
+            for fold in range(config.folds)
+        ]
         results.append(
             evaluate_network(
-                network,
-                signal,
-                background,
-                {name: column[network] for name, column in columns.items()},
+                spec.name,
+                [choosing_events(run, spec, fold) for fold in range(config.folds)],
+                judged,
+                samples,
                 thresholds=config.evaluation.thresholds,
                 bootstrap=config.evaluation.bootstrap,
                 seed=config.seed,
@@ -213,13 +228,66 @@ def evaluate(run: Run, targets: Sequence[Target], done: Done) -> None:
     done(target)
 
 
+def _by_fold(fold: npt.NDArray[np.uint8], folds: int) -> list[npt.NDArray[np.bool_]]:
+    return [(fold == i) | (folds == 1) for i in range(folds)]
+
+
+def _classes_of(samples: Mapping[str, Scored], labels: Mapping[str, int]) -> Classes:
+    """Signal and background of some samples' events."""
+
+    def joined(parts: Sequence[Scored]) -> Scored:
+        return Scored(
+            np.concatenate([p.score for p in parts]), np.concatenate([p.weight for p in parts])
+        )
+
+    signal, background = (
+        joined([samples[n] for n, label in labels.items() if (label > 0) == is_background])
+        for is_background in (False, True)
+    )
+    return signal, background
+
+
+def choosing_events(run: Run, spec: NetworkTraining, fold: int) -> Classes:
+    """The events that choose where the network of a fold cuts, scored by it.
+
+    They are of the processes and slices that all networks are judged by; of a network that learns
+    from none of these, all that it has.
+
+    Raises:
+        InputError: the network was trained before such events were kept, or the file is damaged.
+    """
+    path = run.model(spec.name) / f"fold{fold}.h5"
+    try:
+        with hdf5.open_file(path) as file:
+            score, weight, sample = (file[n][:] for n in ("score", "weight", "sample"))
+            names = [str(name) for name in file.attrs["samples"]]
+    except (OSError, KeyError) as error:
+        raise InputError(
+            f"{path}: no scores of the events that choose the threshold ({error}): make them with "
+            "--stage training --force"
+        ) from error
+    of = {n: Scored(score[sample == i], weight[sample == i]) for i, n in enumerate(names)}
+    for labels in (run.config.choosing_samples(spec), run.config.training_samples(spec)):
+        known = {name: label for name, label in labels.items() if name in of}
+        if {label > 0 for name, label in known.items() if len(of[name].score)} == {False, True}:
+            return _classes_of(of, known)
+    raise InputError(
+        f"{path}: no signal or no background event to choose the threshold by: more events or a "
+        "larger training.validation_fraction are needed"
+    )
+
+
 def _tables(results: Sequence[Evaluation]) -> Table:
     samples = list(results[0].pass_rates)
     rows: list[list[str]] = []
     lines: tuple[tuple[str, Callable[[Evaluation], str]], ...] = (
         ("held-out signal events", lambda r: f"{r.n_signal}"),
         ("held-out background events", lambda r: f"{r.n_background}"),
-        ("best threshold", lambda r: f"{r.best_threshold:.2f}"),
+        ("trained", lambda r: "yes" if r.trained else NOT_TRAINED),
+        ("signal efficiency, chosen", lambda r: f"{r.signal_efficiency:.3f}"),
+        ("thresholds by fold", lambda r: " / ".join(f"{t:.3f}" for t in r.thresholds)),
+        ("precision", lambda r: str(r.precision)),
+        ("recall", lambda r: str(r.recall)),
         ("(precision + recall)/2", lambda r: str(r.mean_precision_recall)),
         ("precision × recall", lambda r: str(r.precision_times_recall)),
         ("accuracy", lambda r: str(r.accuracy)),
@@ -241,8 +309,17 @@ def _tables(results: Sequence[Evaluation]) -> Table:
         columns=("", *(result.network for result in results)),
         rows=rows,
         notes=(
-            "Errors of the first block from bootstrap replicas, of the pass rates from counting. "
-            "Signal and background have equal total weight.",
+            "Means over the networks of all folds, each on the events of its fold; of samples "
+            "(selected) the share of all events, each cut at the threshold of its fold. The first "
+            "error is statistical (bootstrap replicas; of the pass rates from counting), the "
+            "second, of several folds, the spread between trainings: the standard error of the "
+            "mean of K networks, s/√K, which holds the statistical one; of two networks it is "
+            "itself known "
+            "to some 75 %. Signal and background have equal total weight. The signal efficiency is "
+            "that of the largest precision × recall on events that watched the training, and each "
+            "fold has the threshold that gives it there: the events that judge choose nothing. "
+            f"{NOT_TRAINED[0].upper()}{NOT_TRAINED[1:]}: an AUC of 0.5 within two errors; there "
+            "(P + R)/2 = 0.75 is that of taking everything for signal.",
         ),
     )
 
@@ -281,16 +358,20 @@ def _classes(run: Run) -> Iterator[Table]:
             if sample.process not in processes:
                 continue
             column = spec.columns[1]
-            found = read_scores(run.scores(sample.name), [column])[column]
-            shares = [
-                measured_efficiency(float(np.mean(found == i)), len(found))
-                for i in processes.values()
-            ]
+            columns = read_scores(run.scores(sample.name), [column], identity=IDENTITY)
+            found, weight = columns[column], columns["weight"]
+            if weight.sum() <= 0:
+                continue
+            whole = float(weight.sum()), float((weight**2).sum())
+            shares = []
+            for i in processes.values():
+                mine = weight[found == i]
+                shares.append(measured_share((float(mine.sum()), float((mine**2).sum())), whole))
             rows.append([sample.name, f"{len(found)}", *map(str, shares)])
         yield Table(
             name=f"classes_{spec.name}",
             title=f"What {spec.name} takes each process for",
             columns=("sample", "events", *processes),
             rows=rows,
-            notes=("Shares of events by their most probable class, with the errors of counting.",),
+            notes=("Shares of events by their most probable class, with statistical errors.",),
         )

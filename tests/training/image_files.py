@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from analysis.image_file import CHANNELS, ImageColumns, ImageWriter, Losses
+from common.hdf5 import open_file
 from training.dataset import ImageFiles, Images
 
 N_ROWS, N_COLUMNS = 100, 126
@@ -69,7 +69,7 @@ def image_columns(
     columns_ |= {
         "events/run_number": np.full(n_events, run_number, np.uint32),
         "events/event_number": np.arange(n_events, dtype=np.uint64),
-        "events/weight": rng.exponential(1, n_events),
+        "events/weight": np.ones(n_events),
         "events/fold": (np.arange(n_events) % 2).astype(np.uint8),
         "events/met_phi": rng.uniform(-np.pi, np.pi, n_events).astype(np.float32),
         "events/leading_jet_phi": rng.uniform(-np.pi, np.pi, n_events).astype(np.float32),
@@ -100,7 +100,7 @@ def read_all(paths: Sequence[Path], labels: Sequence[int], compression: str) -> 
 
 def flip_a_bit(path: Path, dataset: str, chunk: int = 0) -> None:
     """Damage a file in the middle of a chunk of a dataset."""
-    with h5py.File(path) as file:
+    with open_file(path) as file:  # it may be open elsewhere in this process
         found = file[dataset].id.get_chunk_info(chunk)
     with path.open("r+b") as content:
         content.seek(found.byte_offset + found.size // 2)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 import training.autoencoder
 from analysis.config import Autoencoder as Spec
 from common.errors import ConfigError, InputError
+from tests.reference import auc
 from tests.training.feature_files import (
     N_FEATURES,
     features_of,
@@ -25,7 +26,6 @@ from tests.training.feature_files import (
 )
 from training import autoencoder, fit_autoencoder
 from training.autoencoder import Autoencoder
-from training.evaluate import auc
 from training.features import Part
 
 SMALL: dict[str, Any] = {

@@ -95,6 +95,7 @@ def _columns(events: Sequence[int]) -> ImageColumns:
         "events/run_number": np.full(n, RUN, np.uint32),
         "events/event_number": np.array(events, np.uint64),
         "events/fold": np.array(events, np.uint8) % 2,
+        "events/weight": np.ones(len(events)),
         "cells/row": flat[:, 0],
         "cells/column": flat[:, 1],
         "compression/stochastic/kept_rows": bits(0, reference.N_ROWS),
@@ -240,6 +241,7 @@ def _one_event(image: Image, compression: str, hash_of_event: int) -> dataset.Im
         event_number=np.ones(1, np.uint64),
         fold=np.zeros(1, np.uint8),
         label=np.ones(1, np.int8),
+        weight=np.ones(1, np.float32),
         **kept,
     )
 
@@ -427,7 +429,8 @@ def test_a_flipped_bit_in_one_chunk_spares_the_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "lost", ["cells/values", "compression/stochastic", "events/fold", "events/run_number"]
+    "lost",
+    ["cells/values", "compression/stochastic", "events/fold", "events/weight", "events/run_number"],
 )
 def test_a_file_that_lacks_a_column_is_refused(copy: Path, lost: str) -> None:
     with h5py.File(copy, "a") as file:

@@ -15,12 +15,12 @@ from analysis.pipeline import Run, Target
 from analysis.stages import STAGES, denoising_targets
 from common.errors import ConfigError, NormalisationError
 from run_analysis import chosen_stages
+from tests.reference import auc
 from tests.training.image_files import image_columns, write_columns
 from training import stages
 from training.autoencoder import WINDOW
 from training.dataset import ImageFiles
 from training.denoising import Denoiser
-from training.evaluate import auc
 
 SPEC = {"size": 10, "filters": [8], "latent": 24, "epochs": 4, "batch_size": 32}
 NOISE = {"emptied": 0.3, "added": 0.3, "added_pt": 5.0}

@@ -15,11 +15,11 @@ import training.autoencoder
 import training.denoising
 from analysis.config import Denoising
 from common.errors import ConfigError, InputError
+from tests.reference import auc
 from tests.training.image_files import flip_a_bit, read_all, write_images
 from training import denoising
 from training.dataset import ImageFiles
 from training.denoising import Denoiser, picture_shape, pictures, with_noise
-from training.evaluate import auc
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from common.errors import InputError
 from common.measured import measured_efficiency
-from training.evaluate import Evaluation, auc, evaluate, rejection_at, threshold_row
+from common.roc import Curve, Scored
+from tests.reference import auc
+from training.evaluate import Classes, Evaluation, choose, evaluate, row_of, threshold_row
 
 THESIS = json.loads(
     (Path(__file__).parents[2] / "analysis" / "reference" / "thesis_tables.json").read_text()
@@ -24,17 +26,35 @@ SIGNAL = np.array([0.9, 0.8, 0.6, 0.2], np.float32)
 BACKGROUND = np.array([0.7, 0.5, 0.4, 0.3, 0.2, 0.1, 0.1, 0.0], np.float32)
 
 
-def _random_scores(seed: int = 1) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def scored(score: Any, weight: Any = None) -> Scored:
+    weight = np.ones(len(score)) if weight is None else np.asarray(weight, float)
+    return Scored(np.asarray(score), weight)
+
+
+def classes(signal: Any, background: Any) -> Classes:
+    return scored(signal), scored(background)
+
+
+def random_classes(seed: int, scale: float = 1.0, a: float = 4, n: int = 300) -> Classes:
     rng = np.random.default_rng(seed)
-    return rng.beta(4, 2, 300).astype(np.float32), rng.beta(2, 4, 500).astype(np.float32)
+    return classes(
+        (scale * rng.beta(a, 2, n)).astype(np.float32),
+        (scale * rng.beta(2, 4, n + 200)).astype(np.float32),
+    )
+
+
+def judged_alone(choosing: Classes, judging: Classes, bootstrap: int = 2) -> Evaluation:
+    return evaluate("net", [choosing], [judging], {}, thresholds=21, bootstrap=bootstrap, seed=1)
 
 
 @functools.cache
-def _evaluate(seed: int = 1, bootstrap: int = 50) -> Evaluation:
-    signal, background = _random_scores()
-    samples = {"Z": signal, "W": background}
+def two_folds(seed: int = 1, bootstrap: int = 50) -> Evaluation:
+    """Networks of which one scores ten times lower, and is worse."""
+    choosing = [random_classes(1), random_classes(2, 0.1, 3)]
+    judging = [random_classes(3), random_classes(4, 0.1, 3)]
+    samples = {name: [fold[kind] for fold in judging] for kind, name in enumerate("ZW")}
     return evaluate(
-        "net", signal, background, samples, thresholds=21, bootstrap=bootstrap, seed=seed
+        "net", choosing, judging, samples, thresholds=21, bootstrap=bootstrap, seed=seed
     )
 
 
@@ -57,7 +77,7 @@ def _evaluate(seed: int = 1, bootstrap: int = 50) -> Evaluation:
 def test_precision_and_recall_are_those_of_equal_shares_of_both_classes(
     threshold: float, signal_share: float, background_share: float
 ) -> None:
-    row = threshold_row(SIGNAL, BACKGROUND, threshold)
+    row = threshold_row([classes(SIGNAL, BACKGROUND)], threshold)
     selected = signal_share + background_share
     precision = signal_share / selected if selected else 1
     assert row.threshold == threshold
@@ -70,46 +90,144 @@ def test_precision_and_recall_are_those_of_equal_shares_of_both_classes(
 
 def test_nothing_is_selected_at_a_threshold_of_one() -> None:
     """As in the last row of the thesis's table, even for a score of 1."""
-    row = threshold_row(np.array([1.0, 0.5]), np.array([1.0]), 1.0)
+    row = threshold_row([classes([1.0, 0.5], [1.0])], 1.0)
     assert (row.precision, row.recall) == (1, 0)
 
 
-# --- The scan and what follows ------------------------------------------------------------------
-
-
 def test_thresholds_are_uniform_with_both_ends() -> None:
-    thresholds = [row.threshold for row in _evaluate().scan]
+    thresholds = [row.threshold for row in two_folds().scan]
     assert thresholds == pytest.approx([i / 20 for i in range(21)])
     assert thresholds == pytest.approx([row[0] for row in THESIS["table2"]])
 
 
-def test_best_threshold_has_the_largest_product_of_precision_and_recall() -> None:
-    signal, background = np.array([0.9, 0.8, 0.55]), np.array([0.52, 0.45, 0.1])
-    found = evaluate("net", signal, background, {}, thresholds=11, bootstrap=2, seed=1)
-    # at 0.5 P x R is 3/4; at 0.6, with all background and one signal event gone, 2/3
-    assert found.best_threshold == pytest.approx(0.5)
-    assert found.precision_times_recall.value == pytest.approx(3 / 4)
-    assert found.mean_precision_recall.value == pytest.approx(7 / 8)
-    assert found.accuracy.value == pytest.approx(5 / 6)
-    assert (found.n_signal, found.n_background) == (3, 3)
+# --- Where a network cuts -----------------------------------------------------------------------
 
 
-def test_values_are_those_of_the_best_row() -> None:
-    found = _evaluate()
-    best = max(found.scan, key=lambda row: row.precision_times_recall)
-    assert found.best_threshold == best.threshold
-    assert found.precision_times_recall.value == best.precision_times_recall
-    assert found.mean_precision_recall.value == best.mean_precision_recall
-    assert found.accuracy.value == best.accuracy
+def test_the_efficiency_chosen_has_the_largest_product_of_precision_and_recall() -> None:
+    # keeping all signal passes one of three: P x R = 3/4; without the last event it is 2/3
+    efficiency, thresholds = choose([classes([0.9, 0.8, 0.55], [0.57, 0.45, 0.1])])
+    assert efficiency == 1
+    assert thresholds == pytest.approx([0.55])
 
 
-@pytest.mark.parametrize(("efficiency", "rejected"), [(0.5, 7 / 8), (0.9, 3 / 8), (0.95, 3 / 8)])
+def test_judged_events_choose_nothing() -> None:
+    """Wherever they lie, the threshold stays that of the others."""
+    choosing = classes(SIGNAL, BACKGROUND)
+    found = [judged_alone(choosing, random_classes(seed)).thresholds for seed in range(3)]
+    assert found[0] == found[1] == found[2] == choose([choosing])[1]
+
+
+def test_a_threshold_chosen_by_the_judged_events_is_too_good() -> None:
+    own, apart = [], []
+    for seed in range(60):
+        choosing, judging = random_classes(seed, n=60), random_classes(100 + seed, n=60)
+        own.append(judged_alone(judging, judging).precision_times_recall.value)
+        apart.append(judged_alone(choosing, judging).precision_times_recall.value)
+    assert np.mean(own) > np.mean(apart) + 0.005
+
+
+def test_folds_are_cut_at_one_efficiency_of_the_signal() -> None:
+    found = two_folds()
+    assert found.thresholds[1] < 0.15 < found.thresholds[0]
+    for fold in found.folds:
+        assert fold.recall.value == pytest.approx(found.signal_efficiency, abs=0.06)
+    # one threshold for both, as once, selects nothing of the second
+    assert max(row.precision_times_recall for row in found.scan) < 0.9 * (
+        found.precision_times_recall.value
+    )
+
+
+# --- Means over folds ---------------------------------------------------------------------------
+
+
+def test_values_are_means_over_folds_with_statistical_error_and_spread() -> None:
+    found = two_folds()
+    first, second = found.folds
+    for name in ("mean_precision_recall", "precision_times_recall", "accuracy", "auc", "recall"):
+        mean, values = getattr(found, name), [getattr(f, name) for f in (first, second)]
+        assert mean.value == pytest.approx((values[0].value + values[1].value) / 2)
+        assert mean.error == pytest.approx(np.hypot(values[0].error, values[1].error) / 2)
+        assert mean.spread == pytest.approx(abs(values[0].value - values[1].value) / 2)
+    judging = [random_classes(3), random_classes(4, 0.1, 3)]
+    for fold, judged in zip(found.folds, judging, strict=True):
+        assert fold.auc.value == pytest.approx(auc(judged[0].score, judged[1].score))
+    pooled = [np.concatenate([fold[kind].score for fold in judging]) for kind in (0, 1)]
+    assert abs(auc(*pooled) - found.auc.value) > 0.05  # scores of two networks in one curve
+
+
+def test_the_curve_is_the_mean_at_equal_efficiency() -> None:
+    found = two_folds()
+    signal, background = (np.array(found.roc[f"{x}_efficiency"]) for x in ("signal", "background"))
+    assert (signal[0], background[0]) == (1, 1)
+    assert (np.diff(signal) <= 0).all()
+    assert (np.diff(background) <= 0).all()
+    area = 1 + np.trapezoid(background, signal)
+    assert area == pytest.approx(found.auc.value, abs=0.01)
+
+
+def test_one_network_has_no_spread() -> None:
+    found = judged_alone(random_classes(1), random_classes(2))
+    assert found.auc.spread is None
+    assert len(found.folds) == len(found.thresholds) == 1
+
+
+def test_a_fold_without_judged_events_is_left_out() -> None:
+    nothing = classes([], [])
+    choosing = [random_classes(1), random_classes(2)]
+    options: dict[str, Any] = {"thresholds": 21, "bootstrap": 2, "seed": 1}
+    found = evaluate("net", choosing, [random_classes(3), nothing], {}, **options)
+    assert len(found.folds) == 1
+    assert len(found.thresholds) == 2
+    with pytest.raises(InputError, match="net: no fold has signal and background"):
+        evaluate("net", choosing, [nothing, nothing], {}, **options)
+
+
+def test_pass_rates_are_shares_at_the_thresholds_of_the_folds() -> None:
+    found = two_folds()
+    judging = [random_classes(3), random_classes(4, 0.1, 3)]
+    for kind, name in enumerate("ZW"):
+        parts = [fold[kind].score for fold in judging]
+        cuts = found.thresholds
+        passing = sum(int((p >= t).sum()) for p, t in zip(parts, cuts, strict=True))
+        n = sum(map(len, parts))
+        rate = found.pass_rates[name]
+        counted = measured_efficiency(passing / n, n)
+        assert (rate.value, rate.error) == pytest.approx((counted.value, counted.error))
+
+
+@pytest.mark.parametrize("score", ["noise", "constant"])
+def test_a_network_that_is_as_good_as_chance_is_called_untrained(score: str) -> None:
+    def same(seed: int) -> Classes:
+        rng = np.random.default_rng(seed)
+        if score == "constant":
+            return classes(np.full(200, 0.55), np.full(200, 0.55))
+        return classes(rng.random(200), rng.random(200))
+
+    found = evaluate(
+        "net", [same(1), same(2)], [same(3), same(4)], {}, thresholds=21, bootstrap=50, seed=1
+    )
+    assert not found.trained
+    assert found.auc.value == pytest.approx(0.5, abs=0.05)
+    assert found.mean_precision_recall.value == pytest.approx(0.75, abs=0.01)
+    assert two_folds().trained
+
+
+def test_evaluation_is_plain_data() -> None:
+    found = two_folds()
+    assert json.loads(json.dumps(found.to_json())) == asdict(found)
+
+
+# --- Curves -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("efficiency", "rejected"), [(0.5, 1), (0.75, 7 / 8), (0.95, 3 / 8)])
 def test_rejection_keeps_at_least_the_share_of_signal(efficiency: float, rejected: float) -> None:
-    assert rejection_at(efficiency, SIGNAL, BACKGROUND) == rejected
+    curve = Curve(*classes(SIGNAL, BACKGROUND))
+    assert 1 - curve.background_at(np.array([efficiency]))[0] == rejected
 
 
 def test_rejections_have_errors_from_counting() -> None:
-    found = _evaluate(bootstrap=200).rejection
+    found = judged_alone(random_classes(1), random_classes(2), bootstrap=200).rejection
     assert list(found) == ["0.5", "0.9", "0.919", "0.95"]
     values = [rejection.value for rejection in found.values()]
     assert values == sorted(values, reverse=True)
@@ -117,66 +235,90 @@ def test_rejections_have_errors_from_counting() -> None:
         assert rejection.error > 0.8 * (rejection.value * (1 - rejection.value) / 500) ** 0.5
 
 
-def test_pass_rates_are_shares_at_the_best_threshold_with_errors_from_counting() -> None:
-    found = _evaluate()
-    for name, scores in zip(("Z", "W"), _random_scores(), strict=True):
-        rate = sum(score >= found.best_threshold for score in scores.tolist()) / len(scores)
-        assert found.pass_rates[name] == measured_efficiency(rate, len(scores))
-
-
-def test_evaluation_is_plain_data() -> None:
-    found = _evaluate()
-    assert json.loads(json.dumps(found.to_json())) == asdict(found)
-
-
-# --- The area under the curve -------------------------------------------------------------------
-
-
-def _counted(signal: npt.NDArray[Any], background: npt.NDArray[Any]) -> float:
-    """The share of pairs that are in the right order, ties half."""
-    right = [1.0 if s > b else 0.5 if s == b else 0.0 for s in signal for b in background]
-    return sum(right) / len(right)
+def _counted(signal: Scored, background: Scored) -> float:
+    """The weighted share of pairs that are in the right order, ties half."""
+    right = np.sign(signal.score[:, None] - background.score[None]) / 2 + 0.5
+    total = signal.weight.sum() * background.weight.sum()
+    return float(signal.weight @ right @ background.weight / total)
 
 
 @pytest.mark.parametrize("digits", [7, 1])
-def test_area_is_the_share_of_pairs_in_the_right_order(digits: int) -> None:
-    signal, background = (scores.round(digits) for scores in _random_scores())
-    assert auc(signal, background) == pytest.approx(_counted(signal, background))
+@pytest.mark.parametrize("negative", [0.0, 0.2])
+def test_area_is_the_share_of_pairs_in_the_right_order(digits: int, negative: float) -> None:
+    rng = np.random.default_rng(1)
+    signal, background = (
+        scored(
+            one.score.round(digits),
+            np.where(rng.random(len(one.score)) < negative, -1.0, 1.0) * rng.uniform(0.5, 2),
+        )
+        for one in random_classes(1)
+    )
+    found = Curve(signal, background).area()
+    assert found == pytest.approx(_counted(signal, background))
+    if not negative:
+        assert found == pytest.approx(auc(signal.score, background.score))
 
 
 @pytest.mark.parametrize(("shift", "area"), [(1, 1), (-1, 0), (0, 0.5)])
 def test_area_of_separate_reversed_and_equal_scores(shift: int, area: float) -> None:
     scores = np.linspace(0, 0.5, 20)
-    assert auc(scores + shift, scores) == pytest.approx(area)
+    assert Curve(*classes(scores + shift, scores)).area() == pytest.approx(area)
 
 
-def test_curve_holds_the_area_and_falls_from_all_to_almost_none() -> None:
-    found = _evaluate()
-    signal, background = (np.array(found.roc[f"{x}_efficiency"]) for x in ("signal", "background"))
-    assert (signal[0], background[0]) == (1, 1)
-    assert max(signal[-1], background[-1]) < 0.01
-    assert (np.diff(signal) <= 0).all()
-    assert (np.diff(background) <= 0).all()
-    area = -np.trapezoid(signal, background)
-    assert area == pytest.approx(found.auc.value, abs=0.005)
+# --- Weights ------------------------------------------------------------------------------------
+
+
+def test_weights_of_one_size_change_nothing() -> None:
+    plain, half = (
+        [(scored(s.score, np.full(len(s.score), w)), b) for s, b in (random_classes(1),)]
+        for w in (1.0, 0.25)
+    )
+    found = [
+        evaluate("net", one, one, {}, thresholds=21, bootstrap=10, seed=1) for one in (plain, half)
+    ]
+    assert found[0].thresholds == found[1].thresholds
+    assert found[0].auc.value == pytest.approx(found[1].auc.value, rel=1e-12)
+    assert found[0].auc.error == pytest.approx(found[1].auc.error, rel=1e-9)
+
+
+def test_negative_weights_cancel_what_they_are_to_cancel() -> None:
+    """Pairs of weights 1 and -1 added anywhere leave efficiencies as they are."""
+    signal, background = random_classes(1)
+    extra = np.repeat(np.array([0.1, 0.5, 0.9], np.float32), 2)
+    more = scored(
+        np.append(background.score, extra), np.append(background.weight, [1, -1, 1, -1, 1, -1])
+    )
+    one, other = (
+        judged_alone((signal, background), (signal, background)),
+        judged_alone((signal, more), (signal, more)),
+    )
+    assert one.thresholds == other.thresholds
+    assert one.auc.value == pytest.approx(other.auc.value)
+    assert one.accuracy.value == pytest.approx(other.accuracy.value)
 
 
 # --- The errors ---------------------------------------------------------------------------------
 
 
 def test_bootstrap_errors_are_reproducible_by_their_seed() -> None:
-    first, other = _evaluate(seed=3), _evaluate(seed=4)
-    again = _evaluate.__wrapped__(seed=3)
+    first, other = two_folds(seed=3), two_folds(seed=4)
+    again = two_folds.__wrapped__(seed=3)
     assert first == again
     assert first.auc.value == other.auc.value
     assert first.auc.error != other.auc.error
 
 
 def test_bootstrap_error_of_the_accuracy_is_the_binomial_one() -> None:
-    found = _evaluate(bootstrap=200)
+    choosing, judging = random_classes(1), random_classes(2)
+    samples = {"Z": [judging[0]], "W": [judging[1]]}
+    found = evaluate("net", [choosing], [judging], samples, thresholds=21, bootstrap=200, seed=1)
     rates = {name: rate.error for name, rate in found.pass_rates.items()}
     expected = 0.5 * (rates["Z"] ** 2 + rates["W"] ** 2) ** 0.5
     assert found.accuracy.error == pytest.approx(expected, rel=0.25)
+
+
+def test_precision_is_one_where_nothing_is_selected() -> None:
+    assert row_of(1.0, 0.0, 0.0).precision == 1
 
 
 # --- Table 2 of the thesis ----------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,10 +19,10 @@ import training.score
 from analysis.config import NetworkTraining, Watch
 from common.errors import ConfigError, InputError
 from common.score_file import read_scores, write_scores
+from tests.reference import auc
 from tests.training.image_files import flip_a_bit, write_images
 from training import dataset, fit
 from training.dataset import Floats, ImageFiles
-from training.evaluate import auc
 from training.score import Scorer
 
 
@@ -125,7 +126,7 @@ def trained(good: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Train
 
 def test_a_network_learns_and_scores_events_it_did_not_see(trained: Trained) -> None:
     names = sorted(p.name for p in trained.folder.iterdir())
-    of_folds = ["fold0.csv", "fold0.keras", "fold1.csv", "fold1.keras"]
+    of_folds = [f"fold{i}.{suffix}" for i in (0, 1) for suffix in ("csv", "h5", "keras")]
     assert [name for name in names if name != "tensorboard"] == [*of_folds, "training.json"]
     if find_spec("tensorboard"):
         boards = (trained.folder / "tensorboard").rglob("events.out.tfevents.*")
@@ -160,6 +161,27 @@ def test_scores_of_parts_are_those_of_the_whole_to_the_last_bit(
         ]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
     np.testing.assert_allclose(whole, trained.scores[: len(whole)], atol=1e-6)
+
+
+def test_each_network_is_traced_once(
+    trained: Trained, good: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the numbers of events are, and how often parts of them are scored."""
+    monkeypatch.setattr(training.score, "WINDOW", 96)
+    scorer = Scorer(spec(), trained.folder)
+    with ImageFiles([good[0]], [0], "none") as images:
+        for end in (1, 100, len(images)):
+            scorer(images, 0, end)
+    if keras.backend.backend() == "tensorflow":
+        counts = [m.predict_function.experimental_get_tracing_count() for m in scorer.models]
+        assert counts == [1] * len(scorer.models)
+
+
+def test_tensorflow_warns_of_no_retracing(caplog: pytest.LogCaptureFixture) -> None:
+    tensorflow = logging.getLogger("tensorflow")
+    tensorflow.warning("5 out of the last 9 calls triggered tf.function retracing")
+    tensorflow.warning("another")
+    assert [r.getMessage() for r in caplog.records if r.name == "tensorflow"] == ["another"]
 
 
 def test_a_network_of_another_configuration_is_refused(trained: Trained, tmp_path: Path) -> None:
@@ -251,6 +273,47 @@ def test_each_class_counts_as_much_as_the_others(good: list[Path]) -> None:
         for i in range(3):
             _, classes, of_events = batches[i]
             np.testing.assert_array_equal(of_events, weights[classes])
+
+
+def reweighted(path: Path, to: Path, weight: Any) -> Path:
+    """A copy of an image file with other weights."""
+    shutil.copy(path, to)
+    with h5py.File(to, "r+") as file:
+        file["events/weight"][:] = weight
+    return to
+
+
+def test_events_count_by_the_moduli_of_their_weights(good: list[Path], tmp_path: Path) -> None:
+    weight = np.where(np.arange(200) % 5 == 0, -1.0, 3.0)
+    paths = [reweighted(good[0], tmp_path / "a.h5", weight), good[1]]
+    with ImageFiles(paths, [0, 1], "none") as files:
+        assert np.abs(files.weight[:200]).mean() == pytest.approx(1)
+        everything = np.ones(400, bool)
+        np.testing.assert_allclose(fit.class_weights(files, everything), [1, 1], rtol=1e-6)
+        batches = fit.Batches(files, everything, np.ones(8, np.float32), spec())  # in order
+        n = len(batches[0][2])
+        expected = np.abs(weight) / np.abs(weight).mean()
+        np.testing.assert_allclose(batches[0][2], expected[:n], rtol=1e-6)
+
+
+def test_weights_of_one_size_train_as_none(good: list[Path], tmp_path: Path) -> None:
+    """To the last bit, whatever their scale."""
+    same = [reweighted(p, tmp_path / p.name, 0.3) for p in good]
+    with ImageFiles(good, [0, 1], "none") as one, ImageFiles(same, [0, 1], "none") as other:
+        for files in (one, other):
+            np.testing.assert_array_equal(files.weight, np.ones(400, np.float32))
+        batches = [
+            fit.Batches(f, np.ones(400, bool), np.ones(8, np.float32), spec(), seed=1)
+            for f in (one, other)
+        ]
+        for found, expected in zip(batches[1][0], batches[0][0], strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_a_sample_that_stands_for_no_events_is_refused(good: list[Path], tmp_path: Path) -> None:
+    paths = [reweighted(good[0], tmp_path / "a.h5", -1.0), good[1]]
+    with pytest.raises(InputError, match=r"a\.h5: the weights of its events add to -200"):
+        train(spec(epochs=1), paths, tmp_path / "model")
 
 
 def test_events_of_a_region_alone_are_learned_from(good: list[Path], tmp_path: Path) -> None:
