@@ -89,9 +89,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def dying(server: Server, after: int) -> Iterator[int]:
-    """The port of a server that is gone, as a dead one is, once it has sent so many bytes."""
-    left = [after]
+def relay(server: Server, port: int = 0, dies_after: int = 1 << 60) -> Iterator[int]:
+    """Yield the port of a relay to a server, gone, as a dead server is, after so many bytes."""
+    left = [dies_after]
 
     class Connection(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -119,7 +119,7 @@ def dying(server: Server, after: int) -> Iterator[int]:
         def handle_error(self, *_: object) -> None:
             """A connection that was cut, as it was to be."""
 
-    listener = Listener((ADDRESS, 0), Connection)
+    listener = Listener((ADDRESS, port), Connection)
     thread = threading.Thread(target=_serve, args=(listener,), daemon=True)
     thread.start()
     try:

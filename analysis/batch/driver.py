@@ -7,14 +7,14 @@ import contextlib
 import functools
 import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import cast
 
 from analysis.batch.engines import Engines
-from analysis.batch.plan import Plan, check, collect, failures, part_names
+from analysis.batch.plan import Plan, check, collect, failures, is_part, part_names, plans_of
 from analysis.pipeline import Done, Run, Stage, Target, to_make
 from common import files
 from common.errors import BatchError, ConfigError, InputError, MonojetError, OutputError
@@ -28,11 +28,13 @@ _SHOWN = 10  # failures that are named one by one
 
 @dataclass(frozen=True)
 class Maker:
-    """Makes the part of a task: what is sent to the workers."""
+    """Makes the part of a task: what is sent to the workers, who write in the name of the process
+    that made this."""
 
     module: str
     run: Run
     folder: Path
+    writer: str = files.WRITER
 
     def __call__(self, task: Task) -> int:
         """Returns the number of events worked on; 0 if the part is there already."""
@@ -40,7 +42,8 @@ class Maker:
         path = self.folder / part_name(task.range.sample, task.key, product.SUFFIX)
         if path.exists():
             return 0
-        return product.make_part(self.run, task, path)
+        with files.written_by(self.writer):
+            return product.make_part(self.run, task, path)
 
 
 class _FailedError(Exception):
@@ -55,7 +58,21 @@ class _Work:
         self.existing = part_names(run.parts(stage.name))
         self.ended: dict[str, MonojetError | None] = {}  # by key, until joined
         self.failures: list[tuple[Task, MonojetError]] = []
-        missing = sum(1 for _ in self._missing())
+        missing = there = 0
+        samples = set()
+        for plan in plans:
+            for task in plan:
+                samples.add(task.range.sample)
+                there += self._exists(plan, task)
+                missing += not self._exists(plan, task)
+        others = sum(is_part(name, samples) for name in self.existing) - there
+        if others:
+            log.info(
+                "%s: %d parts that are there are of another cut, configuration or code: they are "
+                "not used, and dropped once the output is made",
+                stage.name,
+                others,
+            )
         maker = Maker(stage.module, run, run.parts(stage.name))
         self.outcomes = engines.of(stage, missing).map(maker, self._missing())
         self.bar = TaskProgress(stage.name, missing)
@@ -148,7 +165,7 @@ def carry_out(
         EngineError: the cluster was lost.
         ConfigError: the configuration cannot be carried out.
     """
-    plans = [Plan(stage, run, target) for target in targets]
+    plans = [Plan(stage, run, t) for t in targets] if fresh else plans_of(stage, run, targets)
     files.remove_partials(run.parts(stage.name))
     if fresh:
         for plan in plans:
@@ -186,7 +203,7 @@ def gather(stage: Stage, run: Run, folders: Sequence[Path]) -> None:
     if not targets:
         log.info("%s: up to date", stage.name)
         return
-    plans = [Plan(stage, run, target) for target in targets]
+    plans = plans_of(stage, run, targets)
     failed: dict[str, MonojetError] = {}
     if run.skip_bad_files:
         failed = {part: InputError(error) for folder in folders for part, error in failures(folder)}
@@ -198,6 +215,19 @@ def gather(stage: Stage, run: Run, folders: Sequence[Path]) -> None:
         plan.product.join(run, plan.target, parts)
         plan.target.write_manifest(0)
         log.info("%s: %s: joined", stage.name, plan.target.name)
+    if run.merge == "copy":
+        left = [path for path in found.values() if path.exists()]
+        log.info(
+            "%s: the parts, no longer needed, hold %s in %d files: --clean-parts removes them",
+            stage.name,
+            size_of(left),
+            len(left),
+        )
+
+
+def size_of(paths: Iterable[Path]) -> str:
+    """Return for people how much some files hold."""
+    return f"{sum(path.stat().st_size for path in paths) / 1e6:.1f} MB"
 
 
 def _error_of(plan: Plan, failed: Mapping[str, MonojetError], task: Task) -> MonojetError | None:
@@ -215,7 +245,7 @@ def _remove_parts(plan: Plan, keep: bool) -> None:
 
 
 def drop_partials(run: Run) -> None:
-    """Drop what workers have left half-written; those of this machine must have ended."""
+    """Drop what the workers of this run have left half-written; they must have ended."""
     for folder in run.parts("").glob("*"):
         files.remove_partials(folder)
         _remove_empty(folder)

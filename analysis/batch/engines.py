@@ -7,16 +7,19 @@ end. A worker that dies is Dask's to replace, and its task is done again elsewhe
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import logging
 import shutil
 import urllib.request
+import warnings
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+from analysis.batch import security
 from analysis.pipeline import ROOT_DIRECTORY, Run, Stage
 from common.errors import (
     ConfigError,
@@ -31,7 +34,8 @@ from common.tasks import Task
 log = logging.getLogger("monojet")
 
 CLUSTERS = ("local", "htcondor", "slurm")
-DASK = "dask://"
+RUNNING = (security.DASK, security.TLS)
+"""How the addresses of schedulers begin that run already."""
 
 Function = Callable[[Task], int]
 Outcome = tuple[Task, "int | MonojetError"]
@@ -81,10 +85,10 @@ def check_cluster(name: str) -> None:
         ConfigError: no engine has this name.
         EngineError: its programs are not on the path.
     """
-    if name.startswith(DASK):
+    if name.startswith(RUNNING):
         return
     if name not in CLUSTERS:
-        hint = did_you_mean(name, (*CLUSTERS, DASK + "host:port"))
+        hint = did_you_mean(name, (*CLUSTERS, *(f"{scheme}host:port" for scheme in RUNNING)))
         raise ConfigError(f"--cluster {name}: no such engine{hint}")
     for cluster, program in (("htcondor", "condor_submit"), ("slurm", "sbatch")):
         if name == cluster and shutil.which(program) is None:
@@ -168,8 +172,14 @@ class _Dask:
 
     @property
     def dashboard(self) -> str | None:
+        from distributed.utils import format_dashboard_link
+
         try:
-            link = str(self.client.dashboard_link or "")
+            if self.client.cluster is None:
+                link = str(self.client.dashboard_link or "")
+            else:
+                port = self.client.cluster.scheduler_info["services"]["dashboard"]
+                link = format_dashboard_link(security.LOOPBACK, port)
             with _OPENER.open(link, timeout=_TIMEOUT) as page:
                 return None if b"Dask needs bokeh" in page.read(100) else link
         except (OSError, ValueError, KeyError):  # a scheduler without one, or behind a firewall
@@ -253,19 +263,22 @@ def _on_dask(run: Run) -> Engine:
     import distributed
     import distributed.gc
 
+    # Another is taken for the dashboard, whose address is shown.
+    warnings.filterwarnings("ignore", r"\s*Port \d+ is already in use")
     try:
         with contextlib.ExitStack() as opened:
-            if run.cluster.startswith(DASK):
-                address = "tcp://" + run.cluster.removeprefix(DASK)
-                client = opened.enter_context(distributed.Client(address, timeout=_TIMEOUT))
-                engine = _Dask(client, run)
+            if run.cluster.startswith(RUNNING):
+                address, trusted = security.known(run.cluster)
+                client = distributed.Client(address, security=trusted, timeout=_TIMEOUT)
+                engine = _Dask(opened.enter_context(client), run)
             elif run.cluster == "local":
                 cluster = opened.enter_context(_local(run))
                 engine = _Dask(opened.enter_context(distributed.Client(cluster)), run)
             else:
                 from analysis.batch.jobs import Jobs
 
-                jobs = opened.enter_context(Jobs(run))
+                own = opened.enter_context(security.credentials(run.output.absolute()))
+                jobs = opened.enter_context(Jobs(run, own))
                 jobs.ask()
                 engine = _Dask(opened.enter_context(distributed.Client(jobs.cluster)), run)
                 jobs.watch(engine.give_up)
@@ -276,12 +289,12 @@ def _on_dask(run: Run) -> Engine:
     except MonojetError:
         raise
     except Exception as error:  # of Dask, of the network, of the workers
-        raise EngineError(f"--cluster {run.cluster}: {_first_line(error)}") from error
+        raise EngineError(f"--cluster {run.cluster}: {_said(error, run)}") from error
     dashboard = engine.dashboard
     shown = f"; dashboard: {dashboard}" if dashboard else ""
     if engine.present:
         log.info("%d workers%s", engine.present, shown)
-    elif run.cluster.startswith(DASK):
+    elif run.cluster.startswith(RUNNING):
         log.info("waiting for workers: %s has none yet%s; %s", run.cluster, shown, _HOW_TO_START)
     else:
         log.info("waiting for workers: %d jobs asked for%s", run.workers, shown)
@@ -315,18 +328,27 @@ def _set_up_workers(run: Run, client: Any, opened: contextlib.ExitStack) -> None
     client.register_plugin(Setup(Path.cwd()), name)
 
 
-def _first_line(error: BaseException) -> str:
+def _said(error: BaseException, run: Run) -> str:
+    """Why there is no engine, in one line."""
+    if run.cluster.startswith(RUNNING):
+        said = security.refusal(error)
+        if said is not None:
+            return said
+    elif any(getattr(e, "errno", None) == errno.EADDRINUSE for e in security.causes(error)):
+        return f"port {run.config.batch.port} of this machine is taken: choose another batch.port"
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _local(run: Run) -> Any:
-    from distributed import LocalCluster
+    from distributed import LocalCluster, Security
 
     return LocalCluster(
         n_workers=run.workers,
         threads_per_worker=1,
         memory_limit=0,  # our memory does not grow; the machine's limits hold
-        dashboard_address="127.0.0.1:0",
+        host=security.LOOPBACK,
+        security=Security.temporary(),  # this machine may have other users
+        dashboard_address=f"{security.LOOPBACK}:{run.config.batch.dashboard_port}",
         silence_logs=logging.CRITICAL,
     )
 

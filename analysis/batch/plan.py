@@ -1,20 +1,25 @@
-"""The plan of a stage: a deterministic list of tasks, and which of their parts exist."""
+"""The plan of a stage: a deterministic list of tasks, in a file once it is submitted, and which of
+their parts exist."""
 
 from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from analysis.pipeline import Run, Stage, Target
+from analysis.pipeline import Run, Stage, Target, hash_of_code
+from common import files
 from common.errors import BatchError, ConfigError
-from common.tasks import Part, Product, Task, part_name
+from common.tasks import Part, Product, Range, Task, part_name
+
+log = logging.getLogger("monojet")
 
 
 def product_of(stage: Stage) -> Product:
@@ -31,11 +36,12 @@ def product_of(stage: Stage) -> Product:
 @dataclass(frozen=True)
 class Plan:
     """The tasks of one target and the folder of their parts. Nothing is kept in memory that grows
-    with the number of tasks but the names of files."""
+    with the number of tasks but the names of files, unless they are those that were submitted."""
 
     stage: Stage
     run: Run
     target: Target
+    submitted: Sequence[Task] | None = None
 
     @property
     def product(self) -> Product:
@@ -48,6 +54,9 @@ class Plan:
         return self.run.parts(self.stage.name)
 
     def __iter__(self) -> Iterator[Task]:
+        if self.submitted is not None:
+            yield from self.submitted
+            return
         identity_file, identity = None, ""
         for found in self.product.ranges(self.run, self.target):
             if found.file != identity_file:
@@ -66,6 +75,106 @@ class Plan:
     def name(self, task: Task) -> str:
         """The name of that file."""
         return part_name(task.range.sample, task.key, self.product.SUFFIX)
+
+
+def plan_file(stage: Stage, run: Run) -> Path:
+    """Where the tasks lie that were submitted."""
+    return run.output.absolute() / "submit" / stage.name / "plan.jsonl"
+
+
+def plans_of(stage: Stage, run: Run, targets: Iterable[Target]) -> list[Plan]:
+    """The plans of targets. Where one was submitted with these options, inputs and code, it counts:
+    another ``batch.task_size`` would make other parts than those that the jobs make."""
+    try:
+        found = recorded(plan_file(stage, run))
+    except BatchError:
+        return [Plan(stage, run, target) for target in targets]
+    plans = []
+    for target in targets:
+        same = found.targets.get(target.recipe) == version(target)
+        tasks = [task for task in found.tasks if task.recipe == target.recipe] if same else None
+        plans.append(Plan(stage, run, target, tasks))
+    size = run.config.batch.task_size
+    if size != found.task_size and any(plan.submitted is not None for plan in plans):
+        log.info(
+            "%s: the tasks are those that were submitted, with a task size of %d, not %d",
+            stage.name,
+            found.task_size,
+            size,
+        )
+    return plans
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a plan file says: the tasks, the versions of their targets by recipe, and the number of
+    events a task."""
+
+    path: Path
+    tasks: list[Task]
+    targets: Mapping[str, str]
+    task_size: int
+
+
+def version(target: Target) -> str:
+    """What a plan of a target depends on: its recipe and all inputs; those that the run has made
+    may have changed in size alone, without files that could not be read."""
+    sizes = [
+        path.stat().st_size if path.exists() else 0
+        for made_from in target.made_from
+        for path in made_from.outputs
+    ]
+    return " ".join(map(str, (target.fingerprint, *sizes)))
+
+
+def write_plan(path: Path, plans: Sequence[Plan]) -> list[Task]:
+    """Write the tasks of a stage, one a line of JSON after a first line that tells the code;
+    returns the tasks."""
+    patterns = plans[0].target.code
+    head = {
+        "code": patterns,
+        "hash": hash_of_code(patterns),
+        "targets": {plan.target.recipe: version(plan.target) for plan in plans},
+        "task_size": plans[0].run.config.batch.task_size,
+    }
+    tasks = [task for plan in plans for task in plan]
+    with files.whole(path) as partial, partial.open("w") as file:
+        file.write(json.dumps(head) + "\n")
+        for task in tasks:
+            file.write(json.dumps(asdict(task)) + "\n")
+    return tasks
+
+
+def read_plan(path: Path) -> list[Task]:
+    """The tasks of a plan file.
+
+    Raises:
+        BatchError: it cannot be read, or the code has changed since it was written.
+    """
+    return recorded(path).tasks
+
+
+def recorded(path: Path) -> Recorded:
+    """What a plan file says.
+
+    Raises:
+        BatchError: it cannot be read, or the code has changed since it was written.
+    """
+    try:
+        with path.open() as file:
+            head = json.loads(next(file))
+            same = head["hash"] == hash_of_code(tuple(head["code"]))
+            tasks = [_task(json.loads(line)) for line in file]
+        found = Recorded(path, tasks, head["targets"], int(head["task_size"]))
+    except (OSError, StopIteration, ValueError, TypeError, KeyError) as error:
+        raise BatchError(f"{path}: not a plan: {error}") from error
+    if not same:
+        raise BatchError(f"{path}: a plan of other code than this: submit again")
+    return found
+
+
+def _task(data: dict[str, Any]) -> Task:
+    return Task(Range(**data["range"]), data["identity"], data["recipe"])
 
 
 def part_names(folder: Path) -> set[str]:
@@ -89,6 +198,17 @@ def check(plan: Plan, part: Part) -> None:
 
 
 _KEY = re.compile(r"\.([0-9a-f]{20})\.(h5|json|root)$")
+
+
+def key_of(path: Path) -> str | None:
+    """The key of a part; None for other files."""
+    match = _KEY.search(path.name)
+    return None if match is None or path.name.startswith(".") else match[1]
+
+
+def is_part(name: str, samples: Collection[str]) -> bool:
+    """Whether a file has the name of a part of one of these samples."""
+    return _KEY.search(name) is not None and name.split(".")[0] in samples
 
 
 FAILED = ".failed.json"
@@ -119,10 +239,9 @@ def collect(
     tasks = {task.key: (plan.name(task), str(task)) for plan in plans for task in plan}
     found: dict[str, Path] = {}
     for path in sorted(path for folder in folders for path in folder.rglob("*")):
-        match = _KEY.search(path.name)
-        if match is None or path.name.startswith("."):
+        key = key_of(path)
+        if key is None:
             continue
-        key = match[1]
         if key not in tasks:
             raise BatchError(
                 f"{path}: a foreign part, of another configuration, code or input: remove it"

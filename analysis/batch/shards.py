@@ -1,4 +1,4 @@
-"""A stage without a scheduler to talk to: the plan in a file, and one shard of it at a time.
+"""A stage without a scheduler to talk to: one shard of the plan at a time.
 
 A shard is a contiguous share of the tasks. Nothing is kept but the parts, and for a task that
 failed a record beside them, until it succeeds.
@@ -6,22 +6,19 @@ failed a record beside them, until it succeeds.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 from analysis.batch.driver import Maker, report
 from analysis.batch.engines import Engines
-from analysis.batch.plan import Plan, failure_record, product_of
-from analysis.pipeline import Run, Stage, hash_of_code
+from analysis.batch.plan import failure_record, product_of
+from analysis.pipeline import Run, Stage
 from common import files
 from common.errors import BatchError, ConfigError, MonojetError
 from common.progress import TaskProgress
-from common.tasks import Range, Task, part_name
+from common.tasks import Task, part_name
 
 log = logging.getLogger("monojet")
 
@@ -49,40 +46,6 @@ class Shard:
         """The shard's tasks."""
         n = len(tasks)
         return tasks[self.index * n // self.count : (self.index + 1) * n // self.count]
-
-
-def write_plan(path: Path, plans: Sequence[Plan]) -> list[Task]:
-    """Write the tasks of a stage, one a line of JSON after a first line that tells the code;
-    returns the tasks."""
-    patterns = plans[0].target.code
-    tasks = [task for plan in plans for task in plan]
-    with files.whole(path) as partial, partial.open("w") as file:
-        file.write(json.dumps({"code": patterns, "hash": hash_of_code(patterns)}) + "\n")
-        for task in tasks:
-            file.write(json.dumps(asdict(task)) + "\n")
-    return tasks
-
-
-def read_plan(path: Path) -> list[Task]:
-    """The tasks of a plan file.
-
-    Raises:
-        BatchError: it cannot be read, or the code has changed since it was written.
-    """
-    try:
-        with path.open() as file:
-            head = json.loads(next(file))
-            same = head["hash"] == hash_of_code(tuple(head["code"]))
-            tasks = [_task(json.loads(line)) for line in file]
-    except (OSError, StopIteration, ValueError, TypeError, KeyError) as error:
-        raise BatchError(f"{path}: not a plan: {error}") from error
-    if not same:
-        raise BatchError(f"{path}: a plan of other code than this: submit again")
-    return tasks
-
-
-def _task(data: dict[str, Any]) -> Task:
-    return Task(Range(**data["range"]), data["identity"], data["recipe"])
 
 
 def run_shard(stage: Stage, run: Run, tasks: Sequence[Task]) -> None:

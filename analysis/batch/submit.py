@@ -1,112 +1,61 @@
-"""A stage as jobs of HTCondor or of the grid: a folder with all that a submission needs, and what
-has come back.
+"""A stage as jobs of HTCondor or of the grid: a folder with all that a submission needs.
 
 A job is a shard of the plan. ``submit`` writes the folder ``<output>/submit/<stage>`` and hands it
-to ``condor_submit`` or ``prun``; ``status`` and ``resubmit`` know the jobs by the parts they made.
+to ``condor_submit`` or ``prun``; ``resubmit`` does so for the jobs that have ended without parts.
 Credentials are the batch system's affair: none is read, copied or named here.
 """
 
 from __future__ import annotations
 
-import getpass
-import json
 import math
 import os
+import re
 import shlex
 import shutil
 import subprocess
-import tarfile
-import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import yaml
 
+from analysis.batch import grid
+from analysis.batch.condor import LIVE, Job, in_brief, notes, schedd_of, words
 from analysis.batch.engines import directive
-from analysis.batch.plan import Plan, failures, product_of
-from analysis.batch.shards import Shard, read_plan, write_plan
+from analysis.batch.places import UnseenError, places
+from analysis.batch.plan import Plan, plan_file, write_plan
+from analysis.batch.status import jobs_by_task, present
+from analysis.batch.submission import Submission, System, record_of
 from analysis.pipeline import ROOT_DIRECTORY, Run, Stage, Target, to_make
 from common import files
 from common.errors import BatchError, ConfigError, EngineError
-from common.tables import Table
-from common.tasks import Task, part_name
-
-System = Literal["condor", "grid"]
-SYSTEMS: tuple[System, ...] = ("condor", "grid")
+from common.tasks import Task
 
 _PROGRAM = {"condor": "condor_submit", "grid": "prun"}
 _COMMAND = {"condor": ("condor_submit", "job.sub"), "grid": ("bash", "prun.sh")}
+# By which jobs are known, and what they do.
+_OWN = {"arguments", "error", "executable", "log", "submit_event_notes"}
+_TAKEN = {  # by which they tell the number of what they have taken
+    "condor": re.compile(r"submitted to cluster (\d+)"),
+    "grid": re.compile(r"jediTaskID\s*=\s*(\d+)"),
+}
 _MAX_JOBS = 500  # unless --jobs asks for more
-_SHOWN = 20  # failed tasks that are named one by one
-
-# What a job on the grid gets of the repository, and of which kinds.
-_SHIPPED = ("analysis", "common", "cpp_helpers", "plots", "selections", "training")
-_SHIPPED_FILES = ("LICENSE", "env.sh", "requirements.in", "requirements.txt", "run_analysis.py")
-_SHIPPED_KINDS = {".cxx", ".hxx", ".json", ".py", ".yaml"}
-_TARBALL = "monojet.tar.gz"
-_TARBALL_LIMIT = 10_000_000  # bytes; prun --noBuild
 
 # What the user has set for env.sh must hold in the job too; paths of here mean nothing on the grid.
-SETTINGS = ("MONOJET_LCG_VIEW", "EXTRA_CLING_ARGS")
-SETTINGS_HERE = ("MONOJET_CVMFS", "MONOJET_PYTHON")
+_SETTINGS = {"use": ("EXTRA_CLING_ARGS",), "make": ("EXTRA_CLING_ARGS", "MONOJET_LCG_VIEW")}
 
 
-@dataclass(frozen=True)
-class Submission:
-    """A stage cut into so many jobs for a batch system."""
-
-    stage: Stage
-    run: Run
-    system: System
-    jobs: int
-
-    @property
-    def folder(self) -> Path:
-        """From where the jobs are submitted."""
-        return _folder(self.stage, self.run)
-
-    @property
-    def plan(self) -> Path:
-        """The tasks of all jobs."""
-        return self.folder / "plan.jsonl"
-
-    def shard(self, index: int, tasks: Sequence[Task]) -> Sequence[Task]:
-        """The tasks of a job."""
-        return Shard(index, self.jobs).of(tasks)
-
-    def save(self) -> None:
-        """Note what `load` needs."""
-        files.write_json(
-            self.folder / "submission.json", {"system": self.system, "jobs": self.jobs}
-        )
-
-    @classmethod
-    def load(cls, stage: Stage, run: Run) -> Submission:
-        """The last submission of a stage.
-
-        Raises:
-            BatchError: there is none.
-        """
-        path = _folder(stage, run) / "submission.json"
-        try:
-            data = json.loads(path.read_text())
-            return cls(stage, run, data["system"], int(data["jobs"]))
-        except (OSError, ValueError, KeyError) as error:
-            raise BatchError(f"{path}: no submission of this stage: --submit it first") from error
-
-
-def _folder(stage: Stage, run: Run) -> Path:
-    return run.output.absolute() / "submit" / stage.name
-
-
-def submit(stage: Stage, run: Run, system: System, jobs: int | None, dry_run: bool) -> str:
+def submit(
+    stage: Stage, run: Run, system: System, jobs: int | None, dry_run: bool, force: bool = False
+) -> str:
     """Write the submit folder for the targets that are not current and, unless ``dry_run``, submit
     it. Returns what to tell the user.
 
     Raises:
-        BatchError: the jobs would lack an input.
+        BatchError: the jobs would lack an input; or earlier ones, which read this folder when they
+            start, may not have ended, and this is not to be done in spite of that (``force``).
         EngineError: the batch system is not there, or refuses.
         ConfigError: the configuration asks for what cannot be.
     """
@@ -116,99 +65,144 @@ def submit(stage: Stage, run: Run, system: System, jobs: int | None, dry_run: bo
     if not targets:
         return f"{stage.name}: up to date"
     _check_inputs(targets, system)
-    tasks = write_plan(
-        _folder(stage, run) / "plan.jsonl", [Plan(stage, run, target) for target in targets]
+    before = Submission.load(stage, run) if record_of(stage, run).exists() else None
+    if before is not None and not force:
+        _require_ended(before)
+    tasks = write_plan(plan_file(stage, run), [Plan(stage, run, target) for target in targets])
+    destination = _destination(stage, run) if system == "condor" else None
+    submission = Submission(
+        stage,
+        run,
+        system,
+        max(1, min(jobs or _MAX_JOBS, len(tasks))),
+        destination,
+        before.parts if before is not None and before.destination == destination else (),
+        str(run.output.absolute()),
     )
-    submission = Submission(stage, run, system, max(1, min(jobs or _MAX_JOBS, len(tasks))))
     submission.save()
-    _write(submission, tasks, range(submission.jobs))
-    return _hand_in(submission, submission.jobs, dry_run)
+    shards = range(submission.jobs)
+    _write(submission, tasks, shards)
+    return _few(stage, jobs, len(tasks)) + _hand_in(submission, shards, dry_run)
 
 
-def resubmit(stage: Stage, run: Run, folders: Sequence[Path], dry_run: bool) -> str:
-    """Submit those jobs again that have parts missing.
+def _few(stage: Stage, jobs: int | None, n_tasks: int) -> str:
+    """Why there are fewer jobs than were asked for."""
+    if jobs is None or jobs <= n_tasks:
+        return ""
+    remedy = {
+        "generate": "a smaller generation.block_size makes more, of other events",
+        "convert": "each is a file",
+    }.get(stage.name, "a smaller --task-size makes more")
+    return f"not {jobs} jobs, as there are {n_tasks} tasks to do ({remedy})\n"
+
+
+def _require_ended(submission: Submission) -> None:
+    """Make sure that no job of an earlier submission is left, which would take its shard of the new
+    plan.
 
     Raises:
-        BatchError: there was no submission, or not with these options, inputs and code.
+        BatchError: some are, or may be.
+    """
+    live = [job for job in submission.find_jobs() if job.live]
+    if live:
+        raise BatchError(
+            f"{submission.file}: {_count(live)} of the last submission: wait for them, or remove "
+            f"them with condor_rm {' '.join(_clusters(live))}, or use --resubmit-failed, or --force"
+        )
+
+
+def _count(jobs: Sequence[Job]) -> str:
+    """How many jobs are left in the queue, by state."""
+    counts = Counter(job.state for job in jobs)
+    text = ", ".join(f"{counts[state]} {state}" for state in LIVE if counts[state])
+    return f"{text} jobs".replace("unknown", "(state unknown)")
+
+
+def _clusters(jobs: Iterable[Job]) -> list[str]:
+    return sorted({str(job.cluster) for job in jobs}, key=int)
+
+
+def resubmit(
+    stage: Stage, run: Run, given: Sequence[Path] | None, dry_run: bool, force: bool = False
+) -> str:
+    """Submit those jobs again that have parts missing, but for those that have not ended, unless
+    this is to be done all the same (``force``). Returns what to tell the user.
+
+    Raises:
+        BatchError: there was no submission, or not with these options, inputs and code; or nobody
+            knows whether the jobs have ended; or the parts cannot be seen.
         EngineError: the batch system is not there, or refuses.
     """
     submission = Submission.load(stage, run)
     if not dry_run:
         _require_program(submission.system)
-    tasks = _tasks_of(submission)
-    present = _present(stage, run, folders, tasks)
+    _require_same_destination(submission)
+    tasks = submission.tasks()
+    jobs = {} if force else jobs_by_task(submission, tasks)
+    live = {job.shard: job for job in jobs.values() if job.live}
+    try:
+        folders = places(stage, run, given)
+    except UnseenError:
+        if len(live) < submission.jobs:
+            raise
+        folders = []  # no job has ended: nothing has been sent
+    there = present(stage, run, folders, tasks)
     lacking = [
         index
         for index in range(submission.jobs)
-        if not present.issuperset(submission.shard(index, tasks))
+        if not there.issuperset(submission.shard(index, tasks))
     ]
     if not lacking:
         return f"{stage.name}: all parts are there: join them with --gather"
-    _write(submission, tasks, lacking)
-    return _hand_in(submission, len(lacking), dry_run)
+    again = [index for index in lacking if index not in live]
+    said = _left_out([live[index] for index in lacking if index in live])
+    if submission.system == "grid" and submission.clusters:
+        said = f"task {submission.clusters[-1].number} must have ended: that is not known here"
+    if not again:
+        return said
+    submission = replace(Submission.load(stage, run), output=str(run.output.absolute()))
+    _write(submission, tasks, again)
+    return "\n".join(filter(None, (said, _hand_in(submission, again, dry_run))))
 
 
-def status(stage: Stage, run: Run, folders: Sequence[Path]) -> str:
-    """A table of the tasks of each sample whose parts are there, and the failures.
-
-    Raises:
-        BatchError: the plan that was submitted is not of these options, inputs and code.
-    """
-    if (_folder(stage, run) / "submission.json").exists():
-        tasks = _tasks_of(Submission.load(stage, run))
-    else:
-        tasks = [task for target in stage.targets(run) for task in Plan(stage, run, target)]
-    present = _present(stage, run, folders, tasks)
-    errors = {part: error for folder in folders for part, error in failures(folder)}
-    suffix = product_of(stage).SUFFIX
-    counts: dict[str, list[int]] = {}
-    failed = []
-    for task in tasks:
-        error = errors.get(part_name(task.range.sample, task.key, suffix))
-        is_there = task in present
-        of_sample = counts.setdefault(task.range.sample, [0, 0, 0, 0])
-        of_sample[0] += 1
-        of_sample[1 if is_there else 2 if error else 3] += 1
-        if error and not is_there:
-            failed.append(error if task.range.file in error else f"{task}: {error}")
-    rows = [[sample, *map(str, numbers)] for sample, numbers in counts.items()]
-    if len(rows) > 1:
-        rows.append(["all", *(str(sum(column)) for column in zip(*counts.values(), strict=True))])
-    notes = [f"failed: {error}" for error in dict.fromkeys(failed[:_SHOWN])]
-    if len(failed) > _SHOWN:
-        notes.append(f"… and {len(failed) - _SHOWN} more")
-    columns = ("sample", "tasks", "done", "failed", "missing")
-    return Table("status", f"Parts of {stage.name}", columns, rows, notes).text().rstrip()
-
-
-def _tasks_of(submission: Submission) -> list[Task]:
-    """The tasks that were submitted.
+def _require_same_destination(submission: Submission) -> None:
+    """Make sure that all jobs of a submission send their parts to one place.
 
     Raises:
-        BatchError: the plan is not of this configuration, these inputs and this code.
+        BatchError: they would not.
     """
-    tasks = read_plan(submission.plan)
-    targets = {target.recipe: target for target in submission.stage.targets(submission.run)}
-    for recipe, file, identity in {(t.recipe, t.range.file, t.identity) for t in tasks}:
-        target = targets.get(recipe)
-        if target is None or target.identity_of(file) != identity:
-            raise BatchError(
-                f"{submission.plan}: a plan of other options or inputs than these: give those of "
-                "--submit, or submit again"
-            )
-    return tasks
+    destination = _destination(submission.stage, submission.run)
+    if submission.system == "condor" and destination != submission.destination:
+        raise BatchError(
+            f"{submission.file}: the parts go to {submission.destination or 'the output folder'}, "
+            f"and batch.output_destination now says {destination or 'nothing'}: put it back, or "
+            "submit again"
+        )
 
 
-def _present(stage: Stage, run: Run, folders: Iterable[Path], tasks: Iterable[Task]) -> set[Task]:
-    """The tasks whose parts are there, or have been joined already."""
-    names = {path.name for folder in folders for path in folder.rglob("*")}
-    joined = {target.recipe for target in stage.targets(run) if target.state() == "current"}
-    suffix = product_of(stage).SUFFIX
-    return {
-        task
-        for task in tasks
-        if task.recipe in joined or part_name(task.range.sample, task.key, suffix) in names
-    }
+def _left_out(live: Sequence[Job]) -> str:
+    """What is to be said of jobs that are not submitted again.
+
+    Raises:
+        BatchError: it is not known whether they have ended.
+    """
+    unknown = [job for job in live if job.state == "unknown"]
+    if unknown:
+        raise BatchError(
+            f"nobody knows whether {len(unknown)} jobs of cluster {', '.join(_clusters(unknown))} "
+            "have ended: neither an event log nor condor_q tells: ask again later, or "
+            "--force to submit them again"
+        )
+    if not live:
+        return ""
+    text = f"left out: {_count(live)}"
+    held = [job for job in live if job.state == "held"]
+    if held:
+        text += (
+            f" (held: {in_brief(held[0].reason)}: condor_release {words(held)} once that is put "
+            "right, or condor_rm them and do this again)"
+        )
+    return text
 
 
 def _check_inputs(targets: Iterable[Target], system: System) -> None:
@@ -246,16 +240,19 @@ def _require_program(system: System) -> None:
         )
 
 
-def _hand_in(submission: Submission, jobs: int, dry_run: bool) -> str:
-    """Call the batch system's program; returns what it says.
+def _hand_in(submission: Submission, shards: Sequence[int], dry_run: bool) -> str:
+    """Call the batch system's program, and note what it has taken; returns what it says.
 
     Raises:
         EngineError: it refuses.
     """
-    folder, command = submission.folder, _COMMAND[submission.system]
+    folder, options = submission.folder, submission.run.config.batch.submit_options
+    command = [*_COMMAND[submission.system]]
+    if submission.system == "condor":
+        command[1:1] = options
     if dry_run:
         by_hand = f"cd {shlex.quote(str(folder))} && {shlex.join(command)}"
-        return f"{jobs} jobs written; to submit them: {by_hand}"
+        return f"{len(shards)} jobs written; to submit them: {by_hand}"
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)  # noqa: S603
     said = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
     if done.returncode:
@@ -264,7 +261,12 @@ def _hand_in(submission: Submission, jobs: int, dry_run: bool) -> str:
             f"{_PROGRAM[submission.system]} refuses: {'; '.join(errors[:3]) or 'no reason given'}: "
             f"put that right, then submit again; the files are in {folder}"
         )
-    return f"{jobs} jobs: {said[-1] if said else 'submitted'}"
+    number = _TAKEN[submission.system].search(done.stdout + done.stderr)
+    if number is not None:
+        taken = int(number[1])
+        schedd = schedd_of(taken, options) if submission.system == "condor" else None
+        submission.with_cluster(taken, schedd, shards).save()
+    return f"{len(shards)} jobs: {said[-1] if said else 'submitted'}"
 
 
 def _write(submission: Submission, tasks: Sequence[Task], shards: Iterable[int]) -> None:
@@ -280,8 +282,7 @@ def _write(submission: Submission, tasks: Sequence[Task], shards: Iterable[int])
     if submission.system == "condor":
         files.write_text(folder / "job.sub", _submit_file(submission))
     else:
-        _write_tarball(folder)
-        files.write_text(folder / "prun.sh", _prun(submission, len(lines)))
+        grid.write(submission, len(lines), _mebibytes("memory", run.config.batch.memory))
 
 
 def _job_line(index: int, tasks: Sequence[Task]) -> str:
@@ -305,7 +306,7 @@ def _submit_file(submission: Submission) -> str:
         "error = logs/$(Cluster).$(shard).err",
         "should_transfer_files = YES",
         "transfer_input_files = config.yaml, plan.jsonl",
-        "when_to_transfer_output = ON_EXIT",
+        f"submit_event_notes = {notes('$(shard)', submission.jobs, submission.plan)}",
         f"request_cpus = {run.threads}",
         f"request_memory = {_mebibytes('memory', batch.memory)} MB",
         f"request_disk = {_mebibytes('disk', batch.disk)} MB",
@@ -313,30 +314,41 @@ def _submit_file(submission: Submission) -> str:
     ]
     if batch.output_destination:
         lines += [
-            "# All files that the job leaves in its folder go there.",
-            f"output_destination = {_destination(submission)}",
+            "# All files that the job leaves in its folder go there; if it is evicted, to the",
+            "# schedd, which gives them back when it starts again.",
+            f"output_destination = {_destination(submission.stage, run)}",
+            "when_to_transfer_output = ON_EXIT_OR_EVICT",
             "MY.XRDCP_CREATE_DIR = True",
         ]
     else:
         lines += [
             "# Nothing comes back this way: the job writes to the output folder itself.",
             'transfer_output_files = ""',
+            "when_to_transfer_output = ON_EXIT",
         ]
     if batch.job_flavour:
         lines.append(f'MY.JobFlavour = "{batch.job_flavour}"')
-    if batch.job_flavour or ".cern.ch" in (batch.output_destination or ""):
+    if batch.send_credential:
         lines.append("MY.SendCredential = True")
-    lines += [f"{name} = {value}" for name, value in map(directive, batch.directives)]
+    for name, value in map(directive, batch.directives):
+        if name.lower() in _OWN:
+            raise ConfigError(
+                f"batch.directives: '{name}' is not to be changed: jobs are known by it"
+            )
+        lines.append(f"{name} = {value}")
     return "\n".join([*lines, "queue shard,begin,end,file from jobs.txt", ""])
 
 
-def _destination(submission: Submission) -> str:
-    url = submission.run.config.batch.output_destination or ""
+def _destination(stage: Stage, run: Run) -> str | None:
+    """Where HTCondor sends the parts."""
+    url = run.config.batch.output_destination
+    if url is None:
+        return None
     if "://" not in url:
         raise ConfigError(
             f"batch.output_destination: '{url}' is not a URL, as in root://host//path"
         )
-    return f"{url.rstrip('/')}/parts/{submission.stage.name}/"
+    return f"{url.rstrip('/')}/parts/{stage.name}/"
 
 
 def _mebibytes(name: str, text: str) -> int:
@@ -364,12 +376,23 @@ python {repository}/run_analysis.py --stage {stage} --shard "$shard/{jobs}" \\
   --workers 1 --threads {threads}
 """
 
-# The parts are made in the job's folder; what they are made from is read in place.
-_LINKS = "mkdir run && ln -s {output}/{{samples,images,models,scores,tables}} run/ || exit 1\n"
+_GONE = "[ -d {output} ] || {{ echo {output} is gone: condor_rm these jobs >&2; exit 1; }}\n"
 
-_TO_FOLDER = """\
+# The parts are made in the job's folder, where HTCondor sees each as soon as it is finished; what
+# they are made from is read in place. What was half-written when the job was evicted goes.
+_LINKS = """\
+rm -f "$folder"/.*.partial
+mkdir -p run/parts && ln -sfn "$folder" run/parts/{stage} || exit 1
+ln -sfn {output}/{{samples,images,models,scores,tables}} run/ || exit 1
+"""
+
+# HTCondor sends what has changed since the job began: with that what it has given back, of before
+# the job was evicted.
+_TO_URL = """\
 code=$?
-find "$folder/run/parts" -type f ! -name '.*' -exec mv -t "$folder" {} +
+rm -f "$folder"/.*.partial
+find "$folder" -maxdepth 1 -type f -regextype egrep \\
+  -regex '.*\\.[0-9a-f]{20}\\.[^/]*' -exec touch {} +
 exit $code
 """
 
@@ -378,6 +401,16 @@ code=$?
 mkdir -p run/parts && tar -C run -cf parts.tar parts || exit 1
 exit $code
 """
+
+
+def exports(environment: Literal["use", "make"]) -> list[str]:
+    """Lines of a job before it sources env.sh, which is to use the environment beside it or, where
+    the job has a repository of its own, to make one."""
+    names = [name for name in _SETTINGS[environment] if name in os.environ]
+    return [
+        f"export MONOJET_ENV={environment}",
+        *(f"export {name}={shlex.quote(os.environ[name])}" for name in names),
+    ]
 
 
 def _wrapper(submission: Submission) -> str:
@@ -394,78 +427,13 @@ def _wrapper(submission: Submission) -> str:
         "argument": "any number; modulo, a line of jobs.txt" if grid else "the shard",
     }
     script = _FROM_NOTHING.format(**values)
-    for name in SETTINGS if grid else (*SETTINGS, *SETTINGS_HERE):
-        if name in os.environ:
-            script += f"export {name}={shlex.quote(os.environ[name])}\n"
+    script += "\n".join(exports("make" if grid else "use")) + "\n"
     script += f"source {values['repository']}/env.sh || exit 1\n"
     if grid:
         script += "mapfile -t shards < <(cut -d ' ' -f 1 jobs.txt)\n"
         script += "shard=${shards[$1 % ${#shards[@]}]}\n"
         return script + _RUN.format(**values) + _TO_TARBALL
     script += "shard=$1\n"
-    if to_url:
-        script += _LINKS.format(output=quoted)
+    script += (_LINKS if to_url else _GONE).format(output=quoted, stage=submission.stage.name)
     script += f"cd {shlex.quote(str(Path.cwd()))} || exit 1\n"
-    return script + _RUN.format(**values) + (_TO_FOLDER if to_url else "")
-
-
-def _write_tarball(folder: Path) -> None:
-    """What a job on the grid starts from, and the list of it.
-
-    Raises:
-        BatchError: it is larger than the grid takes.
-    """
-    content = {f"monojet/{path}": ROOT_DIRECTORY / path for path in _shipped()}
-    content |= {n: folder / n for n in ("config.yaml", "job.sh", "jobs.txt", "plan.jsonl")}
-    path = folder / _TARBALL
-    with files.whole(path) as partial, tarfile.open(partial, "w:gz") as tar:
-        for name, source in content.items():
-            tar.add(source, name, recursive=False, filter=_anonymous)
-    files.write_text(folder / "tarball.txt", "".join(f"{name}\n" for name in content))
-    size = path.stat().st_size
-    if size > _TARBALL_LIMIT:
-        raise BatchError(
-            f"{path}: {size / 1e6:.1f} MB, and the grid takes {_TARBALL_LIMIT / 1e6:.0f} MB: make "
-            "fewer tasks, with a larger batch.task_size"
-        )
-
-
-def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = ""
-    return entry
-
-
-def _shipped() -> list[str]:
-    """The files of the repository that a job needs, relative to it."""
-    found = [
-        str(path.relative_to(ROOT_DIRECTORY))
-        for folder in _SHIPPED
-        for path in sorted((ROOT_DIRECTORY / folder).rglob("*"))
-        if path.suffix in _SHIPPED_KINDS and path.is_file()
-    ]
-    return [*_SHIPPED_FILES, *found]
-
-
-def _prun(submission: Submission, jobs: int) -> str:
-    run, batch = submission.run, submission.run.config.batch
-    name = os.environ.get("RUCIO_ACCOUNT") or getpass.getuser()
-    made = time.strftime("%Y%m%d%H%M%S")
-    dataset = f"user.{name}.monojet.{run.config.name}.{submission.stage.name}.{made}"
-    memory = _mebibytes("memory", batch.memory)
-    command = [
-        *("prun", "--exec", "bash job.sh %RNDM:0", "--nJobs", str(jobs), "--outDS", dataset),
-        *("--outputs", "parts:parts.tar", "--inTarBall", _TARBALL, "--noBuild"),
-        *("--memory", str(math.ceil(memory / run.threads)), "--nCore", str(run.threads), "-y"),
-        *("--maxAttempt", str(batch.retries + 1)),
-        *(word for word in batch.directives if word.startswith("--")),
-    ]
-    return f"""\
-#!/bin/bash
-# Stage {submission.stage.name} of {run.output.absolute()}, with panda-client and a proxy.
-# It makes the datasets {dataset}_parts/ (a parts.tar a job)
-# and {dataset}.log/.
-cd "$(dirname "$0")" || exit 1
-unset VIRTUAL_ENV # whose Python prun would take
-{shlex.join(command)} "$@"
-"""
+    return script + _RUN.format(**values) + (_TO_URL if to_url else "")

@@ -21,6 +21,7 @@ import pytest
 from analysis.batch.driver import carry_out
 from analysis.batch.engines import Engines, _Sendable
 from analysis.batch.jobs import Jobs
+from analysis.batch.security import credentials
 from analysis.pipeline import Run
 from analysis.stages import STAGES
 from common.errors import ConfigError, EngineError, InputError
@@ -43,7 +44,7 @@ def run(tmp_path: Path, run_of: RunOf, write_events: WriteEvents) -> Run:
 
 
 def job_script(run: Run) -> str:
-    with Jobs(run) as jobs:
+    with credentials(run.output) as own, Jobs(run, own) as jobs:
         return str(jobs.cluster.job_script())
 
 
@@ -51,8 +52,13 @@ def run_from_nothing(command: str) -> None:
     """Start a job's command, but for the worker, as a batch system does; it must find the code, in
     the directory of this process."""
     prologue, python, worker = command.partition(sys.executable)
-    assert worker.startswith(" -m distributed.cli.dask_worker tcp://127.0.0.1:")
-    assert worker.rstrip().endswith(" --nthreads 1 --interface lo")
+    assert worker.startswith(" -m distributed.cli.dask_worker tls://127.0.0.1:")
+    assert " --no-dashboard --dashboard-address 127.0.0.1:0 --interface lo --protocol tls" in worker
+    options = shlex.split(worker)
+    for option in ("--tls-ca-file", "--tls-cert", "--tls-key"):
+        file = Path(options[options.index(option) + 1])
+        assert file.suffix == ".pem", file
+        assert not file.exists()  # any more
     program = "import os, analysis.batch.worker, cpp_helpers; print(os.getcwd())"
     done = subprocess.run(
         ["/usr/bin/env", "-i", "/bin/bash", "-c", f"{prologue}{python} -c {shlex.quote(program)}"],
@@ -113,7 +119,7 @@ def test_a_job_of_condor(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     run_from_nothing(command)
     assert found["Executable"] == "/bin/bash"
     assert found["MY.JobFlavour"] == '"longlunch"'
-    assert found["MY.SendCredential"] == "True"
+    assert "MY.SendCredential" not in found
     assert found["MY.AccountingGroup"] == '"group_u_ATLAS"'
     assert found["MY.DaskWorkerCores"] == "2"
     assert found["MY.DaskWorkerMemory"] == str(4 * 2**30)
@@ -172,10 +178,11 @@ match Path(sys.argv[0]).name:
         (jobs / str(job.pid)).touch()
         print(f"Submitting job(s).\\n1 job(s) submitted to cluster {{job.pid}}.")
     case "condor_q":
-        assert sys.argv[1:] == ["-format", "%d.", "ClusterId", "-format", "%d\\n", "ProcId"]
+        assert sys.argv[1] == "-autoformat"
+        assert sys.argv[2:] == "ClusterId ProcId JobStatus HoldReasonCode HoldReason".split()
         for job in jobs.iterdir():
             if Path("/proc", job.name, "cmdline").exists():
-                print(f"{{job.name}}.0")
+                print(f"{{job.name}} 0 2 undefined undefined")
     case "condor_rm":
         number = sys.argv[-1].removesuffix(".0")
         (jobs / number).unlink()
@@ -234,8 +241,8 @@ def scheduler(folder: Path, path: str | None) -> Iterator[str]:
         yield json.loads(file.read_text())["address"]
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)

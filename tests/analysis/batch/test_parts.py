@@ -18,8 +18,8 @@ import pytest
 
 from analysis.batch.driver import carry_out, gather
 from analysis.batch.engines import Engines
-from analysis.batch.plan import Plan
-from analysis.batch.shards import Shard, read_plan, run_shard, write_plan
+from analysis.batch.plan import Plan, read_plan, write_plan
+from analysis.batch.shards import Shard, run_shard
 from analysis.config import Batch
 from analysis.pipeline import Run, Stage
 from analysis.stages import STAGES
@@ -34,6 +34,8 @@ IMAGING, CUTFLOW = (
     next(stage for stage in STAGES if stage.name == name) for name in ("imaging", "cutflow")
 )
 N_EVENTS = (29, 1, 20)  # of the files
+
+POINT = {"signal_efficiency": 0.9, "thresholds": [0.5, 0.5]}
 
 
 def with_task_size(run: Run, size: int, **changes: Any) -> Run:
@@ -110,7 +112,7 @@ def test_any_cut_makes_the_same_cutflow(
     }
     for sample, events in keys.items():
         write_scores(run, sample, events, rng.random(len(events)).tolist())
-    files.write_json(run.table("evaluation"), {n: {"best_threshold": 0.5} for n in NETWORKS})
+    files.write_json(run.table("evaluation"), dict.fromkeys(NETWORKS, POINT))
     reference = make_stage("cutflow", with_task_size(run, 1000))[0].output.read_bytes()
     run.table("cutflow").unlink()
     if with_images:
@@ -239,7 +241,7 @@ def test_a_plan_file_gives_the_same_tasks_and_refuses_other_code(
     tasks = write_plan(tmp_path / "plan.jsonl", made)
     assert read_plan(tmp_path / "plan.jsonl") == tasks == [t for plan in made for t in plan]
     assert len({task.key for task in tasks}) == 6
-    monkeypatch.setattr("analysis.batch.shards.hash_of_code", lambda patterns: "other")
+    monkeypatch.setattr("analysis.batch.plan.hash_of_code", lambda patterns: "other")
     with pytest.raises(BatchError, match="other code"):
         read_plan(tmp_path / "plan.jsonl")
     (tmp_path / "plan.jsonl").write_text("{")

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
+from analysis.batch.jobs import Jobs
+from analysis.batch.security import credentials
+from analysis.pipeline import Run
+from common.errors import EngineError
 from tests import slurm as real
+from tests.analysis.batch.test_engines import program, wait_for, with_batch
 from tests.conftest import WriteEvents
+from tests.test_env import contents, make_tree
 from tests.test_run_analysis import PROGRAM, call, fails
 
 pytestmark = pytest.mark.slow
@@ -34,6 +45,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[real.Slurm]:
 
 
 Arguments = Callable[..., list[str]]
+Ask = Callable[..., Jobs]
 
 
 @pytest.fixture
@@ -106,18 +118,112 @@ def test_a_queue_that_refuses_is_one_line(
     assert not slurm.jobs()
 
 
-def test_jobs_that_end_at_once_are_not_asked_for_forever(
-    slurm: real.Slurm, tmp_path: Path, arguments: Arguments
+@pytest.fixture
+def ask(slurm: real.Slurm, run_of: Callable[..., Run], tmp_path: Path) -> Iterator[Ask]:
+    """Ask for two jobs, with settings of ``batch``, whose queue is looked at by the test."""
+    with contextlib.ExitStack() as opened:
+
+        def ask(**batch: object) -> Jobs:
+            run = with_batch(replace(run_of(Znunu=[tmp_path]), workers=2, cluster="slurm"), **batch)
+            own = opened.enter_context(credentials(run.output))
+            jobs = opened.enter_context(Jobs(run, own))
+            jobs.ask()
+            return jobs
+
+        yield ask
+    wait_for(lambda: not slurm.jobs())
+
+
+def test_workers_listen_on_their_interface_alone(slurm: real.Slurm, ask: Ask) -> None:
+    jobs = ask()
+    workers = jobs.cluster.scheduler.workers
+    wait_for(lambda: len(workers) == 2)
+    assert all(worker.address.startswith("tls://127.0.0.1:") for worker in workers.values())
+    listening = [
+        connection.laddr.ip
+        for process in map(psutil.Process, slurm.processes())
+        if process.name().startswith("python")
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) >= 6  # each the worker's, its nanny's, its page's
+    assert set(listening) == {"127.0.0.1"}
+
+
+def test_jobs_that_end_at_once_are_not_asked_for_forever(ask: Ask) -> None:
+    """Three looks at the queue, and the reason is in the words of the last job."""
+    jobs = ask(scratch="/proc/nosuch")
+
+    def look() -> bool:
+        time.sleep(0.2)
+        jobs._look()
+        return False
+
+    with pytest.raises(EngineError) as raised:
+        wait_for(look)
+    assert re.fullmatch(
+        r"--cluster slurm: the jobs end before their workers have joined, 3 times in a row: see "
+        r".*/run/logs; the last said: .*No such file or directory: '/proc/nosuch'",
+        str(raised.value),
+    )
+
+
+def test_held_jobs_are_named_once_and_given_up(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
+    jobs = ask(directives=("--hold",))
+    for _ in range(19):
+        jobs._look()
+    (record,) = (record for record in caplog.records if record.name == "monojet")
+    assert re.match(r"jobs held: 2: JobHeldUser \(.*: scontrol release \d+ \d+\)", record.message)
+    with pytest.raises(EngineError, match=r"^--cluster slurm: all jobs are held \(JobHeldUser\): "):
+        jobs._look()
+
+
+def test_jobs_that_wait_are_told_now_and_then(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "monojet")
+    jobs = ask(directives=("--begin=now+1hour",))
+    for _ in range(16):
+        jobs._look()
+    said = [record.getMessage() for record in caplog.records if record.name == "monojet"]
+    assert [line.split(" (")[0] for line in said] == [
+        f"workers: 0 of 2; jobs that wait in the queue for {minutes} minutes: 2: BeginTime"
+        for minutes in (1, 2, 4)
+    ]
+    assert re.search(r" \(scontrol show job \d+\)$", said[0])
+
+
+def test_jobs_that_are_refused_do_not_end_those_that_wait(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = arguments(scratch="/proc/nosuch")
-    line = fails(*options, "--output", tmp_path / "run", "--cluster", "slurm", "--workers", 2)
-    assert "the jobs end before their workers have joined: see " in line
-    assert line.endswith("/run/logs")
-    assert not slurm.jobs()
+    """As by a limit on the jobs of a user: here one is taken."""
+    program(
+        tmp_path / "bin",
+        "sbatch",
+        f"#!/bin/sh\nmkdir {tmp_path}/taken 2>/dev/null && exec {shutil.which('sbatch')} $*\n"
+        "echo sbatch: error: QOSMaxSubmitJobPerUserLimit >&2\nexit 1\n",
+    )
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    jobs = ask(directives=("--begin=now+1hour",))
+    for _ in range(4):
+        jobs._look()
+    said = [record.getMessage() for record in caplog.records if record.name == "monojet"]
+    assert len(said) == 2, said
+    assert said[0].startswith("1 of 2 jobs accepted: ")
+    assert re.fullmatch(
+        r"jobs are refused, to be tried again: .*QOSMaxSubmitJobPerUserLimit", said[1]
+    )
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+def test_a_job_neither_makes_nor_removes_an_environment(slurm: real.Slurm, tmp_path: Path) -> None:
+    """Of the user's own, too: here .venv is of other packages."""
+    tree = make_tree(tmp_path)
+    assert tree.run("bash", tree.source).returncode == 0
+    tree.require("monojet-probe==1.0\n")
+    before = contents(tree.directory)
+    job = f"exec bash -c {shlex.quote(tree.source)}"
+    output = tmp_path / "out"
+    with pytest.raises(subprocess.CalledProcessError):  # with the exit code of the job
+        slurm.run("sbatch", "--wait", f"--output={output}", "--export=NONE", "--wrap", job)
+    (line,) = output.read_text().splitlines()
+    assert line.startswith(f"monojet: cannot use {tree.venv} on ")
+    assert ": requirements.txt has changed since it was made; jobs make no environment" in line
+    assert contents(tree.directory) == before

@@ -8,7 +8,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,14 +18,17 @@ import pytest
 import yaml
 
 from analysis.batch.driver import gather
-from analysis.batch.shards import Shard, read_plan, run_shard
-from analysis.batch.submit import resubmit, status, submit
+from analysis.batch.plan import read_plan
+from analysis.batch.shards import Shard, run_shard
+from analysis.batch.status import status
+from analysis.batch.submit import resubmit, submit
 from analysis.config import Config
 from analysis.pipeline import Run
 from analysis.stages import STAGES
 from common.errors import BatchError, ConfigError, EngineError
 from tests.conftest import REPOSITORY, WriteEvents, make_stage
 from tests.test_run_analysis import call, fails
+from tests.users import ordinary_user
 
 RunOf = Callable[..., Run]
 GENERATE, IMAGING = (
@@ -43,12 +45,16 @@ def with_batch(run: Run, **settings: object) -> Run:
     return replace(run, config=run.config.model_copy(update={"batch": batch}))
 
 
-@pytest.fixture
-def run(write_events: WriteEvents, run_of: RunOf) -> Run:
-    """Five tasks: three files, one of them with a space in its name and cut in three."""
+def five_tasks(write_events: WriteEvents, run_of: RunOf) -> Run:
+    """Of three files, one of them with a space in its name and cut in three."""
     names = {"a.root": 20, "b c.root": 50, "d.root": 10}
     made = run_of(Znunu=[write_events(name, n_events=n) for name, n in names.items()])
     return with_batch(made, task_size=20)
+
+
+@pytest.fixture
+def run(write_events: WriteEvents, run_of: RunOf) -> Run:
+    return five_tasks(write_events, run_of)
 
 
 def folder_of(run: Run, stage: str = "imaging") -> Path:
@@ -63,13 +69,19 @@ def make_parts(run: Run, *shards: str) -> None:
 
 
 def look(run: Run, *folders: Path) -> str:
-    return status(IMAGING, run, folders or [run.parts("imaging")])
+    return status(IMAGING, run, folders)
 
 
 def numbers(text: str) -> list[int]:
     """Tasks, done, failed, missing of the one sample, in a table of the status."""
-    (row,) = (line for line in text.splitlines() if line.startswith("Znunu"))
-    return [int(word) for word in row.split()[1:]]
+    found = states(text)
+    return [found[name] for name in ("tasks", "done", "failed", "missing")]
+
+
+def states(text: str) -> dict[str, int]:
+    """The row of the one sample, in a table of the status."""
+    columns, row = (x for x in text.splitlines() if x.startswith(("Znunu", "sample")))
+    return dict(zip(columns.split()[1:], map(int, row.split()[1:]), strict=True))
 
 
 # --- HTCondor --------------------------------------------------------------------------
@@ -116,6 +128,27 @@ def test_condor_reads_the_submit_file(run: Run, monkeypatch: pytest.MonkeyPatch)
     assert Config.model_validate(yaml.safe_load((folder / "config.yaml").read_text())) == run.config
 
 
+def test_jobs_use_the_environment_and_only_the_grid_makes_one(
+    run: Run, generation: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"EXTRA_CLING_ARGS": "-O2 -g", "MONOJET_LCG_VIEW": "LCG_1/a b"}.items():
+        monkeypatch.setenv(name, value)
+    submit(IMAGING, run, "condor", None, dry_run=True)
+    submit(GENERATE, generation, "grid", None, dry_run=True)
+    here = before_env(folder_of(run))
+    assert here == {"MONOJET_ENV=use", "EXTRA_CLING_ARGS=-O2 -g"}
+    grid = before_env(folder_of(generation, "generate"))
+    assert grid == {"MONOJET_ENV=make", "EXTRA_CLING_ARGS=-O2 -g", "MONOJET_LCG_VIEW=LCG_1/a b"}
+
+
+def before_env(folder: Path) -> set[str]:
+    """What a job sets before it sources env.sh, but for its folders."""
+    script, _, _ = (folder / "job.sh").read_text().partition("/env.sh")
+    words = [shlex.split(line) for line in script.splitlines() if line.startswith("export ")]
+    folders = ("PATH=", "HOME=", "TMPDIR=")
+    return {word for _, *line in words for word in line if not word.startswith(folders)}
+
+
 def test_settings_of_the_batch_system(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run = with_batch(
         replace(run, threads=4),
@@ -131,7 +164,9 @@ def test_settings_of_the_batch_system(run: Run, monkeypatch: pytest.MonkeyPatch)
     destination = "root://eosuser.cern.ch//eos/user/n/name/run/parts/imaging/"
     assert commands["output_destination"] == destination
     assert "transfer_output_files" not in commands
-    assert commands["MY.XRDCP_CREATE_DIR"] == commands["MY.SendCredential"] == "True"
+    assert commands["MY.XRDCP_CREATE_DIR"] == "True"
+    assert commands["when_to_transfer_output"] == "ON_EXIT_OR_EVICT"
+    assert "MY.SendCredential" not in commands
     assert commands["MY.JobFlavour"] == '"longlunch"'
     assert commands["request_cpus"] == "4"
     assert commands["request_memory"] == "8192 MB"
@@ -144,12 +179,28 @@ def test_settings_of_the_batch_system(run: Run, monkeypatch: pytest.MonkeyPatch)
     [
         ({"memory": "much"}, "batch.memory: 'much' is not a size"),
         ({"directives": ("gpu",)}, "'gpu' is not of the form 'name = value'"),
+        ({"directives": ("Log = x",)}, "'Log' is not to be changed: jobs are known by it"),
         ({"output_destination": "/eos/x"}, "batch.output_destination: '/eos/x' is not a URL"),
     ],
 )
 def test_settings_that_cannot_be(run: Run, setting: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         submit(IMAGING, with_batch(run, **setting), "condor", None, dry_run=True)
+
+
+def test_a_ticket_is_asked_for_where_a_site_wants_it(run: Run) -> None:
+    """A job that asks for one where nothing makes it starts again for ever."""
+    submit(IMAGING, with_batch(run, job_flavour="espresso"), "condor", None, dry_run=True)
+    assert "SendCredential" not in (folder_of(run) / "job.sub").read_text()
+    submit(IMAGING, with_batch(run, send_credential=True), "condor", None, dry_run=True)
+    assert "\nMY.SendCredential = True\n" in (folder_of(run) / "job.sub").read_text()
+
+
+def test_fewer_tasks_than_jobs_are_said(run: Run) -> None:
+    first, second = submit(IMAGING, run, "condor", 6, dry_run=True).splitlines()
+    assert first == "not 6 jobs, as there are 5 tasks to do (a smaller --task-size makes more)"
+    assert second.startswith("5 jobs written")
+    assert submit(IMAGING, run, "condor", 5, dry_run=True).startswith("5 jobs written")
 
 
 def program(path: Path, name: str, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,6 +216,16 @@ def test_condor_takes_the_jobs(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
     program(tmp_path / "bin", "condor_submit", script, monkeypatch)
     said = submit(IMAGING, run, "condor", None, dry_run=False)
     assert said == "5 jobs: 5 job(s) to cluster 7."
+
+
+def test_options_of_condor_submit(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = with_batch(run, submit_options=("-spool",))
+    program(tmp_path / "bin", "condor_submit", 'test "$1 $2" = "-spool job.sub"', monkeypatch)
+    assert submit(IMAGING, run, "condor", None, dry_run=False) == "5 jobs: submitted"
+    said = submit(IMAGING, run, "condor", None, dry_run=True)
+    assert said.endswith("&& condor_submit -spool job.sub")
 
 
 def test_condor_refuses_in_one_line(
@@ -195,69 +256,7 @@ def test_what_the_jobs_would_lack(tiny_config: Config, tmp_path: Path) -> None:
         submit(IMAGING, run, "condor", None, dry_run=True)
 
 
-# --- What has come back ----------------------------------------------------------------
-
-
-def test_a_lost_part_is_seen_and_only_its_job_goes_again(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    submit(IMAGING, run, "condor", 3, dry_run=True)
-    assert numbers(look(run)) == [5, 0, 0, 5]
-    make_parts(run, "0/3", "1/3", "2/3")
-    assert numbers(look(run)) == [5, 5, 0, 0]
-    folders = [run.parts("imaging")]
-    assert "join them with --gather" in resubmit(IMAGING, run, folders, dry_run=True)
-    tasks = read_plan(folder_of(run) / "plan.jsonl")
-    (run.parts("imaging") / f"Znunu.{Shard(1, 3).of(tasks)[0].key}.h5").unlink()
-    assert numbers(look(run)) == [5, 4, 0, 1]
-    assert resubmit(IMAGING, run, folders, dry_run=True).startswith("1 jobs written")
-    _, jobs = parsed(folder_of(run), monkeypatch)
-    assert [job["shard"] for job in jobs] == ["1"]
-    make_parts(run, "1/3")
-    gather(IMAGING, run, folders)
-    shutil.rmtree(run.output / "parts", ignore_errors=True)
-    assert numbers(look(run)) == [5, 5, 0, 0]  # the images are there
-
-
-def test_parts_brought_from_elsewhere_are_found(run: Run, tmp_path: Path) -> None:
-    submit(IMAGING, run, "condor", None, dry_run=True)
-    make_parts(run, "0/1")
-    run.parts("imaging").rename(tmp_path / "elsewhere")
-    assert numbers(look(run)) == [5, 0, 0, 5]
-    assert numbers(look(run, tmp_path)) == [5, 5, 0, 0]
-
-
-def test_a_poisoned_file_is_named(run: Run, write_events: WriteEvents) -> None:
-    write_events("a.root", particle_eta="double(3)")
-    submit(IMAGING, run, "condor", None, dry_run=True)
-    with pytest.raises(BatchError):
-        make_parts(run, "0/1")
-    assert numbers(look(run)) == [5, 4, 1, 0]
-    assert "a.root: column 'particle_eta' is double" in look(run).splitlines()[-1]
-
-
-def test_status_needs_no_submission_but_resubmit_does(run: Run) -> None:
-    assert numbers(look(run)) == [5, 0, 0, 5]
-    with pytest.raises(BatchError, match="no submission of this stage"):
-        resubmit(IMAGING, run, [], dry_run=True)
-
-
-def test_another_plan_is_refused(run: Run) -> None:
-    submit(IMAGING, run, "condor", None, dry_run=True)
-    other = replace(run, config=run.config.model_copy(update={"seed": 99}))
-    with pytest.raises(BatchError, match="a plan of other options or inputs"):
-        look(other)
-    plan = folder_of(run) / "plan.jsonl"
-    text = plan.read_text()
-    head, tasks = text.split("\n", 1)
-    plan.write_text(json.dumps(json.loads(head) | {"hash": "0"}) + "\n" + tasks)
-    with pytest.raises(BatchError, match="a plan of other code"):
-        resubmit(IMAGING, run, [], dry_run=True)
-    plan.write_text(text)
-    assert numbers(look(run)) == [5, 0, 0, 5]
-    Path(run.config.samples[0].files[0]).touch()
-    with pytest.raises(BatchError, match="a plan of other options or inputs"):
-        look(run)
+# --- The command line -------------------------------------------------------------------
 
 
 def test_the_command_line(run: Run, tmp_path: Path) -> None:
@@ -271,6 +270,7 @@ def test_the_command_line(run: Run, tmp_path: Path) -> None:
     assert call(*common, "--resubmit-failed", "--dry-run").stdout.startswith("2 jobs written")
     assert "a plan of other options" in fails(*common, "--seed", 5, "--status")
     assert "at least 1, with --submit" in fails(*common, "--jobs", 0, "--submit", "condor")
+    assert "--task-size 0: at least 1" in fails(*common, "--task-size", 0, "--status")
     assert "at least 1, with --submit" in fails(*common, "--jobs", 5)
     assert "name one --stage" in fails(*common, "--stage", "generate", "--submit", "condor")
     if shutil.which("condor_submit") is None:
@@ -278,16 +278,6 @@ def test_the_command_line(run: Run, tmp_path: Path) -> None:
 
 
 # --- The wrapper -----------------------------------------------------------------------
-
-
-def ordinary_user() -> list[str]:
-    """Before a command: run it as a user without rights, where that can be."""
-    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    if os.geteuid() != 0 or shutil.which(command[0]) is None:
-        return []
-    # through env: setpriv itself has root's rights still when it looks for the program
-    test = [*command, "env", sys.executable, "-c", ""]
-    return [] if subprocess.run(test, capture_output=True).returncode else command
 
 
 @pytest.fixture
@@ -346,6 +336,41 @@ def test_wrapper_writes_to_a_shared_folder(shared: Run) -> None:
     assert shared.images("Znunu").read_bytes() == reference(shared)
 
 
+def test_wrapper_makes_no_output_folder_that_is_gone(shared: Run) -> None:
+    submit(IMAGING, shared, "condor", 1, dry_run=True)
+    wrapper = folder_of(shared) / "job.sh"
+    text = wrapper.read_text()
+    source = next(line for line in text.splitlines() if line.startswith("source "))
+    (shared.output.parent / "job.sh").write_text(text.replace(source, "true"))
+    shutil.rmtree(shared.output)
+    done = run_job(shared.output.parent.absolute(), 0)
+    assert done.returncode == 1
+    assert done.stderr == f"{shared.output.absolute()} is gone: condor_rm these jobs\n"
+    assert not shared.output.exists()
+
+
+@pytest.mark.slow
+def test_wrapper_goes_on_with_the_parts_that_condor_gives_back(shared: Run) -> None:
+    """When it was evicted; those that were made before are changed, as HTCondor sends no others."""
+    shared = with_batch(shared, output_destination="root://eosuser.cern.ch//eos/user/n/name")
+    submit(IMAGING, shared, "condor", 1, dry_run=True)
+    ((node, new),) = on_condor(shared)
+    assert len(new) == 5
+    first, *others = sorted(new)
+    shutil.rmtree(node / "run")
+    for name in others:
+        (node / name).unlink()
+    (node / ".Znunu.half.h5.a.b.partial").touch()
+    os.utime(node / first, (1e9, 1e9))
+    inode = (node / first).stat().st_ino
+    done = run_job(node, 0)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in node.glob("*.h5")} == new
+    assert (node / first).stat().st_ino == inode
+    assert (node / first).stat().st_mtime > 1e9
+    assert not list(node.glob(".*.partial"))
+
+
 @pytest.mark.slow
 def test_wrapper_leaves_its_parts_to_be_transferred(shared: Run) -> None:
     shared = with_batch(shared, output_destination="root://eosuser.cern.ch//eos/user/n/name")
@@ -371,7 +396,7 @@ def test_wrapper_tells_of_failures(shared: Run, destination: str | None) -> None
     done = run_job(folder_of(shared), 0)
     assert done.returncode == 2
     assert "a.root: not a ROOT file" in done.stderr
-    found = look(shared, shared.parts("imaging"), folder_of(shared))
+    found = look(shared, folder_of(shared) if destination else shared.parts("imaging"))
     assert numbers(found) == [5, 4, 1, 0]
     assert "failed: a.root: not a ROOT file" in found
 
@@ -453,6 +478,19 @@ def test_the_command_line_of_prun(generation: Run, account: str) -> None:
     assert "a = b" not in found
 
 
+def test_the_task_of_the_grid_is_recorded(
+    generation: Run, account: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "INFO : succeeded. new jediTaskID=43210"
+    program(tmp_path / "bin", "prun", f"echo '{said}'", monkeypatch)
+    assert submit(GENERATE, generation, "grid", None, dry_run=False) == f"2 jobs: {said}"
+    text = status(GENERATE, generation, None)
+    assert numbers(text) == [2, 0, 0, 2]
+    assert "task 43210: https://bigpanda.cern.ch/task/43210/" in text
+    said = resubmit(GENERATE, generation, None, dry_run=True)
+    assert said.startswith("task 43210 must have ended: that is not known here\n2 jobs written")
+
+
 @pytest.mark.skipif(shutil.which("prun") is None, reason=PANDA)
 def test_prun_makes_a_task_of_it(generation: Run, account: str, tmp_path: Path) -> None:
     """A contract test: panda-client itself, without a grid, a proxy or a network."""
@@ -500,14 +538,16 @@ def test_prun_makes_a_task_of_it(generation: Run, account: str, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_wrapper_on_the_grid(generation: Run, tmp_path: Path) -> None:
-    """From the tarball alone, wherever the numbers begin; but with this environment, as a new one
-    takes minutes and a network."""
+    """From the tarball alone, wherever the numbers begin; but with the environment here, as a new
+    one takes minutes and a network."""
     submit(GENERATE, generation, "grid", None, dry_run=True)
     tarball = folder_of(generation, "generate") / "monojet.tar.gz"
     arrived = tmp_path / "datasets"
     for number in (1, 2):
         node = unpack(tarball, tmp_path / f"node{number}")
-        (node / "monojet" / "env.sh").write_text(f"source {shlex.quote(str(REPOSITORY))}/env.sh\n")
+        (node / "monojet" / "env.sh").write_text(
+            f"MONOJET_ENV=use\nsource {shlex.quote(str(REPOSITORY))}/env.sh\n"
+        )
         command = ["env", "-i", shutil.which("bash") or "bash", "job.sh", str(number)]
         done = subprocess.run(command, cwd=node, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

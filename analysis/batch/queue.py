@@ -1,0 +1,94 @@
+"""What HTCondor and Slurm say of a user's jobs, and what jobs that have ended said themselves."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+log = logging.getLogger("monojet")
+
+_TIMEOUT = 60  # seconds
+
+# id, state and reason of all jobs of the user.
+_LIST = {
+    "slurm": ("squeue", "--noheader", "--format=%i %T %r", f"--user={os.getuid()}"),
+    "htcondor": (
+        *("condor_q", "-autoformat"),
+        *("ClusterId", "ProcId", "JobStatus", "HoldReasonCode", "HoldReason"),
+    ),
+}
+_CONDOR_IDLE, _CONDOR_REMOVED, _CONDOR_COMPLETED, _CONDOR_HELD = "1", "3", "4", "5"
+_CONDOR_SPOOLING = "16"  # held for as long as its files are sent to the schedd
+
+RELEASE = {"slurm": "scontrol release", "htcondor": "condor_release"}
+EXPLAIN = {"slurm": "scontrol show job", "htcondor": "condor_q -better-analyze"}
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A job that has not ended."""
+
+    id: str
+    state: Literal["waiting", "held", "running"]
+    reason: str = ""
+
+
+def look(system: str) -> dict[str, Queued] | None:
+    """The jobs that have not ended, by their ids; None where the queue does not answer."""
+    found = _output(_LIST[system])
+    if found is None:
+        return None
+    jobs = filter(None, map(_slurm if system == "slurm" else _condor, found.splitlines()))
+    return {job.id: job for job in jobs}
+
+
+def _slurm(line: str) -> Queued | None:
+    identity, state, reason = (*line.split(maxsplit=2), "", "", "")[:3]
+    if state != "PENDING":
+        return Queued(identity, "running")
+    held = "held" in reason.lower()  # by user or administrator, or after a failed start
+    return Queued(identity, "held" if held else "waiting", "" if reason == "None" else reason)
+
+
+def _condor(line: str) -> Queued | None:
+    cluster, process, status, code, reason = (*line.split(maxsplit=4), *[""] * 5)[:5]
+    if not (cluster.isdigit() and process.isdigit()):  # the second line of a reason
+        return None
+    if status in (_CONDOR_REMOVED, _CONDOR_COMPLETED):  # spooled jobs stay in the queue
+        return None
+    identity = f"{cluster}.{process}"
+    if status == _CONDOR_HELD and code != _CONDOR_SPOOLING:
+        return Queued(identity, "held", reason)
+    waits = status in (_CONDOR_IDLE, _CONDOR_HELD)
+    return Queued(identity, "waiting" if waits else "running")
+
+
+def last_words(logs: Path, ids: Iterable[str], spooled: bool = False) -> str:
+    """The last line in the logs of one of these ended jobs, without chatter; '' if none has any.
+    Those of ``spooled`` jobs are fetched from the schedd."""
+    ids = list(ids)
+    if spooled and ids:
+        _output(("condor_transfer_data", *ids))
+    for identity in ids:
+        for suffix in ("err", "out"):
+            for path in logs.glob(f"*-{identity}.{suffix}"):
+                lines = path.read_text(errors="replace").splitlines()
+                said = [line.strip() for line in lines if line.strip() and " - INFO - " not in line]
+                if said:
+                    return said[-1]
+    return ""
+
+
+def _output(command: tuple[str, ...]) -> str | None:
+    try:
+        return subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=True, timeout=_TIMEOUT
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        log.debug("%s: %s", command[0], error)  # at the next look, perhaps
+        return None

@@ -1,0 +1,172 @@
+"""What has come back of a stage, and what its jobs do: the tasks by the state of their parts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from analysis.batch.condor import Job, in_brief, latest, words
+from analysis.batch.places import UnseenError, places
+from analysis.batch.plan import failures, plans_of, product_of
+from analysis.batch.submission import Submission, record_of
+from analysis.pipeline import Run, Stage
+from common.tables import Table
+from common.tasks import Task, part_name
+
+_STATES = ("done", "queued", "running", "held", "failed", "missing")
+_SHOWN = 20  # notes of a kind
+_WIDTH = 200  # characters of what a job says
+_DIFFERS = re.compile(r"slot\S+|\w+://\S+|\d+")  # in reasons that are the same of many jobs
+
+
+def status(stage: Stage, run: Run, given: Sequence[Path] | None) -> str:
+    """A table of the tasks of each sample: whose parts are there, and what the jobs of the others
+    do, with what holds or has ended them.
+
+    Raises:
+        BatchError: the plan that was submitted is not of these options, inputs and code; or the
+            parts cannot be seen.
+    """
+    submission = Submission.load(stage, run) if record_of(stage, run).exists() else None
+    if submission is None:
+        targets = stage.targets(run)
+        tasks = [task for plan in plans_of(stage, run, targets) for task in plan]
+        jobs: dict[Task, Job] = {}
+    else:
+        tasks = submission.tasks()
+        jobs = jobs_by_task(submission, tasks)
+    try:
+        folders = places(stage, run, given)
+    except UnseenError:
+        if not tasks or any(task not in jobs or not jobs[task].live for task in tasks):
+            raise
+        folders = []  # no job has ended: nothing has been sent
+    there = present(stage, run, folders, tasks)
+    errors = {part: error for folder in folders for part, error in failures(folder)}
+    suffix = product_of(stage).SUFFIX
+    states: dict[Task, str] = {}
+    failed: list[str] = []
+    for task in tasks:
+        error = errors.get(part_name(task.range.sample, task.key, suffix))
+        states[task] = _state(task in there, jobs.get(task), error is not None)
+        if states[task] == "failed" and error is not None:
+            failed.append(error if task.range.file in error else f"{task}: {error}")
+            jobs.pop(task, None)  # which says the same in other words
+    notes = [f"failed: {error}" for error in _some(dict.fromkeys(failed))]
+    if submission is not None:
+        mine = {job: states[task] for task, job in jobs.items() if states[task] != "done"}
+        notes += _some(_notes(submission, mine))
+        notes += _of_submission(submission, states.values())
+    return _table(stage, states, notes)
+
+
+def jobs_by_task(submission: Submission, tasks: Sequence[Task]) -> dict[Task, Job]:
+    """The job that was last submitted for each task."""
+    plan = submission.plan
+    mine = [job for job in submission.find_jobs() if job.plan == plan]
+    return {task: job for job in latest(mine) for task in submission.shard(job.shard, tasks)}
+
+
+def present(stage: Stage, run: Run, folders: Iterable[Path], tasks: Iterable[Task]) -> set[Task]:
+    """The tasks whose parts are there, or have been joined already."""
+    names = {path.name for folder in folders for path in folder.rglob("*")}
+    joined = {target.recipe for target in stage.targets(run) if target.state() == "current"}
+    suffix = product_of(stage).SUFFIX
+    return {
+        task
+        for task in tasks
+        if task.recipe in joined or part_name(task.range.sample, task.key, suffix) in names
+    }
+
+
+def _state(there: bool, job: Job | None, error: bool) -> str:
+    if there:
+        return "done"
+    if job is not None and job.state in _STATES:
+        return job.state
+    if error or (job is not None and job.state == "ended" and job.reason):
+        return "failed"
+    return "missing"
+
+
+def _notes(submission: Submission, jobs: Mapping[Job, str]) -> Iterable[str]:
+    """What is to be said of jobs that are held, have failed, or are not known."""
+    held: dict[tuple[str, str | None], list[Job]] = defaultdict(list)
+    failed: dict[str, list[str]] = defaultdict(list)
+    unknown: dict[tuple[int, str | None], list[Job]] = defaultdict(list)
+    for job, state in sorted(jobs.items(), key=lambda item: item[0].shard):
+        if state == "held":
+            held[_DIFFERS.sub("", in_brief(job.reason)), job.schedd].append(job)
+        elif state == "failed":
+            last = _last_words(submission, job)
+            failed[f"{job.reason}: {last}" if last else job.reason].append(job.number)
+        elif state == "missing" and job.state == "unknown":
+            unknown[job.cluster, job.schedd].append(job)
+    for (_, schedd), alike in held.items():
+        where = f"-name {schedd} " if schedd else ""
+        yield (
+            f"held: job {_list([job.number for job in alike])}: {in_brief(alike[0].reason)}: once "
+            f"that is put right, condor_release {where}{words(alike)}; or condor_rm them, then "
+            "--resubmit-failed"
+        )
+    for reason, numbers in failed.items():
+        yield f"failed: job {_list(numbers)}: {reason}"
+    for (cluster, schedd), silent in unknown.items():
+        yield (
+            f"not known: {len(silent)} jobs of cluster {cluster}: no event log tells of them, nor "
+            f"does condor_q{f' -name {schedd}' if schedd else ''}"
+        )
+
+
+def _of_submission(submission: Submission, states: Iterable[str]) -> Iterable[str]:
+    """What is to be said of the submission as a whole."""
+    counts = Counter(states)
+    if submission.output and submission.output != str(submission.run.output.absolute()):
+        yield (
+            f"submitted as {submission.output}: jobs of then that are still queued do not find it: "
+            "condor_rm them and --resubmit-failed"
+        )
+    if submission.system == "grid":
+        for task in submission.clusters:
+            yield f"task {task.number}: https://bigpanda.cern.ch/task/{task.number}/"
+    if submission.destination and counts["failed"]:
+        yield (
+            f"parts go to {submission.destination} when their job ends: one that was removed or "
+            "killed has sent none of its parts"
+        )
+
+
+def _last_words(submission: Submission, job: Job) -> str:
+    """The last line that a job has written to its standard error, if that is here."""
+    path = submission.folder / "logs" / f"{job.cluster}.{job.shard}.err"
+    try:
+        lines = path.read_text(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip()[:_WIDTH] for line in reversed(lines) if line.strip()), "")
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names if len(names) <= 6 else [*names[:5], f"… {len(names)} in all"])
+
+
+def _some(notes: Iterable[str]) -> list[str]:
+    notes = list(notes)
+    left = len(notes) - _SHOWN
+    return notes if left <= 0 else [*notes[:_SHOWN], f"… and {left} more"]
+
+
+def _table(stage: Stage, states: Mapping[Task, str], notes: Sequence[str]) -> str:
+    counts: dict[str, Counter[str]] = {}
+    for task, state in states.items():
+        counts.setdefault(task.range.sample, Counter())[state] += 1
+    if len(counts) > 1:
+        counts["all"] = sum(counts.values(), Counter())
+    rows = [
+        [sample, str(of.total()), *(str(of[state]) for state in _STATES)]
+        for sample, of in counts.items()
+    ]
+    columns = ("sample", "tasks", *_STATES)
+    return Table("status", f"Parts of {stage.name}", columns, rows, notes).text().rstrip()
