@@ -20,12 +20,16 @@ from typing import Any
 from analysis import __version__, pipeline
 from analysis.batch.driver import carry_out, drop_partials, gather
 from analysis.batch.engines import Engines, check_cluster
-from analysis.batch.plan import Plan, product_of
-from analysis.batch.shards import Shard, read_plan, run_shard
-from analysis.batch.submit import SYSTEMS, resubmit, status, submit
+from analysis.batch.places import clean, places
+from analysis.batch.plan import plans_of, product_of, read_plan
+from analysis.batch.shards import Shard, run_shard
+from analysis.batch.status import status
+from analysis.batch.submission import SYSTEMS
+from analysis.batch.submit import resubmit, submit
 from analysis.config import DEFAULT, Config, load
 from analysis.pipeline import Run
 from analysis.processes import PROCESSES
+from analysis.run_folder import RUNS, Origin, default_folder, record, require_own
 from analysis.stages import STAGES
 from common.child import set_up_log
 from common.errors import ConfigError, MonojetError, did_you_mean
@@ -34,6 +38,14 @@ from common.files import locked, require_writable
 log = logging.getLogger("monojet")
 
 NAMES = [stage.name for stage in STAGES]
+
+# What a configuration lacks that has not the study of a stage.
+NEEDS = {
+    "training": "'training' with 'networks'",
+    "scoring": "'training' with 'networks'",
+    "anomaly": "'anomaly'",
+    "denoising": "'denoising' in 'anomaly'",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,10 +60,17 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("--stage", action="append", metavar="NAME", help="run this stage (repeatable); default all")
     add("--config", type=Path, default=DEFAULT, metavar="YAML", help="default: quickstart.yaml")
-    add("--output", type=Path, metavar="DIR", help="default: runs/<name of the configuration>")
+    add(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="default: runs/<name of the configuration>, followed by the processes of --input and "
+        "what --events, --seed and --select say (a folder that holds another run is refused)",
+    )
     add(
         "--input",
         action="append",
+        nargs="+",
         metavar="FILE",
         help="use these files, not the configured samples (repeatable, globs, root://)",
     )
@@ -59,7 +78,14 @@ def parser() -> argparse.ArgumentParser:
         "--process",
         action="append",
         metavar="NAME",
-        help="process of --input (once for all, or once for each)",
+        help="process of --input (once for all, or once for each --input)",
+    )
+    add(
+        "--models",
+        type=Path,
+        metavar="DIR",
+        help="score with the networks of this finished run, and train none; default, where --input "
+        "has not all that they learn from: runs/<name of the configuration>",
     )
     add(
         "--format",
@@ -71,7 +97,8 @@ def parser() -> argparse.ArgumentParser:
         "--cluster",
         default="local",
         metavar="NAME",
-        help="where tasks are carried out: local (default), dask://host:port, htcondor, slurm",
+        help="where tasks are carried out: local (default), htcondor, slurm, or a scheduler that "
+        "runs: dask://host:port, tls://host:port",
     )
     add("--workers", type=int, metavar="N", help="worker processes; default: the cores at hand")
     add("--threads", type=int, default=1, metavar="N", help="threads a worker (imaging); default 1")
@@ -83,16 +110,32 @@ def parser() -> argparse.ArgumentParser:
         help="write a folder of jobs for this batch system and, without --dry-run, submit it",
     )
     add("--jobs", type=int, metavar="N", help="jobs of --submit; default: one a task, at most 500")
-    add("--status", action="store_true", help="which parts are there, and what failed")
-    add("--resubmit-failed", action="store_true", help="submit the jobs again that lack parts")
+    add(
+        "--task-size",
+        type=int,
+        metavar="N",
+        help="events a task of imaging, scoring and cutflow, for batch.task_size of the "
+        "configuration; changes no result",
+    )
+    add("--status", action="store_true", help="what the parts and the jobs do, and what failed")
+    add(
+        "--resubmit-failed",
+        action="store_true",
+        help="submit the jobs again that have ended and lack parts",
+    )
     add("--gather", action="store_true", help="only join the parts: refuse if one is missing")
+    add(
+        "--clean-parts",
+        action="store_true",
+        help="remove the parts of outputs that are up to date (after --gather, or alone)",
+    )
     add(
         "--parts",
         action="append",
         type=Path,
         metavar="DIR",
-        help="where --gather and --status look for parts, to any depth; default: below --output "
-        "(repeatable)",
+        help="where to look for parts, to any depth (repeatable); default: where they were looked "
+        "for last, else where batch.output_destination is seen here, else below --output",
     )
     add(
         "--merge",
@@ -108,7 +151,12 @@ def parser() -> argparse.ArgumentParser:
     add("--events", type=int, metavar="N", help="at most so many events a generated sample")
     add("--seed", type=int, metavar="N", help="replaces that of the configuration")
     add("--select", metavar="REGION", help="keep only images of events in this region")
-    add("--force", action="store_true", help="run the named stages though they are up to date")
+    add(
+        "--force",
+        action="store_true",
+        help="run the named stages though they are up to date, write over another run, submit "
+        "jobs though earlier ones may not have ended",
+    )
     add(
         "--only",
         action="store_true",
@@ -132,7 +180,7 @@ def configuration(options: argparse.Namespace) -> Config:
     overrides: dict[str, object] = {}
     if options.seed is not None:
         overrides["seed"] = options.seed
-    config = load(options.config, **overrides)
+    configured = config = load(options.config, **overrides)
     if options.input:
         overrides["samples"] = _input_samples(
             options.input, options.process or [], config, options.format, options.data
@@ -146,27 +194,55 @@ def configuration(options: argparse.Namespace) -> Config:
             sample.model_dump() | {"events": sample.events and min(sample.events, options.events)}
             for sample in config.samples
         ]
+    if options.task_size is not None:
+        if options.task_size < 1:
+            raise ConfigError(f"--task-size {options.task_size}: at least 1")
+        overrides["batch"] = config.batch.model_dump() | {"task_size": options.task_size}
     if options.select:
         overrides["imaging"] = config.imaging.model_dump() | {"select": options.select}
-    return load(options.config, **overrides) if overrides else config
+    if overrides:
+        config = load(options.config, **overrides)
+    models = options.models
+    if models is None and options.input and not config.can_train():
+        models = RUNS / configured.name
+    if models is not None:
+        overrides["training"] = config.training.model_dump() | {
+            "models": str(models.absolute()),
+            "folds": configured.folds,
+        }
+        config = load(options.config, **overrides)
+    return config
+
+
+def settings_of(options: argparse.Namespace) -> Origin:
+    """Where the settings come from: the options that change what the configuration says."""
+    names = ("input", "process", "format", "data", "models", "events", "seed", "select")
+    given = {name: getattr(options, name) for name in names if getattr(options, name)}
+    if options.seed is not None:
+        given["seed"] = options.seed
+    if options.input:
+        given["input"] = [file for group in options.input for file in group]
+    if options.models:
+        given["models"] = str(options.models)
+    return Origin(options.config.name, given)
 
 
 def _input_samples(
-    files: Sequence[str],
+    files: Sequence[Sequence[str]],
     processes: Sequence[str],
     config: Config,
     format_name: str | None,
     data: bool,
 ) -> list[dict[str, Any]]:
-    """Samples of the given files, as a configuration has them."""
+    """Samples of the given files, those of each --input, as a configuration has them."""
     if len(processes) not in (1, len(files)):
         raise ConfigError(
             f"{len(files)} --input need one --process, or one each: {len(processes)} given"
         )
     named = list(processes) if len(processes) == len(files) else list(processes) * len(files)
     grouped: dict[str, list[str]] = {}
-    for process, file in zip(named, files, strict=True):
-        grouped.setdefault(process, []).append(file)
+    for process, group in zip(named, files, strict=True):
+        grouped.setdefault(process, []).extend(group)
     known = {s.process: s for s in config.samples if not s.generated}
     for process in grouped:
         near = difflib.get_close_matches(process, PROCESSES, cutoff=0.75)
@@ -201,22 +277,36 @@ def chosen_stages(names: Sequence[str] | None, config: Config) -> list[str]:
             raise ConfigError(f"unknown stage '{name}'{did_you_mean(name, NAMES)}")
         study = by_name[name].study
         if study is not None and study not in config.studies:
-            raise ConfigError(f"stage '{name}' needs '{study}' in the configuration")
+            if study == "training" and config.training.models:
+                raise ConfigError(
+                    f"stage '{name}' is of networks that are trained in the same run, and the "
+                    f"samples lack what they learn from: stages scoring and cutflow take those of "
+                    f"{config.training.models} (--models)"
+                )
+            raise ConfigError(f"stage '{name}' needs {NEEDS[study]} in the configuration")
     return list(names)
 
 
 def list_stages(run: Run) -> str:
     """A table of the stages: what each reads and writes, and how much of it is current."""
     lines = [f"{'stage':15} {'up to date':>10}  {'reads':30} writes below {run.output}"]
+    changed = []
     for stage in STAGES:
         try:
             chosen_stages([stage.name], run.config)
             targets = stage.targets(run)
-            current = sum(target.state() == "current" for target in targets)
-            state = f"{current} of {len(targets)}"
+            others = [target for target in targets if target.state() != "current"]
+            state = f"{len(targets) - len(others)} of {len(targets)}"
+            changed += [
+                f"{stage.name}: {pipeline.some(names)}: {reason}"
+                for reason, names in pipeline.reasons(others).items()
+                if reason != pipeline.NOT_THERE
+            ]
         except ConfigError:  # this configuration has no such stage: training on one process, say
             state = "-"
         lines.append(f"{stage.name:15} {state:>10}  {stage.reads:30} {stage.writes}")
+    if changed:
+        lines += ["", "to be made again:", *changed]
     return "\n".join(lines)
 
 
@@ -225,16 +315,8 @@ def dry_run(stages: Sequence[pipeline.Stage], run: Run, force: Sequence[str]) ->
     lines = []
     for stage in stages:
         for target in stage.targets(run):
-            state = target.state()
-            if stage.name in force and state == "current":
-                state = "forced"
-            if state != "current":
-                why = {
-                    "missing": "not there yet",
-                    "stale": "its recipe, code or inputs changed",
-                    "forced": "--force",
-                }[state]
-                lines.append(f"{stage.name:15} {target.output}: {why}")
+            if stage.name in force or target.state() != "current":
+                lines.append(f"{stage.name:15} {target.output}: {target.reason()}")
     return "\n".join(lines) or "everything is up to date"
 
 
@@ -281,11 +363,10 @@ def _jobs(options: argparse.Namespace, run: Run) -> str:
     stage = only_stage(options.stage)
     if options.submit:
         require_writable(run.output)
-        return submit(stage, run, options.submit, options.jobs, options.dry_run)
-    folders = options.parts or [run.parts(stage.name)]
+        return submit(stage, run, options.submit, options.jobs, options.dry_run, options.force)
     if options.resubmit_failed:
-        return resubmit(stage, run, folders, options.dry_run)
-    return status(stage, run, folders)
+        return resubmit(stage, run, options.parts, options.dry_run, options.force)
+    return status(stage, run, options.parts)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -299,9 +380,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.jobs is not None and (options.jobs < 1 or not options.submit):
         raise ConfigError(f"--jobs {options.jobs}: at least 1, with --submit")
     check_cluster(options.cluster)
+    origin = settings_of(options)
     run = Run(
         config,
-        options.output or Path("runs") / config.name,
+        options.output or default_folder(config, origin.options),
         workers,
         options.threads,
         options.cluster,
@@ -316,12 +398,15 @@ def _run(options: argparse.Namespace) -> int:
     if options.list:
         print(list_stages(run))
         return 0
+    if not options.force and not options.shard and not options.status:
+        require_own(run.output, origin, config)
     if options.submit or options.status or options.resubmit_failed:
         print(_jobs(options, run))
         return 0
     if options.dry_run:
         print(dry_run(stages, run, force))
         return 0
+    log.info("output: %s", run.output)
     require_writable(run.output)
     if options.shard:
         stage = only_stage(options.stage)
@@ -329,13 +414,18 @@ def _run(options: argparse.Namespace) -> int:
         if options.plan:
             tasks = read_plan(options.plan)
         else:
-            tasks = [task for target in stage.targets(run) for task in Plan(stage, run, target)]
+            tasks = [t for plan in plans_of(stage, run, stage.targets(run)) for t in plan]
         run_shard(stage, run, shard.of(tasks))
         return 0
-    if options.gather:
+    if options.gather or options.clean_parts:
         stage = only_stage(options.stage)
         with locked(run.output):
-            gather(stage, run, options.parts or [run.parts(stage.name)])
+            folders = places(stage, run, options.parts)
+            if options.gather:
+                gather(stage, run, folders)
+                record(run.output, origin, config)
+            if options.clean_parts:
+                print(clean(stage, run, folders))
         return 0
     with locked(run.output):
         try:
@@ -343,11 +433,17 @@ def _run(options: argparse.Namespace) -> int:
                 pipeline.execute(stages, run, force, functools.partial(carry_out, engines))
         finally:
             drop_partials(run)
+            if any(run.output.rglob("*.manifest.json")):  # else nothing was made, of any run
+                record(run.output, origin, config)
     if not options.quiet:
         for stage in stages:
             if options.stage is None or stage.name in options.stage:
                 for text in _texts(stage, run):
                     print(text.read_text())
+    sys.stdout.flush()
+    reports = [t.output for s in stages for t in s.targets(run) if t.output.suffix == ".html"]
+    for report in reports or [run.output]:
+        log.info("results: %s", report)
     return 0
 
 

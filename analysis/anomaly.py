@@ -15,6 +15,7 @@ from analysis.anomaly_yields import (
     read_scored,
 )
 from analysis.pipeline import Done, Run, Target
+from analysis.rmm_file import VALIDATION
 from common import files
 
 
@@ -24,8 +25,9 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     names = [spec.name for spec in config.search.autoencoders]
     events = {s.name: read_scored(run, s, names) for s in config.samples}
     background = joined([events[s.name] for s in config.normal_samples()])
+    choosing = joined([read_scored(run, s, names, VALIDATION) for s in config.normal_samples()])
     edges = {
-        name: quantiles(background.scores[name], background.weight, config.search.quantiles)
+        name: quantiles(choosing.scores[name], choosing.weight, config.search.quantiles)
         for name in names
     }
     yields = {s.name: expected_yields(run, s, edges) for s in config.samples}

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-import h5py
-
 from analysis import rmm_names
 from analysis.anomaly_yields import test_share
 from analysis.config import Sample
 from analysis.figures import Captioned, make
 from analysis.pipeline import Done, Run, Target
 from analysis.rmm_file import PSEUDO_DATA, TEST, TRAINING, VALIDATION, read_attribute
+from common import hdf5
 from plots import autoencoders, denoising, injection, matrices, stacks, style
 from plots.results import Axis, Kind, Matrices
 
@@ -167,7 +166,7 @@ def _autoencoder(
         f"Which elements of the matrix {title} fails on: the share of each in the summed squared "
         "error of the scaled matrices.",
     )
-    with h5py.File(path) as file:
+    with hdf5.open_file(path) as file:
         shown = [s for s in simulated if s.name in file["examples"]]
     example = next((s.name for s in shown if s.kind == "signal"), shown[0].name)
     yield (

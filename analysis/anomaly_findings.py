@@ -1,6 +1,7 @@
 """What is said of an autoencoder: areas under curves, yields in regions by score, significances.
 
-Regions begin at quantiles of the background's scores. What is observed there, in data or
+Regions begin at quantiles of the background's scores, of the events that watched the training:
+those of the test, which are counted, choose nothing. What is observed there, in data or
 pseudo-data, is set against the simulated background.
 """
 
@@ -23,7 +24,7 @@ from common.roc import Scored, weighted_auc
 @dataclass(frozen=True)
 class RegionYields:
     """Expected events above a score, by sample and channel; ``quantile`` is the share of the
-    background below it."""
+    background below it, of the validation events."""
 
     quantile: float
     threshold: float
@@ -78,7 +79,9 @@ def quantiles(scores: Floats, weights: Floats, shares: Sequence[float]) -> list[
     values, place = np.unique(scores, return_inverse=True)
     above = np.cumsum(np.bincount(place, weights)[::-1])[::-1]  # of each score and all higher ones
     if not len(above) or above[0] <= 0:
-        raise InputError("the background has no test events of positive weight: generate more")
+        raise InputError(
+            "the background has no validation events of positive weight: generate more"
+        )
     kept = [np.flatnonzero(above <= (1 - share) * above[0]) for share in shares]
     return [float(values[k[0]] if len(k) else values[-1]) for k in kept]
 

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import h5py
 import numpy as np
 
 from analysis import page, rmm
 from analysis.pipeline import Done, Run, Target
+from common import hdf5
 from common.tables import Table
 
 LEADING = 8  # elements listed
@@ -95,7 +95,7 @@ def training_table(run: Run) -> Table:
 def elements_table(run: Run, autoencoder: str) -> Table:
     """The matrix elements with the largest share of the squared error of anomalous events."""
     rows = []
-    with h5py.File(run.inspection(autoencoder)) as file:
+    with hdf5.open_file(run.inspection(autoencoder)) as file:
         names = [str(name) for name in file.attrs["names"]]
         for sample, group in file["errors"].items():
             errors: Any = group["anomalous"]
@@ -117,4 +117,5 @@ def elements_table(run: Run, autoencoder: str) -> Table:
             "and the one before, over their sum; h and hl: from the difference of two rapidities, "
             "and from one.",
         ),
+        empty="no event of any sample lies in that region: more events are needed",
     )

@@ -41,11 +41,14 @@ def findings_table(config: Config, findings: Sequence[Findings]) -> Table:
         ],
         notes=(
             "AUC: area under the ROC curve against all simulated backgrounds together. Regions are "
-            "above a quantile of the background's scores. Test events alone, scaled up. Errors of "
-            "yields are statistical, of areas from bootstrap replicas. A process none of whose "
-            "test events lies in a region has no error there, however much one of them would "
-            "count.",
+            "above a quantile of the background's scores, of the events that watched the training: "
+            "of the counted ones, those of the test, the share below scatters about it. Test "
+            "events alone, scaled up. Errors of yields are statistical, of areas from bootstrap "
+            "replicas. A process none of whose test events lies in a region has no error there, "
+            "however much one of them would count.",
         ),
+        empty="no sample of a signal: add one to 'samples', and its process to 'anomaly.signals' "
+        f"(now {', '.join(config.search.signals) or 'none'})",
     )
 
 
@@ -82,6 +85,8 @@ def observations_table(config: Config, findings: Sequence[Findings]) -> Table:
             "background is that of test events, scaled up; its errors are statistical. "
             "Significances are negative where less is observed.",
         ),
+        empty="nothing is observed: add a measured sample ('data: true', or --data with --input), "
+        "or 'anomaly.pseudo_data'",
     )
 
 

@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis import rmm
+from analysis.columns import own
 from analysis.config import Config, Sample
 from analysis.inputs import reader
 from analysis.inputs.sources import input_of, input_ranges
 from analysis.pipeline import Run
-from analysis.regions import define, require
-from analysis.rmm_file import PSEUDO_DATA, TEST, read_attribute, read_events
+from analysis.regions import define, define_per_sample, require
+from analysis.rmm_file import PSEUDO_DATA, TEST, VALIDATION, read_attribute, read_events
 from analysis.score_tables import load_scores
 from analysis.yields import ExactYield, Yield, read_out
 from common.errors import InputError
@@ -48,7 +49,8 @@ def test_share(config: Config, sample: Sample) -> float:
 
 
 def read_scored(run: Run, sample: Sample, names: Sequence[str], part: int = TEST) -> Events:
-    """The events of the test, or those that pseudo-data are drawn from, with some scores.
+    """The events of a part of a sample, scaled up by its share, with some scores: of the test, the
+    validation, or those that pseudo-data are drawn from.
 
     Raises:
         InputError: a file is missing or damaged, or the scores are of other events.
@@ -58,8 +60,9 @@ def read_scored(run: Run, sample: Sample, names: Sequence[str], part: int = TEST
     scores = run.anomaly_scores(sample.name)
     scored = read_scores_of(columns, path, scores, names, "anomaly_scoring")
     chosen = columns["part"] == part
-    search = run.config.search
-    share = test_share(run.config, sample) if part == TEST else search.rmm.split.pseudo_data
+    split = run.config.search.rmm.split
+    shares = {VALIDATION: split.validation, PSEUDO_DATA: split.pseudo_data}
+    share = test_share(run.config, sample) if part == TEST else shares[part]
     factor = float(read_attribute(path, "normalisation")) / share
     return Events(
         columns["weight"][chosen] * factor,
@@ -120,8 +123,8 @@ def _event_loop(
     load_scores(run.anomaly_scores(sample.name), tuple(edges))
     df = rmm.selected(reader.open_range(file, begin, end), file, search)
     low, high = rmm.test_window(sample, search)
-    df = declare().define_per_sample(df, "test_low", f"{low!r}")
-    df = declare().define_per_sample(df, "test_high", f"{high!r}")
+    df = define_per_sample(df, "test_low", f"{low!r}")
+    df = define_per_sample(df, "test_high", f"{high!r}")
     draw = f"float({rmm.DRAW})"
     df = require(df, Cut("test", f"{draw} >= float(test_low) && {draw} < float(test_high)", "test"))
     scores = [
@@ -135,7 +138,7 @@ def _event_loop(
         for i, (name, bounds) in enumerate(edges.items()):
             below = [float(np.nextafter(np.float32(b), np.float32(-np.inf))) for b in bounds]
             booked[name, channel] = declare().book_yields(
-                of_channel, f"score_{i}", "event_weight", below
+                of_channel, own(f"score_{i}"), own("event_weight"), below
             )
     root = load_root()
     try:

@@ -10,7 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -19,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -49,6 +51,7 @@ Network = Literal[
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "tanh"]
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+_FolderName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
 
 
 def _expression(value: Any) -> Any:
@@ -58,6 +61,22 @@ def _expression(value: Any) -> Any:
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _single(cls, value: Any, info: ValidationInfo) -> Any:
+        """A single name or number where a list is expected is a list of one."""
+        if isinstance(value, (str, int, float)) and _is_list(cls, str(info.field_name)):
+            return (value,)
+        return value
+
+
+def _is_list(model: type[BaseModel], field: str) -> bool:
+    """Whether a field takes a list of any length, and nothing else."""
+    annotation = model.model_fields[field].annotation
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else [annotation]
+    kinds = [kind for kind in kinds if kind is not type(None)]
+    return all(get_origin(kind) is tuple and get_args(kind)[-1] is Ellipsis for kind in kinds)
 
 
 class Sample(_Model):
@@ -199,7 +218,9 @@ class Generation(_Model):
     block_size: int = Field(500, gt=0, description="events a block: one seed, one file")
     particle_threshold: float = Field(0.5, ge=0, description="pT of stored particles")
     file_format: Literal["rntuple", "ttree"] = "rntuple"
-    slices: dict[_Name, Slice] = {
+    slices: dict[_Name, Slice] = {  # the thesis's are the last three
+        "lowest": Slice(low=100, high=200),
+        "lower": Slice(low=200, high=280),
         "low": Slice(low=280, high=500),
         "medium": Slice(low=500, high=1000),
         "high": Slice(low=1000),
@@ -481,9 +502,21 @@ class Training(_Model):
     signal: _Name = "Znunu"
     background: _Name | tuple[_Name, ...] = "Wtaunu"
     slices: tuple[str, ...] = ("high",)
-    folds: int = Field(2, ge=2, le=100, description="each is scored by the network of the others")
+    folds: int = Field(2, ge=1, le=100, description="each is scored by the network of the others")
+    models: str | None = Field(
+        None, description="a finished run, whose networks score these events: none is trained"
+    )
     validation_fraction: float = Field(0.1, gt=0, lt=0.5)
     networks: tuple[NetworkTraining, ...] = ()
+
+    @model_validator(mode="after")
+    def _left_out_of_training(self) -> Training:
+        if self.folds == 1 and self.models is None:
+            raise ValueError(
+                "'folds' is at least 2, so that no network scores what it learned from; 1 is for "
+                "networks of another run, 'models'"
+            )
+        return self
 
     @model_validator(mode="after")
     def _unique_names(self) -> Training:
@@ -640,9 +673,26 @@ class Batch(_Model):
     output_destination: str | None = Field(
         None, description="URL, root://..., to which HTCondor sends the parts of --submit"
     )
+    send_credential: bool = Field(
+        False,
+        description="MY.SendCredential = True (HTCondor): for a site that asks for it. "
+        "condor_submit adds it where it stores your ticket; where nothing does so, jobs with it "
+        "start again for ever",
+    )
+    submit_options: tuple[str, ...] = Field(
+        (), description="further options of condor_submit for --submit: '-spool', say"
+    )
     queue: str | None = Field(None, description="partition (Slurm)")
     account: str | None = Field(None, description="account (Slurm)")
-    interface: str | None = Field(None, description="network interface that workers can reach")
+    interface: str | None = Field(
+        None,
+        description="network interface of Dask's scheduler and workers; default: that which leads "
+        "out of this machine",
+    )
+    port: int = Field(0, ge=0, le=65535, description="of Dask's scheduler; 0: any that is free")
+    dashboard_port: int = Field(
+        0, ge=0, le=65535, description="of Dask's dashboard, on 127.0.0.1; 0: any that is free"
+    )
     scratch: str | None = Field(None, description="directory on the workers, for Dask")
     directives: tuple[str, ...] = Field(
         (), description="further lines of the job: '--qos=long' (Slurm), 'name = value' (HTCondor)"
@@ -652,9 +702,15 @@ class Batch(_Model):
 class Config(_Model):
     """A whole run."""
 
-    name: _Name
+    name: _FolderName
     seed: int = Field(1, ge=0)
     luminosity: float = Field(36.1, gt=0, description="1/fb")
+    invisible: tuple[Annotated[int, Field(gt=0)], ...] = Field(
+        (),
+        max_length=64,
+        description="PDG codes of stable particles that escape, beside those known to "
+        "(cpp_helpers/particles.hxx); each with its antiparticle",
+    )
     samples: tuple[Sample, ...] = Field(min_length=1)
     generation: Generation = Generation()
     imaging: Imaging = Imaging()
@@ -721,6 +777,17 @@ class Config(_Model):
         return self
 
     @model_validator(mode="after")
+    def _measured_apart(self) -> Config:
+        simulated = {*PROCESSES, *(s.process for s in self.samples if not s.data)}
+        for sample in self.samples:
+            if sample.data and sample.process in simulated:
+                raise ValueError(
+                    f"sample '{sample.name}' is measured, but '{sample.process}' is a simulated "
+                    "process: give measured events a process of their own, as 'measured'"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _pseudo_data_of_samples(self) -> Config:
         for pseudo in self.anomaly.pseudo_data if self.anomaly else ():
             if any(s.name == pseudo.name for s in self.samples):
@@ -744,7 +811,8 @@ class Config(_Model):
     def studies(self) -> frozenset[str]:
         """The parts of the configuration that stages belong to and that are there."""
         there = {
-            "training": self.training.networks,
+            "scoring": self.training.networks,
+            "training": self.training.networks and not self.training.models,
             "anomaly": self.anomaly,
             "denoising": self.anomaly and self.anomaly.denoising,
         }
@@ -813,17 +881,34 @@ class Config(_Model):
         slices = network.slices or self.training.slices
         return self._samples_of(self.classes_of(network), slices, role)
 
+    def can_train(self) -> bool:
+        """Whether the samples have all that the networks learn from."""
+        try:
+            for network in self.training.networks:
+                self.training_samples(network)
+        except ConfigError:
+            return False
+        return True
+
     def test_samples(self, network: NetworkTraining) -> dict[str, int]:
         """Samples the network is judged by, on events it did not see: name -> class, 0 being the
         signal and 1 the background.
 
         They are the same for all networks of one signal, whatever else these learn from.
         """
+        return self._judging(network, "analysis")
+
+    def choosing_samples(self, network: NetworkTraining) -> dict[str, int]:
+        """The same of the samples that networks learn from: some of their events choose where the
+        network cuts."""
+        return self._judging(network, "training" if self.own_training_samples else "analysis")
+
+    def _judging(self, network: NetworkTraining, role: str) -> dict[str, int]:
         usual = network.signal in (None, self.training.signal)
         task = network.model_copy(
             update={"multiclass": False} | ({"background": None} if usual else {})
         )
-        return self._samples_of(self.classes_of(task), self.training.slices, "analysis")
+        return self._samples_of(self.classes_of(task), self.training.slices, role)
 
     def classes_of(self, network: NetworkTraining) -> dict[str, int]:
         """Processes the network learns from: name -> class, 0 being the signal."""
@@ -909,7 +994,15 @@ def _explained(problem: Any) -> str:
     if kind == "missing":
         return f"key '{key}' is missing"
     if kind == "string_pattern_mismatch":
-        return f"'{key}': '{problem['input']}': only letters, digits and _, a letter first"
+        allowed = r"\w.-" if "." in problem["ctx"]["pattern"] else r"\w"
+        proposed = re.sub(f"[^{allowed}]+", "_", problem["input"], flags=re.ASCII)
+        proposed = proposed if re.match("[A-Za-z]", proposed) else f"x{proposed}"
+        characters = "letters, digits, _, - and ." if "." in allowed else "letters, digits and _"
+        return (
+            f"'{key}': '{problem['input']}': only {characters}, a letter first: '{proposed}', say"
+        )
+    if kind == "tuple_type":
+        return f"'{key}': a list is expected: [...], or a line with '- ' for each"
     message = str(problem["msg"]).removeprefix("Value error, ")
     return f"'{key}': {message}" if location else message
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from analysis import event_file
 from analysis.event_file import Storage
 from analysis.inputs import hepmc
+from analysis.inputs.invisible import set_invisible, unknown_particles
 from analysis.inputs.paths import expand
 from analysis.pipeline import Run, Target, versions
 from analysis.processes import PROCESSES
@@ -40,6 +44,7 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     Raises:
         InputError: it cannot be read to its end.
     """
+    set_invisible(run.config.invisible)
     sample, generation = run.config.sample(task.range.sample), run.config.generation
     process = PROCESSES.get(sample.process)
     file = task.range.file
@@ -61,8 +66,9 @@ def make_part(run: Run, task: Task, path: Path) -> int:
         versions=versions(),
     )
     with files.pieces(path) as new_piece:
-        blocks = []
+        blocks, codes = [], Counter[int]()
         for block in events:
+            codes.update(np.abs(block[1].pdg_id).tolist())
             blocks.append(new_piece())
             event_file.write(blocks[-1], *block, storage, info)
         info = dataclasses.replace(
@@ -73,6 +79,10 @@ def make_part(run: Run, task: Task, path: Path) -> int:
             sum_of_weights=events.sum_of_weights,
             sum_of_weights_squared=events.sum_of_weights_squared,
         )
+        is_known = declare_jets().is_known
+        unknown = {str(code): n for code, n in codes.items() if not is_known(code)}
+        if unknown:
+            log.warning("%s: %s", file, unknown_particles(unknown))
         event_file.merge(blocks, path, info, event_file.origin_of(task, events.n_events))
     return events.n_events
 

@@ -12,14 +12,14 @@ import functools
 import itertools
 import json
 import logging
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import h5py
-
-from analysis.columns import canonical_in
+from analysis import provenance_notes
+from analysis.columns import canonical_in, own
 from analysis.config import Sample
 from analysis.image_file import read_sources, skipped_files
 from analysis.inputs import reader
@@ -30,14 +30,15 @@ from analysis.samples import (
     SampleInfo,
     Source,
     add_source,
-    combine,
     configured,
     normalisation,
+    of_sources,
 )
 from analysis.score_tables import load_scores, time_of_change
-from analysis.yields import ExactYield, Yield, read_out
-from common import files
+from analysis.yields import ExactYield, Expected, Yield, expected, read_out
+from common import files, hdf5
 from common.errors import BatchError, InputError, ScoreError
+from common.measured import measured_share
 from common.tables import Table, with_error
 from common.tasks import Parts, Provenance, Range, Skipped, Task
 from cpp_helpers import declare, load_root
@@ -49,11 +50,13 @@ log = logging.getLogger("monojet")
 
 SUFFIX = ".json"
 LINKS = False
+EDGE = "edge"  # the flow, in parts, of events near the lowest boson pT that was generated
+
 BINS: tuple[MetBin, ...] = (*monojet.INCLUSIVE, *monojet.EXCLUSIVE)
 
 
-Y = TypeVar("Y", Yield, ExactYield)
-Z = TypeVar("Z", Yield, ExactYield)
+Y = TypeVar("Y", Yield, ExactYield, Expected)
+Z = TypeVar("Z", Yield, ExactYield, Expected)
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,23 @@ def scaled(flow: Flow[Yield], factor: float) -> Flow[Yield]:
     return flow.map(lambda y: y.scaled(factor))
 
 
+@dataclass(frozen=True)
+class WorkingPoint:
+    """Where a network cuts: at one signal efficiency in all folds, whose networks differ, by the
+    least score of each that passes."""
+
+    signal_efficiency: float
+    thresholds: tuple[float, ...]
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> WorkingPoint:
+        """From a network's part of the evaluation or the cut-flow file."""
+        return cls(float(data["signal_efficiency"]), tuple(map(float, data["thresholds"])))
+
+    def __str__(self) -> str:
+        return f"{100 * self.signal_efficiency:.1f} %"
+
+
 class _Booked:
     """The yields of a node by signal region, booked and not yet run."""
 
@@ -141,12 +161,11 @@ class _Booked:
 
 
 def book_flow(
-    df: Any, region: Region, networks: Mapping[str, float]
+    df: Any, region: Region, networks: Mapping[str, WorkingPoint]
 ) -> Callable[[], Flow[ExactYield]]:
     """Book a region's flow on ``df``; the function returned runs the loop and gives it.
 
-    ``networks`` maps the name of each network to the least score that passes; its column is
-    ``score_<index>``.
+    ``networks`` maps the name of each network to its cut; its column is ``score_<index>``.
     """
     steps = {"all events": _Booked(df)}
     for cut in region.cuts:
@@ -154,8 +173,8 @@ def book_flow(
         steps[cut.name] = _Booked(df)
     selected = _Booked(df)
     passing = {
-        name: _Booked(require(df, score_cut(index, name, threshold)))
-        for index, (name, threshold) in enumerate(networks.items())
+        name: _Booked(require(df, score_cut(index, name, point)))
+        for index, (name, point) in enumerate(networks.items())
     }
 
     def get() -> Flow[ExactYield]:
@@ -168,9 +187,12 @@ def book_flow(
     return get
 
 
-def score_cut(index: int, network: str, threshold: float) -> Cut:
-    """The requirement on a network's score."""
-    return Cut(network, f"score_{index} >= {threshold!r}f", f"{network} $\\geq {threshold:g}$")
+def score_cut(index: int, network: str, point: WorkingPoint) -> Cut:
+    """The requirement on a network's score: at least the threshold of the event's fold."""
+    n = len(point.thresholds)
+    listed = ", ".join(f"{threshold!r}f" for threshold in point.thresholds)
+    of_fold = f"std::array<float, {n}>{{{listed}}}[monojet::fold_of(run_number, event_number, {n})]"
+    return Cut(network, f"score_{index} >= {of_fold}", f"{network}, {point}")
 
 
 def ranges(run: Run, target: Target) -> Iterator[Range]:
@@ -185,11 +207,13 @@ def ranges(run: Run, target: Target) -> Iterator[Range]:
         for found in input_ranges(run, sample.name, needs()):
             if found.file in left_out:
                 continue
-            if not checked:  # one file tells, before any event loop
-                checked = True
+            if not checked:  # one file with events tells, before any event loop
                 with contextlib.suppress(InputError):  # which its own task will say
-                    info = info_of(run, sample.name, input_of(run, sample.name, found.file))
-                    normalisation(configured(info, sample), run.config)
+                    file = input_of(run, sample.name, found.file)
+                    checked = bool(file.n_events)
+                    if checked:
+                        info = info_of(run, sample.name, file)
+                        normalisation(configured(info, sample), run.config)
             yield found
 
 
@@ -210,7 +234,7 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     file = task_input(run, task)
     reader.require_columns(file, needs())
     begin, end = task.range.begin, file.n_events if task.range.end is None else task.range.end
-    networks = _thresholds(run)
+    networks = _working_points(run)
     if networks:
         load_scores(run.scores(sample), tuple(networks), _score_rows(run, task, end))
 
@@ -221,11 +245,15 @@ def make_part(run: Run, task: Task, path: Path) -> int:
         df = define(df, [Definition(f"score_{number}", lookup)])
     df = define(df, monojet.DEFINITIONS)
     booked = {name: book_flow(df, region, networks) for name, region in monojet.REGIONS.items()}
+    edge = provenance_notes.edge(run.config, run.config.sample(sample))
+    if edge is not None:
+        near = require(df, Cut("edge", f"boson_pt < {edge!r}f", f"boson pT < {edge:g}"))
+        booked[EDGE] = book_flow(near, monojet.SR, {})
     handles = [helpers.book_yields(df, "met", "weight", [])]
     if run.config.imaging.select is None:
         # Every event must have its scores, those that no region selects too.
         handles += [
-            helpers.book_yields(df, f"score_{number}", "weight", [])
+            helpers.book_yields(df, own(f"score_{number}"), "weight", [])
             for number in range(len(networks))
         ]
     root = load_root()
@@ -285,7 +313,7 @@ def join(run: Run, target: Target, parts: Parts) -> None:
         flows[name] = {r: flows[name][r] + read[r] for r in read} if name in flows else read
     result = {
         "luminosity": config.luminosity,
-        "networks": _thresholds(run),
+        "networks": {name: asdict(point) for name, point in _working_points(run).items()},
         "samples": {
             sample.name: _sample_result(
                 run, sample, sources[sample.name], firsts[sample.name], flows[sample.name]
@@ -313,17 +341,23 @@ def _sample_result(
     first: SampleInfo,
     flows: Mapping[str, Flow[ExactYield]],
 ) -> dict[str, Any]:
-    info = configured(combine([source.info(first) for source in sources]), sample)
+    info = of_sources(sources, first, sample)
     try:
         rounded = {region: flow.map(ExactYield.rounded) for region, flow in flows.items()}
     except InputError as error:
         raise InputError(f"{sample.name}: {error}") from error
+    near = rounded.pop(EDGE, None)
     return {
         "process": info.process,
         "slice": info.slice,
+        "data": sample.data,
         "cross_section": info.cross_section,
         "cross_section_error": info.cross_section_error,
+        "sum_of_weights": info.sum_of_weights,
+        "sum_of_weights_squared": info.sum_of_weights_squared,
         "normalisation": normalisation(info, run.config),
+        **provenance_notes.describe(run.config, sample),
+        "at_edge": near and near.to_json(asdict),
         "regions": {region: flow.to_json(asdict) for region, flow in rounded.items()},
     }
 
@@ -333,13 +367,13 @@ def _without_images(run: Run, sample: Sample) -> list[Skipped]:
     return skipped_files(run.images(sample.name)) if run.config.training.networks else []
 
 
-def _thresholds(run: Run) -> dict[str, float]:
-    """The least score that passes, by network."""
+def _working_points(run: Run) -> dict[str, WorkingPoint]:
+    """Where the networks cut."""
     names = [spec.name for spec in run.config.selecting_networks()]
     if not names:
         return {}
-    evaluation = json.loads(run.table("evaluation").read_text())
-    return {name: float(evaluation[name]["best_threshold"]) for name in names}
+    evaluation = json.loads(run.evaluation.read_text())
+    return {name: WorkingPoint.of(evaluation[name]) for name in names}
 
 
 def _score_rows(run: Run, task: Task, end: int) -> slice:
@@ -359,21 +393,80 @@ def _score_rows(run: Run, task: Task, end: int) -> slice:
 @functools.lru_cache(maxsize=4)
 def _first_rows(images: Path, changed: int) -> dict[str, int]:
     """The row of entry 0 of each file in an image file of all events."""
-    with h5py.File(images) as file:
+    with hdf5.open_file(images) as file:
         sources = read_sources(file)
     counts = [source.end - source.begin for source in sources]
     starts = itertools.accumulate(counts, initial=0)
     return {s.file: start - s.begin for s, start in zip(sources, starts, strict=False)}
 
 
-def by_process(data: Mapping[str, Any], region: str) -> dict[str, Flow[Yield]]:
-    """Flows of a region, normalised to the luminosity, the slices of a process added."""
-    flows: dict[str, Flow[Yield]] = {}
-    for sample in data["samples"].values():
-        flow = scaled(read_flow(sample["regions"][region]), sample["normalisation"])
-        process = sample["process"]
-        flows[process] = flows[process] + flow if process in flows else flow
-    return flows
+@dataclass(frozen=True)
+class SampleFlow:
+    """The flow of a sample: in its own weights (``own``) and normalised to the luminosity."""
+
+    name: str
+    own: Flow[Yield]
+    normalisation: float
+    sum_of_weights: float | None
+    sum_of_weights_squared: float | None
+    cross_section_error: float  # relative
+
+    @property
+    def flow(self) -> Flow[Yield]:
+        """Normalised to the luminosity."""
+        return scaled(self.own, self.normalisation)
+
+    def expected(self) -> Flow[Expected]:
+        """Events expected, with their errors."""
+        return self.own.map(
+            lambda y: expected(
+                y,
+                self.normalisation,
+                self.sum_of_weights,
+                self.sum_of_weights_squared,
+                self.cross_section_error,
+            )
+        )
+
+
+def samples_by_process(
+    data: Mapping[str, Any], region: str, of_data: bool = False
+) -> dict[str, list[SampleFlow]]:
+    """The flows of a region of the simulated samples of each process, such as its slices; or of
+    those that were measured."""
+    found: dict[str, list[SampleFlow]] = {}
+    for name, sample in data["samples"].items():
+        if bool(sample.get("data")) != of_data:
+            continue
+        error, cross_section = (sample.get(k) for k in ("cross_section_error", "cross_section"))
+        found.setdefault(sample["process"], []).append(
+            SampleFlow(
+                name,
+                read_flow(sample["regions"][region]),
+                sample["normalisation"],
+                sample.get("sum_of_weights"),
+                sample.get("sum_of_weights_squared"),
+                error / cross_section if error and cross_section else 0.0,
+            )
+        )
+    return found
+
+
+def by_process(
+    data: Mapping[str, Any], region: str, of_data: bool = False
+) -> dict[str, Flow[Expected]]:
+    """Events expected in a region by simulated process, the slices of a process added; or, not
+    normalised, those that were measured."""
+    return {
+        process: functools.reduce(operator.add, (sample.expected() for sample in samples))
+        for process, samples in samples_by_process(data, region, of_data).items()
+    }
+
+
+def measured(data: Mapping[str, Any]) -> list[str]:
+    """The processes of the cut-flow file whose events were measured."""
+    samples = data["samples"].values()
+    return [*dict.fromkeys(s["process"] for s in samples if s.get("data"))]
 
 
 def tables(data: Mapping[str, Any]) -> list[Table]:
@@ -383,8 +476,16 @@ def tables(data: Mapping[str, Any]) -> list[Table]:
 
 def _flow_tables(data: Mapping[str, Any]) -> Iterable[Table]:
     region = monojet.SR
-    for process, flow in by_process(data, region.name).items():
+    flows = [(p, flow, False) for p, flow in by_process(data, region.name).items()]
+    flows += [(p, flow, True) for p, flow in by_process(data, region.name, of_data=True).items()]
+    for process, flow, of_data in flows:
+        samples = [
+            s
+            for s in data["samples"].values()
+            if s["process"] == process and bool(s.get("data")) == of_data
+        ]
         latex = {cut.name: cut.latex for cut in region.cuts}
+        latex["all events"] = provenance_notes.all_events(samples)
         steps = list(flow.steps.items())
         steps += [
             (f"{network} (after all cuts)", bins["all"]) for network, bins in flow.networks.items()
@@ -395,40 +496,103 @@ def _flow_tables(data: Mapping[str, Any]) -> Iterable[Table]:
                 [
                     latex.get(name, name),
                     f"{y.raw}",
-                    with_error(y.sumw, y.error),
-                    _percent(y.sumw, previous.sumw),
-                    _percent(y.sumw, steps[0][1].sumw),
+                    f"{y.events:.12g}" if of_data else with_error(y.events, y.error),
+                    _short(y.statistical),
+                    _short(y.cross_section),
+                    _percent(y.events, previous.events),
+                    _percent(y.events, steps[0][1].events),
                 ]
             )
             if name in flow.steps:
                 previous = y
         yield Table(
             name="cutflow" if process == "Znunu" else f"cutflow_{process}",
-            title=f"Cut-flow of {process}, {data['luminosity']:g} fb⁻¹",
-            columns=("cut", "raw", "events", "step", "total"),
+            title=f"Cut-flow of {process}, "
+            + ("measured events" if of_data else f"{data['luminosity']:g} fb⁻¹"),
+            columns=(
+                *("cut", "raw", "events", "statistical error", "of the cross-section"),
+                *("step", "total"),
+            ),
             rows=rows,
             notes=(
-                "Errors are statistical, of the simulation. Of events generated here the "
-                "cross-sections are of leading order."
-                + " A network's efficiency is relative to the events after all cuts."
-                * bool(flow.networks),
+                " ".join(
+                    [
+                        *provenance_notes.notes(samples),
+                        *_without_squares(data, process),
+                        *["A network's efficiency is relative to the events after all cuts."]
+                        * bool(flow.networks),
+                    ]
+                ),
             ),
         )
 
 
+def at_edge(data: Mapping[str, Any]) -> dict[str, list[SampleFlow]]:
+    """Flows of the signal region near the lowest boson pT that was generated, by process, where
+    all of its samples have it."""
+    lacking = {s["process"] for s in data["samples"].values() if not s["at_edge"]}
+    with_edge = {
+        name: {**sample, "regions": {EDGE: sample["at_edge"]}}
+        for name, sample in data["samples"].items()
+        if sample["process"] not in lacking
+    }
+    return samples_by_process({"samples": with_edge}, EDGE)
+
+
+def _edge_share(near: Sequence[SampleFlow], samples: Sequence[SampleFlow], name: str) -> str:
+    """Return the share of a region's events near the lowest boson pT that was generated, as text;
+    where no event is, with the share that one event of the sample that begins there would have, if
+    it is below 1."""
+    part, whole = (sum((s.flow.bins[name] for s in some), Yield()) for some in (near, samples))
+    if not whole.raw or not whole.sumw:
+        return "-"
+    if part.raw:
+        return str(measured_share(part.sums, whole.sums))
+    lowest = max((s.flow.steps["all events"] for s in near), key=lambda y: y.raw)
+    one = lowest.sumw / lowest.raw / whole.sumw if lowest.raw else 1.0
+    return f"0 (one event: {one:.1g})" if one < 1 else "0"
+
+
+def _without_squares(data: Mapping[str, Any], process: str) -> list[str]:
+    """A sentence that names the samples whose statistical errors are upper limits, if any."""
+    names = [
+        name
+        for name, sample in data["samples"].items()
+        if sample["process"] == process
+        and sample.get("sum_of_weights")
+        and sample.get("sum_of_weights_squared") is None
+    ]
+    if not names:
+        return []
+    return [
+        f"The squared weights of {', '.join(names)} before any cut are not known (the sum of "
+        "weights is configured): the statistical error is √Σw² of what passes, an upper limit."
+    ]
+
+
 def _region_table(data: Mapping[str, Any]) -> Table:
     flows = by_process(data, monojet.SR.name)
+    flows |= by_process(data, monojet.SR.name, of_data=True)
+    samples, near, counted = (
+        samples_by_process(data, monojet.SR.name),
+        at_edge(data),
+        measured(data),
+    )
     networks = list(data["networks"])
     columns = ["region"]
     for process in flows:
         columns += [process, *(f"{process}, {network}" for network in networks)]
+        columns += [f"{process}, at the edge"] * (process in near)
     rows = []
     for met_bin in BINS:
         row = [met_bin.name]
-        for flow in flows.values():
+        for process, flow in flows.items():
             for bins in (flow.bins, *(flow.networks[n] for n in networks)):
                 y = bins[met_bin.name]
-                row.append(with_error(y.sumw, y.error) if y.raw else "0")
+                simulated = y.raw and process not in counted
+                row.append(with_error(y.events, y.error) if simulated else f"{y.events:.12g}")
+            if process in near:
+                row.append(_edge_share(near[process], samples[process], met_bin.name))
         rows.append(row)
     return Table(
         name="cutflow_regions",
@@ -436,7 +600,23 @@ def _region_table(data: Mapping[str, Any]) -> Table:
         "network",
         columns=columns,
         rows=rows,
+        notes=(
+            "Errors: statistical, of the efficiency in the simulation, and of the cross-sections, "
+            "in quadrature.",
+            *([provenance_notes.EDGE_NOTE] if near else []),
+            *([f"Measured events, not normalised: {', '.join(counted)}."] if counted else []),
+        ),
     )
+
+
+def simulated_alone(data: Mapping[str, Any], what: str) -> str:
+    """Says of what is simulated alone that measured events are not in it, if there are any."""
+    processes = measured(data)
+    return f" {what} without measured events ({', '.join(processes)})." if processes else ""
+
+
+def _short(error: float) -> str:
+    return f"{error:.2g}" if error < 100 else f"{error:.0f}"
 
 
 def _percent(part: float, whole: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from analysis.cutflow import by_process
+from analysis.cutflow import WorkingPoint, by_process, simulated_alone
 from analysis.pipeline import Done, Run, Target
 from analysis.sensitivity import REFERENCE
 from common import files
@@ -69,16 +69,19 @@ def figures(run: Run) -> Iterator[Captioned]:
             scores=run.scores(name),
         )
         for name, sample in flow_data["samples"].items()
+        if not sample.get("data")
     ]
+    further = simulated_alone(flow_data, "Drawn")
     yield from _images(run, samples)
     for network in results:
-        yield from _network(run, network, samples, results[network], reference)
+        yield from _network(run, network, samples, results[network], reference, further)
     yield (
         "roc",
         partial(thresholds.roc_curves, list(results.values()), reference),
         "Background rejection against signal efficiency of all networks, on events they were not "
-        "trained on, where at least ten background events pass. Errors of the areas (AUC) are from "
-        "bootstrap replicas. The thesis had other generators and inputs.",
+        "trained on, where at least ten background events pass: the mean over folds at equal "
+        "signal efficiency. Errors of the areas (AUC): statistical, and the spread between "
+        "trainings. The thesis had other generators and inputs.",
     )
     yield from _yields(run, flow_data, results)
     yield from _sensitivity(_read(run, "sensitivity"), flow_data["luminosity"], reference)
@@ -119,7 +122,7 @@ def _images(run: Run, samples: Sequence[Sample]) -> Iterator[Captioned]:
 
 
 def _network(
-    run: Run, network: str, samples: Sequence[Sample], result: Any, reference: Any
+    run: Run, network: str, samples: Sequence[Sample], result: Any, reference: Any, further: str
 ) -> Iterator[Captioned]:
     name = style.network(network)
     spec = next(s for s in run.config.training.networks if s.name == network)
@@ -149,17 +152,19 @@ def _network(
             scores.score_distributions,
             network,
             samples,
-            result["best_threshold"],
+            result["thresholds"],
             run.config.training.slices,
         ),
         f"Scores of {name} by process, of events it was not trained on, before any selection, "
-        "normalised to unit area (figure 18 of the thesis). The vertical line is the best "
-        "threshold.",
+        "normalised to unit area (figure 18 of the thesis). Vertical lines are the "
+        f"thresholds of the folds.{further}",
     )
     yield (
         f"thresholds_{network}",
         partial(thresholds.threshold_scan, result, reference),
-        f"Precision, recall and what follows from them for {name} (figure 17 of the thesis). Grey: "
+        f"Precision, recall and what follows from them for {name} (figure 17 of the thesis), "
+        "the mean of the folds at one threshold for all. The star is where the folds cut, each at "
+        "its own. Grey: "
         "table 2 of the thesis as printed, of a simulation with other generators and inputs; the "
         "row 0.55 of its cell + strides is a misprint (0.714 for 0.814).",
     )
@@ -168,11 +173,14 @@ def _network(
 def _yields(run: Run, flow_data: Any, results: Any) -> Iterator[Captioned]:
     flows = by_process(flow_data, monojet.SR.name)
     luminosity = flow_data["luminosity"]
+    points = {name: WorkingPoint.of(data) for name, data in flow_data["networks"].items()}
     yield (
         "cutflow",
-        partial(cutflow.cutflow, flows, monojet.SR, flow_data["networks"], luminosity),
+        partial(cutflow.cutflow, flows, monojet.SR, points, luminosity),
         "Expected events after each cut of the signal region, and after all cuts and one network. "
-        "Leading-order cross-sections; errors are statistical, of the simulation.",
+        "Leading-order cross-sections; errors are statistical, of the efficiency in the "
+        "simulation, and of the cross-sections, in quadrature."
+        f"{simulated_alone(flow_data, 'Drawn')}",
     )
     best = max(flow_data["networks"], key=lambda network: results[network]["auc"]["value"])
     yield (
@@ -182,14 +190,14 @@ def _yields(run: Run, flow_data: Any, results: Any) -> Iterator[Captioned]:
             flows,
             monojet.EXCLUSIVE,
             best,
-            flow_data["networks"][best],
+            points[best],
             luminosity,
         ),
         "Missing transverse momentum in the signal region, before and after "
         f"{style.network(best)}, the network with the largest area under its ROC curve. "
         "Leading-order cross-sections; processes that the run has no sample of are left out. The "
         "shapes of signals mean something, their cross-sections little: see the physics notes."
-        f"{_generated_above(run)}",
+        f"{_generated_above(run)}{simulated_alone(flow_data, 'Drawn')}",
     )
 
 
@@ -217,7 +225,8 @@ def _sensitivity(ratios: Any, luminosity: float, reference: Any) -> Iterator[Cap
             f"Sensitivity to dark matter with {style.network(network)} relative to none, in the "
             "inclusive signal regions. Dark matter is taken to pass as Znunu does. As published: "
             "pass rates from before the lepton veto, as in the thesis. Consistent: of events after "
-            "the whole selection. Errors are statistical and correlated between regions.",
+            "the whole selection. Errors are statistical, of the cross-sections and between "
+            "trainings; they are correlated between regions.",
         )
 
 

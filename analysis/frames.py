@@ -19,14 +19,15 @@ from typing import Any
 from analysis import cutflow, rmm
 from analysis.config import Sample
 from analysis.inputs import paths, reader
+from analysis.inputs.invisible import set_invisible
 from analysis.inputs.sources import info_of, inspected
 from analysis.pipeline import Run
-from analysis.regions import define, require
-from analysis.samples import combine, configured, normalisation
+from analysis.regions import define, define_per_sample, names_of, require
+from analysis.samples import combine, configured, normalisation, require_one_dataset
 from common.errors import ConfigError, InputError, did_you_mean
 from cpp_helpers import declare
 from selections import monojet, three_lepton
-from selections.cuts import Region
+from selections.cuts import Definition, Region
 
 REGIONS: Mapping[str, Region] = monojet.REGIONS | three_lepton.REGIONS
 
@@ -49,6 +50,7 @@ def frames(run: Run, region: str | None = None) -> dict[str, Any]:
     """
     if region is not None and region not in REGIONS:
         raise ConfigError(f"no region '{region}'{did_you_mean(region, REGIONS)}")
+    set_invisible(run.config.invisible)
     return {sample.name: _frame(run, sample, region) for sample in run.config.samples}
 
 
@@ -68,10 +70,13 @@ def _frame(run: Run, sample: Sample, region: str | None) -> Any:
         for file in files:
             reader.require_columns(file, cutflow.needs())
         df = define(df, monojet.DEFINITIONS)
-    info = configured(combine([info_of(run, sample.name, file) for file in files]), sample)
-    factor = 1.0 if sample.data else normalisation(info, run.config)
-    df = declare().define_per_sample(df, "events_of_a_weight", f"{factor!r}")
-    df = declare().define(df, EXPECTED, f"double({weight}) * events_of_a_weight")
+    infos = [info_of(run, sample.name, file) for file in files]
+    require_one_dataset(sample.name, zip(names, infos, strict=True))
+    factor = normalisation(configured(combine(infos), sample), run.config)
+    df = define_per_sample(df, "events_of_a_weight", f"{factor!r}")
+    df = define(df, [Definition(EXPECTED, f"double({weight}) * events_of_a_weight")])
     for cut in () if region is None else REGIONS[region].cuts:
         df = require(df, cut)
+    for name, column in names_of(df).items():
+        df = declare().define(df, name, column)
     return df

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from analysis import event_file
 from analysis.config import Config
 from analysis.event_file import Decayed, Indices, Momenta, Particles, Storage
+from analysis.inputs.invisible import set_invisible
 from analysis.pipeline import Run, Target, versions
 from analysis.processes import PROCESSES, Process
 from analysis.samples import SampleInfo, combine, run_number_of
@@ -98,6 +99,7 @@ def ranges(run: Run, target: Target) -> Iterator[Range]:
 
 def make_part(run: Run, task: Task, path: Path) -> int:
     """Generate a block."""
+    set_invisible(run.config.invisible)
     block = Block.of(run.config, task)
     write_block(block, path, event_file.origin_of(task, block.first_event + block.n_events))
     return block.n_events

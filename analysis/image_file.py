@@ -21,7 +21,7 @@ import numpy.typing as npt
 from h5py import h5s
 
 from analysis.samples import Source
-from common import files
+from common import files, hdf5
 from common.errors import OutputError
 from common.hdf5 import create_file
 from common.tasks import Skipped
@@ -59,6 +59,8 @@ class Losses:
     pt_outside_grid_kev: int = 0
     cells: int = 0
     pt_cells_kev: int = 0
+    unknown: dict[str, int] = field(default_factory=dict)
+    """Particles that were taken as visible though their PDG code, the key, is not known to be."""
     # of a crop: "<compression>_<size>" -> cells, their pT, and the events that lose any
     cells_lost: dict[str, int] = field(default_factory=dict)
     pt_lost_kev: dict[str, int] = field(default_factory=dict)
@@ -297,12 +299,13 @@ _WEIGHTS = (
     "sum_of_weights_squared",
 )
 _NUMBERS = (*_WHOLE_NUMBERS, *_WEIGHTS)
+_TEXTS = ("file", "identity", "dataset")
 
 
 def _table(sources: Sequence[Source]) -> npt.NDArray[Any]:
-    """A row a file; what is not known is NaN."""
-    text = {name: [getattr(s, name).encode() for s in sources] for name in ("file", "identity")}
-    columns = [(name, f"S{max(map(len, rows), default=1)}") for name, rows in text.items()]
+    """A row a file; what is not known is NaN, or empty."""
+    text = {name: [(getattr(s, name) or "").encode() for s in sources] for name in _TEXTS}
+    columns = [(name, f"S{max(map(len, rows), default=0) or 1}") for name, rows in text.items()]
     columns += [(name, "<u8" if name in _WHOLE_NUMBERS else "<f8") for name in _NUMBERS]
     table = np.zeros(len(sources), columns)
     for name, rows in text.items():
@@ -315,22 +318,21 @@ def _table(sources: Sequence[Source]) -> npt.NDArray[Any]:
 
 def read_sources(file: h5py.File) -> list[Source]:
     """The input files of an image file."""
-    return [
-        Source(
-            row["file"].decode(),
-            row["identity"].decode(),
-            *(int(row[name]) for name in _WHOLE_NUMBERS),
-            *(None if np.isnan(row[name]) else float(row[name]) for name in _WEIGHTS),
-        )
-        for row in file[SOURCES][:]
-    ]
+    return [Source(**_values(row)) for row in file[SOURCES][:]]
+
+
+def _values(row: Any) -> dict[str, Any]:
+    """A row of `_table`, by column."""
+    values: dict[str, Any] = {name: row[name].decode() or None for name in _TEXTS}
+    values |= {name: int(row[name]) for name in _WHOLE_NUMBERS}
+    return values | {n: None if np.isnan(row[n]) else float(row[n]) for n in _WEIGHTS}
 
 
 def skipped_files(path: Path) -> list[Skipped]:
     """The input files that were left out of an image file, if there is one."""
     if not path.exists():
         return []
-    with h5py.File(path) as file:
+    with hdf5.open_file(path) as file:
         return [Skipped(**one) for one in json.loads(file.attrs[SKIPPED])]
 
 

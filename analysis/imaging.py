@@ -38,12 +38,13 @@ from analysis.image_file import (
 )
 from analysis.image_links import ImageLinker
 from analysis.inputs import reader
+from analysis.inputs.invisible import unknown_particles
 from analysis.inputs.sources import info_of, input_of, input_ranges, task_input
 from analysis.inputs.sources import ranges as cut
 from analysis.pipeline import Run, Target, versions
 from analysis.regions import define_summary, require_region
-from analysis.samples import SampleInfo, Source, add_source, combine, configured
-from common import files
+from analysis.samples import SampleInfo, Source, add_source, configured, of_sources
+from common import files, hdf5
 from common.errors import BatchError, InputError
 from common.tables import Table
 from common.tasks import Parts, Provenance, Range, Skipped, Task
@@ -90,10 +91,11 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     end = file.n_events if task.range.end is None else task.range.end
     block_size = run.config.imaging.block_size * run.threads
     with ImageWriter(path) as writer:
-        for block in cut(file.cluster_ends, block_size, task.range.begin, end):
+        blocks = cut(file.cluster_ends, block_size, task.range.begin, end)
+        for block in blocks if file.n_events else [(0, 0)]:
             writer.append(make_images(file, *block, run.config, run.threads))
         writer.sources = [Source.of(task, end, info)]
-        writer.attributes = _attributes(run, task.recipe, task.range.sample, combine([info]))
+        writer.attributes = _attributes(run, task.recipe, task.range.sample, info)
     return end - task.range.begin
 
 
@@ -115,6 +117,9 @@ def join(run: Run, target: Target, parts: Parts) -> None:
     files.remove_partials(target.output.parent, target.output.name)
     if parts.single and run.merge == "copy":
         for part in parts:
+            with _opened(part.path) as file:
+                said = SampleInfo.from_json(file.attrs["sample_info"])
+                _combined(run, target, read_sources(file), said)
             os.replace(part.path, target.output)
         if parts.skipped:
             raise _nothing_left(target)
@@ -130,7 +135,7 @@ def join(run: Run, target: Target, parts: Parts) -> None:
                     first = first or SampleInfo.from_json(file.attrs["sample_info"])
             info = _combined(run, target, writer.sources, first)
             writer.attributes = _attributes(run, target.recipe, target.name, info, parts.skipped)
-    with h5py.File(target.output) as file:
+    with hdf5.open_file(target.output) as file:
         _warn(target.name, Losses.from_attributes(file.attrs))
         _warn_of_repeated(run, target, file)
     table = losses_table(run)
@@ -168,10 +173,11 @@ def _combined(
 
     Raises:
         BatchError: there is no file, as all were left out.
+        InputError: the files are of several datasets, or have no events.
     """
     if first is None:
         raise _nothing_left(target)
-    return combine([source.info(first) for source in sources])
+    return of_sources(sources, first, run.config.sample(target.name))
 
 
 def _nothing_left(target: Target) -> BatchError:
@@ -181,7 +187,7 @@ def _nothing_left(target: Target) -> BatchError:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
     try:
-        with h5py.File(path) as file:
+        with hdf5.open_file(path) as file:
             yield file
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise BatchError(
@@ -285,6 +291,7 @@ def _columns(block: Any) -> ImageColumns:
         pt_outside_grid_kev=int(block.pt_outside_keV),
         cells=len(channels[0]),
         pt_cells_kev=int(block.pt_cells_keV),
+        unknown={str(one.first): int(one.second) for one in block.unknown},
     )
     for name, by_crop in zip(COMPRESSIONS, block.crop_losses, strict=True):
         for crop, lost in zip(CROPS, by_crop, strict=True):
@@ -331,6 +338,9 @@ def _warn(name: str, losses: Losses) -> None:
             losses.objects_not_finite,
         )
 
+    if losses.unknown:
+        log.warning("%s: %s", name, unknown_particles(losses.unknown))
+
 
 def losses_table(run: Run) -> Table:
     """What the images of all samples hold, and what a crop would lose."""
@@ -339,7 +349,7 @@ def losses_table(run: Run) -> Table:
         path = run.images(sample.name)
         if not path.exists():
             continue
-        with h5py.File(path) as file:
+        with hdf5.open_file(path) as file:
             n_events = len(file["cells/offsets"]) - 1
             lost = {
                 key.removeprefix("losses/"): float(value)
@@ -354,8 +364,8 @@ def losses_table(run: Run) -> Table:
                 _percent(lost["pt_below_threshold_kev"], lost["pt_particles_kev"]),
                 _percent(lost["pt_outside_grid_kev"], lost["pt_particles_kev"]),
                 *(
-                    f"{lost[f'cells_lost/{name}_{crop}']:.0f} "
-                    f"({_percent(lost[f'pt_lost_kev/{name}_{crop}'], lost['pt_cells_kev'])})"
+                    f"{_percent(lost[f'cells_lost/{name}_{crop}'], lost['cells'])} / "
+                    + _percent(lost[f"pt_lost_kev/{name}_{crop}"], lost["pt_cells_kev"])
                     for crop in CROPS
                     for name in COMPRESSIONS
                 ),
@@ -363,7 +373,7 @@ def losses_table(run: Run) -> Table:
         )
     return Table(
         name="images",
-        title="Images, and the cells (and pT) that a crop loses",
+        title="Images, and the shares of cells / of their pT that a crop loses",
         columns=(
             "sample",
             "events",

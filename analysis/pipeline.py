@@ -8,16 +8,18 @@ with. A target is current when both agree and its files are there with their rec
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import glob
 import hashlib
-import importlib
+import importlib.util
 import json
 import logging
 import os
 import platform
+import re
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -60,8 +62,18 @@ class Run:
         return self.output / "rmm" / f"{name}.h5"
 
     def model(self, network: str) -> Path:
-        """Folder of a trained network."""
-        return self.output / "models" / network
+        """Folder of a trained network, which may be of another run."""
+        return self._trained_in(network) / "models" / network
+
+    def _trained_in(self, network: str) -> Path:
+        training = self.config.training
+        taken = training.models and network in {spec.name for spec in training.networks}
+        return Path(training.models or "") if taken else self.output
+
+    @property
+    def evaluation(self) -> Path:
+        """Table of the networks, with their thresholds."""
+        return Path(self.config.training.models or self.output) / "tables" / "evaluation.json"
 
     def scores(self, name: str) -> Path:
         """Network scores of a sample."""
@@ -158,6 +170,44 @@ class Target:
             return "stale" if self.output.exists() else "missing"
         return "current"
 
+    def reason(self) -> str:
+        """Return why the target is to be made: what has changed, or that it is to be (--force)."""
+        state = self.state()
+        if state != "stale":
+            return NOT_THERE if state == "missing" else "--force"
+        try:
+            recorded = json.loads(self.manifest.read_text())
+            if recorded["fingerprint"] == self.fingerprint:
+                return "its files are not those that were made"
+            found = [*self._changes(recorded)] or ["changed: its record does not say how"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return "no record of how it was made"
+        shown = found if len(found) <= _SHOWN else [*found[:_SHOWN], f"{len(found) - _SHOWN} more"]
+        return "; ".join(shown)
+
+    def _changes(self, recorded: Mapping[str, Any]) -> Iterator[str]:
+        """Say what differs from the recorded recipe, as far as the record holds it."""
+        yield from differences(recorded["settings"], json.loads(json.dumps(self.settings)))
+        current = self._contents()
+        for what, says in _CONTENTS.items():
+            old, new = recorded.get(what), current[what]
+            if isinstance(old, dict):  # records of before hold names alone, or nothing
+                for name in sorted(old.keys() | new.keys()):
+                    if name not in new:
+                        yield f"without {name}"
+                    elif name not in old:
+                        yield f"with {name}"
+                    elif old[name] != new[name]:
+                        yield f"{name} {says}"
+
+    def _contents(self) -> dict[str, dict[str, Any]]:
+        """Return what the target is made by and from, each with what tells its versions apart."""
+        return {
+            "code": code_of(self.code),
+            "external": {path: _identity_of_file(path)[1:] for path in self.external},
+            "made_from": {f"{t.stage} {t.name}": t.fingerprint[:12] for t in self.made_from},
+        }
+
     def write_manifest(self, seconds: float) -> None:
         """Record that the outputs were made by this recipe. The last thing a target writes."""
         files.write_json(
@@ -167,8 +217,7 @@ class Target:
                 "name": self.name,
                 "fingerprint": self.fingerprint,
                 "settings": self.settings,
-                "made_from": [str(target.output) for target in self.made_from],
-                "external": list(self.external),
+                **self._contents(),
                 "outputs": {path.name: path.stat().st_size for path in self.outputs},
                 "seconds": round(seconds, 1),
                 "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -176,6 +225,13 @@ class Target:
             },
         )
 
+
+NOT_THERE = "not there yet"
+
+# Of what a target is made by and from: what is said where a version differs.
+_CONTENTS = {"code": "changed", "external": "changed", "made_from": "is another"}
+_SHOWN = 4  # changes that are named one by one
+_WIDTH = 60  # characters of a value that is shown
 
 Done = Callable[[Target], None]
 
@@ -212,11 +268,47 @@ class Stage:
 @functools.cache
 def hash_of_code(patterns: tuple[str, ...]) -> str:
     """Hash of the source files (globs relative to the repository) that make a target."""
-    digest = hashlib.sha256()
-    for pattern in patterns:
-        for path in sorted(glob.glob(pattern, root_dir=ROOT_DIRECTORY)):
-            digest.update(path.encode() + b"\0" + (ROOT_DIRECTORY / path).read_bytes())
-    return digest.hexdigest()
+    return _hash(code_of(patterns))
+
+
+def code_of(patterns: Iterable[str]) -> dict[str, str]:
+    """Return the source files of these globs, each with a hash of what it holds."""
+    paths = (path for p in patterns for path in glob.glob(p, root_dir=ROOT_DIRECTORY))
+    return {path: _hash_of_source(path) for path in sorted(paths)}
+
+
+@functools.cache
+def _hash_of_source(path: str) -> str:
+    return hashlib.sha256((ROOT_DIRECTORY / path).read_bytes()).hexdigest()[:16]
+
+
+def differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
+    """Say which keys of plain data differ, with both values: ``imaging.jet_threshold: 20 → 30``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in dict.fromkeys((*old, *new)):
+            inner = f"{key}.{name}" if key else name
+            if name in old and name in new:
+                yield from differences(old[name], new[name], inner)
+            else:
+                yield f"{'with' if name in new else 'without'} {inner}"
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for number, pair in enumerate(zip(old, new, strict=True)):
+            yield from differences(*pair, f"{key}[{number}]")
+    elif old != new:
+        yield f"{key or 'settings'}: {_shown(old)} → {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
+
+
+def reasons(targets: Iterable[Target]) -> dict[str, list[str]]:
+    """Return why these targets are to be made: the names of those of each reason."""
+    found: dict[str, list[str]] = {}
+    for target in targets:
+        found.setdefault(target.reason(), []).append(target.name)
+    return found
 
 
 def _hash(data: Any) -> str:
@@ -240,8 +332,9 @@ def _identity_of_file(path: str) -> list[Any]:
 def versions() -> dict[str, str]:
     """Versions of what makes the numbers."""
     found = {"monojet": __version__, "python": platform.python_version()}
+    if root := _root_version():
+        found["root"] = root
     for package in (
-        "root",
         "pythia8mc",
         "pyhepmc",
         "fastjet",
@@ -255,6 +348,20 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _root_version() -> str | None:
+    """Return the version of ROOT, as ``6.40.00``, from its headers, without importing it: the wheel
+    has a version of its own, and a view none."""
+    found = importlib.util.find_spec("ROOT")
+    for folder in (found and found.submodule_search_locations) or ():
+        for include in (Path(folder) / "include", Path(folder).parent.parent / "include"):
+            with contextlib.suppress(OSError):
+                text = (include / "ROOT" / "RVersion.hxx").read_text()
+                numbers = re.findall(r"define ROOT_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", text)
+                if len(numbers) == 3:
+                    return "{}.{:>02}.{:>02}".format(*numbers)
+    return None
 
 
 def with_needs(
@@ -308,7 +415,9 @@ def execute(stages: Sequence[Stage], run: Run, force: Sequence[str], in_parts: P
         if not targets:
             log.info("%s: up to date", stage.name)
             continue
-        log.info("%s: %s", stage.name, _names(targets))
+        for reason, names in reasons(targets).items():
+            why = "" if reason == NOT_THERE else f" ({reason})"
+            log.info("%s: %s%s", stage.name, some(names), why)
         start = last = time.monotonic()
 
         def done(target: Target) -> None:
@@ -326,6 +435,6 @@ def execute(stages: Sequence[Stage], run: Run, force: Sequence[str], in_parts: P
         log.info("%s: done in %.1f s", stage.name, time.monotonic() - start)
 
 
-def _names(targets: Sequence[Target]) -> str:
-    names = [target.name for target in targets]
+def some(names: Sequence[str]) -> str:
+    """Return the names as a list for people, shortened."""
     return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:5])}, … {len(names)} in all"

@@ -13,7 +13,6 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -21,6 +20,7 @@ from analysis.config import PseudoData, Sample
 from analysis.pipeline import Done, Run, Target, versions
 from analysis.rmm_file import FEATURES, PSEUDO_DATA, TEST, RmmWriter, rows
 from analysis.samples import run_number_of
+from common import hdf5
 from common.errors import InputError
 
 log = logging.getLogger("monojet")
@@ -47,7 +47,7 @@ def _draw(run: Run, pseudo: PseudoData, target: Target) -> None:
             # a signal
             rng = np.random.default_rng([config.seed, *sample.name.encode()])
             first = n_events
-            with h5py.File(run.matrices(sample.name)) as file:
+            with hdf5.open_file(run.matrices(sample.name)) as file:
                 scale = float(file.attrs["normalisation"]) * factor / share
                 for columns in rows(file):
                     copies = _copies(sample, columns, scale, rng)

@@ -26,7 +26,7 @@ from analysis.sensitivity import (
     sensitivity_ratio,
 )
 from common import files
-from common.measured import Measured, measured_efficiency
+from common.measured import Averaged, Measured, measured_efficiency
 from common.tables import Table, with_error
 
 # The thesis's two chosen networks: our name, and the thesis's in its tables.
@@ -61,8 +61,8 @@ def sections(run: Run) -> Iterator[str]:
     yield f"# {config.name}"
     yield (
         "Dark matter in events with a jet and missing transverse momentum: networks on images of "
-        "simulated events, and what they add to the ATLAS selection. Values are given with their "
-        "statistical errors."
+        "simulated events, and what they add to the ATLAS selection. Notes under the tables say "
+        "which errors are given."
     )
     yield "## The thesis and this run"
     comparison = against_the_thesis(run)
@@ -86,6 +86,8 @@ def sections(run: Run) -> Iterator[str]:
             yield table.markdown()
     yield "## Selection"
     yield page.table(run, "cutflow")
+    for process in dict.fromkeys(s.process for s in config.analysed() if s.data):
+        yield page.table(run, f"cutflow_{process}")
     yield "## Sensitivity"
     yield page.table(run, "sensitivity")
     yield "## Signals"
@@ -138,25 +140,30 @@ def against_the_thesis(run: Run) -> Table:
             "The thesis had other generators, inputs and, as given below, sizes of samples. It "
             "gives no errors: those of its rates are taken from the numbers of its events "
             f"({N_THESIS['high']} a process in the high slice, {N_THESIS['others']} elsewhere); "
-            "of other numbers the error is ours alone.",
+            "of other numbers the error is ours alone: the larger of statistics and the spread "
+            "between trainings. A difference is shown where the thesis gives the number: of its "
+            "sensitivity, that as published.",
         ),
     )
 
 
-Line = tuple[str, Measured, Measured]
+Line = tuple[str, Measured | None, Measured]
 
 
-def _measured(data: Mapping[str, float]) -> Measured:
-    return Measured(data["value"], data["error"])
+def _measured(data: Mapping[str, Any]) -> Measured:
+    """A value with its error of all kinds."""
+    value = Averaged(data["value"], data["error"], data.get("spread"))
+    return Measured(value.value, value.total)
 
 
 def _table_2(result: Mapping[str, Any], published: Mapping[str, Any], name: str) -> Iterator[Line]:
     best = published["best_threshold"][name]
     (row,) = (row for row in published["table2"] if row[0] == best)
-    _, _, mean, product = row[_FIRST[name] : _FIRST[name] + 4]
-    yield "best threshold", Measured(best, 0), Measured(result["best_threshold"], 0)
+    _, _, average, product = row[_FIRST[name] : _FIRST[name] + 4]
+    mean = sum(result["thresholds"]) / len(result["thresholds"])
+    yield "best threshold (here the mean of the folds)", Measured(best, 0), Measured(mean, 0)
     for what, value, key in (
-        ("(precision + recall)/2, table 2", mean, "mean_precision_recall"),
+        ("(precision + recall)/2, table 2", average, "mean_precision_recall"),
         ("precision × recall, table 2", product, "precision_times_recall"),
     ):
         yield what, Measured(value, 0), _measured(result[key])
@@ -197,13 +204,17 @@ def _table_4(ratios: Sequence[Mapping[str, Any]], published: Sequence[float]) ->
 def _ratio(
     ratios: Sequence[Mapping[str, Any]], published: Mapping[str, float], name: str
 ) -> Iterator[Line]:
-    value = Measured(published[f"{name}_recomputed"], 0)
     for ratio in ratios:
+        # The thesis gives one number alone: as published, with Wtaunu and Wmunu rejected.
+        given = ratio["version"] in ("as published", "as published" + OWN_THRESHOLD)
+        value = Measured(published[f"{name}_recomputed"], 0) if given else None
         own = Measured(ratio["ratio"], ratio["error"])
         yield f"sensitivity ratio in IM1, {ratio['version']}", value, own
 
 
-def _compared(thesis: Measured, own: Measured) -> tuple[str, str, str]:
+def _compared(thesis: Measured | None, own: Measured) -> tuple[str, str, str]:
+    if thesis is None:
+        return "-", str(own), "-"
     error = math.hypot(thesis.error, own.error)
     difference = f"{(own.value - thesis.value) / error:+.1f}" if error else ""
     return str(thesis), str(own), difference

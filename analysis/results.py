@@ -21,12 +21,14 @@ from analysis.pipeline import ROOT_DIRECTORY, Run, versions
 from common import files
 from common.errors import InputError, MonojetError
 from common.machine import cores, processor
-from common.measured import Measured
+from common.measured import Averaged, Measured
 from common.tables import Table
 
+SCHEMA = 2
 KEPT = "docs/results/*.json"
 REJECTION_AT = "0.919"  # signal efficiency of the thesis's cell + strides at its best threshold
 THESIS_EVENTS = 140_000  # of both classes, which the thesis's networks learn from
+OLDER = " (before)"
 _SIZES = {THESIS_EVENTS: "full", THESIS_EVENTS // 10: "tenth"}
 
 
@@ -54,22 +56,29 @@ class Evaluation(_Model):
 
     signal_events: int
     background_events: int
-    best_threshold: float
-    mean_precision_recall: Measured
-    precision_times_recall: Measured
-    accuracy: Measured
-    auc: Measured
-    rejection: dict[str, Measured]
-    pass_rates: dict[str, Measured]
+    best_threshold: float | None = None  # of schema 1: of all folds, chosen by the judged events
+    signal_efficiency: float | None = None
+    thresholds: list[float] = []
+    trained: bool | None = None
+    mean_precision_recall: Averaged
+    precision_times_recall: Averaged
+    accuracy: Averaged
+    auc: Averaged
+    rejection: dict[str, Averaged]
+    pass_rates: dict[str, Averaged]
 
 
 class Sensitivity(_Model):
-    """The sensitivity ratio in one region."""
+    """The sensitivity ratio in one region, with its error of all kinds and their parts."""
 
     version: str
     region: str
     ratio: Measured
+    statistical: float | None = None
+    cross_section: float | None = None
+    spread: float | None = None
     largest: float
+    largest_error: float | None = None
 
 
 class Network(_Model):
@@ -99,7 +108,7 @@ class Device(_Model):
 class Results(_Model):
     """The results of a run."""
 
-    schema_version: Literal[1] = Field(alias="schema")
+    schema_version: Literal[1, 2] = Field(alias="schema")
     run: str
     seed: int
     learned_events: int | None  # of signal and background, of samples generated here
@@ -107,6 +116,11 @@ class Results(_Model):
     versions: dict[str, str]
     device: Device
     networks: list[Network]
+
+    @property
+    def title(self) -> str:
+        """The name of the run, marked where it was made before folds were judged apart."""
+        return self.run + OLDER * (self.schema_version < SCHEMA)
 
     @property
     def size(self) -> str:
@@ -166,7 +180,7 @@ def of_run(run: Run) -> Results:
     used = {network.training.device for network in networks}
     gpus = sorted(device for device in used if device and device != processor())
     return Results(
-        schema=1,
+        schema=SCHEMA,
         run=config.name,
         seed=config.seed,
         learned_events=_learned_events(config),
@@ -178,7 +192,7 @@ def of_run(run: Run) -> Results:
 
 
 def _evaluation(result: Mapping[str, Any]) -> Evaluation:
-    kept = set(Evaluation.model_fields) - {"signal_events", "background_events"}
+    kept = set(Evaluation.model_fields) - {"signal_events", "background_events", "best_threshold"}
     return Evaluation(
         signal_events=result["n_signal"],
         background_events=result["n_background"],
@@ -188,9 +202,8 @@ def _evaluation(result: Mapping[str, Any]) -> Evaluation:
 
 def _sensitivity(ratio: Mapping[str, Any]) -> Sensitivity:
     value = Measured(ratio["ratio"], ratio["error"])
-    return Sensitivity(
-        version=ratio["version"], region=ratio["region"], ratio=value, largest=ratio["largest"]
-    )
+    same = set(Sensitivity.model_fields) - {"ratio"}
+    return Sensitivity(ratio=value, **{key: ratio[key] for key in same})
 
 
 def _learned_events(config: Config) -> int | None:
@@ -266,8 +279,19 @@ def _networks(results: Sequence[Results]) -> Table:
             "full, a tenth, or the number of events. Rejection is of simulated events that the "
             "network was not trained on, at the efficiency that the thesis's cell + strides has at "
             "its best threshold. Hours of training, and events scored a second, on the device "
-            "named. Errors are statistical.",
+            "named. Of several folds, the mean: the first error is statistical, the second the "
+            "spread between trainings." + _before(results),
         ),
+    )
+
+
+def _before(results: Sequence[Results]) -> str:
+    """What is to be said of older files of results."""
+    if all(result.schema_version == SCHEMA for result in results):
+        return ""
+    return (
+        f"{OLDER}: made before folds were judged apart, with scores of all folds under one "
+        "threshold that the judged events chose, and statistical errors alone; to be run again."
     )
 
 
@@ -275,7 +299,7 @@ def _row(result: Results, network: Network) -> list[str]:
     training, evaluation = network.training, network.evaluation
     flops, speed = training.flops_an_event, training.events_per_second
     return [
-        result.run,
+        result.title,
         result.size,
         network.name,
         f"{training.parameters}",
@@ -307,7 +331,7 @@ def _gains(results: Sequence[Results]) -> Table:
         columns=("run", "network", *(column.strip() for column in columns)),
         rows=[
             [
-                result.run,
+                result.title,
                 network.name,
                 *(str(network.ratio(*which) or "-") for which in columns.values()),
             ]
@@ -320,8 +344,10 @@ def _gains(results: Sequence[Results]) -> Table:
             "veto; consistent: after the whole selection. Threshold: of the largest precision × "
             "recall in the high slice, or the network's own for the largest ratio, chosen by other "
             "events than those it is measured by. Split of IM1: the background above 1 TeV is made "
-            "up as that of IM1, the only one whose make-up is published. Errors are statistical.",
+            "up as that of IM1, the only one whose make-up is published. Errors are statistical, "
+            "of the cross-sections and between trainings." + _before(results),
         ),
+        empty="no run has a ratio: its table of the sensitivity says why",
     )
 
 

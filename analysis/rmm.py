@@ -9,21 +9,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from analysis import rmm_names
-from analysis.columns import canonical_in
+from analysis.columns import canonical_in, own
 from analysis.config import Anomaly, Rmm, Sample
 from analysis.inputs import reader
 from analysis.inputs.sources import info_of, input_ranges, task_input
 from analysis.pipeline import Run, Target, versions
-from analysis.regions import define, require
+from analysis.regions import define, define_per_sample, require
 from analysis.rmm_file import (
     FEATURES,
     PSEUDO_DATA,
@@ -34,8 +33,9 @@ from analysis.rmm_file import (
     read_attribute,
     rows,
 )
-from analysis.samples import SampleInfo, Source, add_source, combine, configured, normalisation
-from analysis.yields import ExactYield, read_out
+from analysis.samples import SampleInfo, Source, add_source, normalisation, of_sources
+from analysis.yields import ExactYield, Expected, Yield, expected, read_out
+from common import hdf5
 from common.errors import BatchError, InputError
 from common.tables import Table, with_error
 from common.tasks import Parts, Provenance, Range, Task
@@ -115,7 +115,7 @@ def defined(df: Any, file: reader.File, search: Anomaly) -> Any:
     real = file.data or file.format.reconstructed
     for flavour in ("electron", "muon"):
         rate = 0.0 if real else getattr(search.rmm.fakes, flavour)
-        df = declare().define_per_sample(df, f"fake_rate_{flavour}", f"{rate!r}")
+        df = define_per_sample(df, f"fake_rate_{flavour}", f"{rate!r}")
     return define(df, three_lepton.definitions(search.rmm.objects))
 
 
@@ -136,7 +136,7 @@ def _event_loop(
     booked = {"all events": helpers.book_yields(df, "met", "weight", [])}
     for cut in three_lepton.SR.cuts:
         df = require(df, cut)
-        booked[cut.name] = helpers.book_yields(df, "met", "event_weight", [])
+        booked[cut.name] = helpers.book_yields(df, "met", own("event_weight"), [])
     quantities = [*three_lepton.QUANTITIES.values(), DRAW]
     packed = ", ".join(f"float({quantity})" for quantity in quantities)
     df = define(
@@ -148,11 +148,11 @@ def _event_loop(
         ],
     )
     edges = [n + 0.5 for n in range(len(three_lepton.CHANNELS) - 1)]  # between numbers of muons
-    channels = helpers.book_yields(df, "muons", "event_weight", edges)
+    channels = helpers.book_yields(df, own("muons"), own("event_weight"), edges)
     names = rmm_names.names(tuple(rmm.objects.items()))
     block = _block(len(quantities), len(names))
     try:
-        helpers.make_table(df, "event_weight", block)
+        helpers.make_table(df, own("event_weight"), block)
     except Exception as error:  # whatever cppyy makes of a C++ exception
         raise InputError(f"{file.path}: the event loop failed: {failure_of(error)}") from error
     flow = {name: sum(read_out(y.GetValue()), ExactYield()) for name, y in booked.items()}
@@ -202,7 +202,7 @@ def provenance(path: Path) -> Provenance:
         BatchError: it is not a file of matrices, or damaged.
     """
     try:
-        with h5py.File(path) as file:
+        with hdf5.open_file(path) as file:
             source, recipe = json.loads(file.attrs["source"]), str(file.attrs["recipe"])
         return Provenance(
             recipe, source["identity"], source["file"], source["begin"], source["end"]
@@ -222,7 +222,7 @@ def join(run: Run, target: Target, parts: Parts) -> None:
     first: SampleInfo | None = None
     with RmmWriter(target.output) as writer:
         for part in parts:
-            with h5py.File(part.path) as file:
+            with hdf5.open_file(part.path) as file:
                 for columns in rows(file):
                     writer.append(columns)
                 add_source(sources, Source(**json.loads(file.attrs["source"])))
@@ -231,8 +231,8 @@ def join(run: Run, target: Target, parts: Parts) -> None:
                     flow[name] = flow.get(name, ExactYield()) + ExactYield.from_json(y)
         if first is None:
             raise BatchError(f"sample '{target.name}': none of its files could be read")
-        info = configured(combine([source.info(first) for source in sources]), sample)
-        factor = 1.0 if sample.data else normalisation(info, config)
+        info = of_sources(sources, first, sample)
+        factor = normalisation(info, config)
         yields = {name: y.rounded().scaled(factor) for name, y in flow.items()}
         writer.attributes = {
             "recipe": target.recipe,
@@ -255,11 +255,13 @@ def join(run: Run, target: Target, parts: Parts) -> None:
 
 def cutflow_table(run: Run) -> Table:
     """Expected events after each cut and in each channel, of all samples that are there."""
-    flows: dict[str, Mapping[str, Mapping[str, float]]] = {}
+    flows: dict[str, dict[str, Expected]] = {}
+    measured = []
     for sample in run.config.samples:
         path = run.matrices(sample.name)
         if path.exists():
-            flows[sample.name] = json.loads(read_attribute(path, "cutflow"))
+            flows[sample.name] = _expected(path)
+            measured += [sample.name] * sample.data
     steps = ("all events", *(c.name for c in three_lepton.SR.cuts), *three_lepton.CHANNELS)
     return Table(
         name="three_lepton",
@@ -268,14 +270,29 @@ def cutflow_table(run: Run) -> Table:
         rows=[
             [
                 name,
-                *(with_error(flow[s]["sumw"], flow[s]["sumw2"] ** 0.5) for s in steps),
-                f"{flow[three_lepton.SR.cuts[-1].name]['raw']:.0f}",
+                *(with_error(flow[s].events, flow[s].error) for s in steps),
+                f"{flow[three_lepton.SR.cuts[-1].name].raw}",
             ]
             for name, flow in flows.items()
         ],
         notes=(
             "Each column after the one before; the channels, by flavour, after all cuts. Fake "
             "leptons enter with their weight at the first cut. Errors are statistical, of the "
-            "simulation.",
+            "efficiency in the simulation, and of the cross-sections, in quadrature: that of all "
+            "events is of the cross-section alone."
+            + (f" Measured events, not normalised: {', '.join(measured)}." if measured else ""),
         ),
     )
+
+
+def _expected(path: Path) -> dict[str, Expected]:
+    """The events after each cut that a file of matrices has in its attributes, with errors."""
+    flow = json.loads(read_attribute(path, "cutflow"))
+    info = SampleInfo.from_json(read_attribute(path, "sample_info"))
+    factor = float(read_attribute(path, "normalisation"))
+    relative = (info.cross_section_error or 0.0) / (info.cross_section or 1.0)
+    sums = (info.sum_of_weights, info.sum_of_weights_squared, relative)
+    return {
+        name: expected(Yield(y["raw"], y["sumw"], y["sumw2"]).scaled(1 / factor), factor, *sums)
+        for name, y in flow.items()
+    }

@@ -17,7 +17,7 @@ import hdf5plugin
 import numpy.typing as npt
 import pandas as pd
 
-from common import files
+from common import files, hdf5
 from common.errors import InputError, OutputError
 from common.hdf5 import create_file
 
@@ -97,7 +97,7 @@ def read_events(path: Path, columns: Sequence[str]) -> dict[str, npt.NDArray[Any
         InputError: the file is missing, damaged or lacks a column.
     """
     try:
-        with h5py.File(path) as file:
+        with hdf5.open_file(path) as file:
             return {name: file[f"events/{name}"][:] for name in columns}
     except (OSError, KeyError) as error:
         cause = " ".join(str(error).split())
@@ -113,7 +113,7 @@ def read_attribute(path: Path, name: str) -> Any:
         InputError: the file is missing or damaged.
     """
     try:
-        with h5py.File(path) as file:
+        with hdf5.open_file(path) as file:
             return file.attrs[name]
     except (OSError, KeyError) as error:
         raise InputError(
@@ -123,7 +123,7 @@ def read_attribute(path: Path, name: str) -> Any:
 
 def frame(path: Path) -> pd.DataFrame:
     """All of a file as a table: a column an event quantity, and one a feature."""
-    with h5py.File(path) as file:
+    with hdf5.open_file(path) as file:
         events = {name: values[:] for name, values in file["events"].items()}
         names = [str(name) for name in file.attrs["names"]]
         features = pd.DataFrame(file[FEATURES][:], columns=names)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.config import Config, Sample
-from common.errors import BatchError
+from common.errors import BatchError, InputError
 from common.normalisation import expected_per_weight
 from common.tasks import Task
 
@@ -22,6 +22,8 @@ class SampleInfo:
     name: str
     process: str
     slice: str | None = None
+    dataset: str | None = None
+    """The simulated dataset that a file belongs to, by its number or name; None if unknown."""
     n_events: int | None = None
     cross_section: float | None = None
     cross_section_error: float | None = None
@@ -52,14 +54,16 @@ def run_number_of(name: str) -> int:
 
 
 def combine(infos: Sequence[SampleInfo]) -> SampleInfo:
-    """One sample from its files or blocks: weights add, cross-sections average over events. Where
-    each file speaks of the whole sample, they must say the same, or nothing is known."""
+    """One dataset from its files or blocks: weights add, cross-sections, each an estimate of the
+    same, average over events. Where each file speaks of the whole dataset, they must say the same,
+    or nothing is known. A file without events counts by its weights alone."""
     events = [info.n_events or 0 for info in infos]
     total = sum(events)
-    first = infos[0]
+    with_events = [info for info in infos if info.n_events] or infos[:1]
+    first = with_events[0]
 
     if first.shared:
-        said = {(info.cross_section, info.sum_of_weights) for info in infos}
+        said = {(info.cross_section, info.sum_of_weights) for info in with_events}
         if len(said) > 1:
             first = dataclasses.replace(first, cross_section=None, sum_of_weights=None)
         return dataclasses.replace(first, n_events=total)
@@ -69,13 +73,10 @@ def combine(infos: Sequence[SampleInfo]) -> SampleInfo:
         return None if None in values else float(sum(values))
 
     cross_section = error = None
-    if total and all(info.cross_section is not None for info in infos):
-        shares = [n / total for n in events]
-        cross_section = sum(s * (i.cross_section or 0) for s, i in zip(shares, infos, strict=True))
-        error = (
-            sum((s * (i.cross_section_error or 0)) ** 2 for s, i in zip(shares, infos, strict=True))
-            ** 0.5
-        )
+    if total and all(info.cross_section is not None for info in with_events):
+        shares = [((info.n_events or 0) / total, info) for info in with_events]
+        cross_section = sum(s * (i.cross_section or 0) for s, i in shares)
+        error = sum((s * (i.cross_section_error or 0)) ** 2 for s, i in shares) ** 0.5
     return dataclasses.replace(
         first,
         n_events=total,
@@ -100,6 +101,7 @@ class Source:
     cross_section_error: float | None = None
     sum_of_weights: float | None = None
     sum_of_weights_squared: float | None = None
+    dataset: str | None = None
 
     @classmethod
     def of(cls, task: Task, end: int, info: SampleInfo) -> Source:
@@ -114,6 +116,7 @@ class Source:
             info.cross_section_error,
             info.sum_of_weights,
             info.sum_of_weights_squared,
+            info.dataset,
         )
 
     def info(self, of_sample: SampleInfo) -> SampleInfo:
@@ -125,6 +128,7 @@ class Source:
             cross_section_error=self.cross_section_error,
             sum_of_weights=self.sum_of_weights,
             sum_of_weights_squared=self.sum_of_weights_squared,
+            dataset=self.dataset,
         )
 
 
@@ -146,24 +150,69 @@ def add_source(sources: list[Source], source: Source) -> None:
         sources.append(source)
 
 
+def require_one_dataset(sample: str, said: Iterable[tuple[str, SampleInfo]]) -> None:
+    """Stop where files, each with what it says, are of several datasets, as each of these has a
+    cross-section and a sum of weights of its own, or where none has events.
+
+    Raises:
+        InputError: it names two of the files and their datasets.
+    """
+    n_events = 0
+    file, first = "", None
+    for path, info in said:
+        n_events += info.n_events or 0
+        if info.dataset is None:
+            continue
+        if first is not None and info.dataset != first.dataset:
+            raise InputError(
+                f"sample '{sample}': {file} is of dataset {first.dataset}, {path} of dataset "
+                f"{info.dataset}: each has its own cross-section and sum of weights: make them two "
+                "samples, told apart by 'slice'"
+            )
+        file, first = path, info
+    if not n_events:
+        raise InputError(f"sample '{sample}': none of its files has events")
+
+
+def of_sources(sources: Sequence[Source], first: SampleInfo, sample: Sample) -> SampleInfo:
+    """What is known of a sample from what was read of its files, of which ``first`` says all else,
+    and from the configuration.
+
+    Raises:
+        InputError: the files are of several datasets, or have no events.
+    """
+    infos = [source.info(first) for source in sources]
+    require_one_dataset(sample.name, zip((source.file for source in sources), infos, strict=True))
+    return configured(combine(infos), sample)
+
+
 def configured(info: SampleInfo, sample: Sample) -> SampleInfo:
-    """``info`` with what the configuration says of the sample; the configuration wins."""
+    """``info`` with what the configuration says of the sample; the configuration wins.
+
+    What belongs to a number of the file that it replaces is no longer known.
+    """
+    own_sum, own_cross_section = sample.sum_of_weights, sample.cross_section
     return dataclasses.replace(
         info,
         name=sample.name,
         process=sample.process,
         slice=sample.slice,
-        cross_section=sample.cross_section or info.cross_section,
-        sum_of_weights=sample.sum_of_weights or info.sum_of_weights,
+        cross_section=own_cross_section or info.cross_section,
+        cross_section_error=None if own_cross_section else info.cross_section_error,
+        sum_of_weights=own_sum or info.sum_of_weights,
+        sum_of_weights_squared=None if own_sum else info.sum_of_weights_squared,
     )
 
 
 def normalisation(info: SampleInfo, config: Config) -> float:
-    """Factor from event weights to expected events: luminosity x sigma x k / sum of weights.
+    """Factor from event weights to expected events: luminosity x sigma x k / sum of weights; 1 for
+    measured events.
 
     Raises:
         NormalisationError: the cross-section or the sum of weights is not known.
     """
+    if config.sample(info.name).data:
+        return 1.0
     return expected_per_weight(
         info.name,
         info.cross_section,

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from analysis.pipeline import Run
 from analysis.yields import Yield
+from common import hdf5
 from common.errors import InputError
 from common.score_file import read_scores_of
 
@@ -22,12 +22,15 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Scored:
-    """Some events: weight, missing transverse momentum (GeV), event number, and score by network,
-    each of shape (events,)."""
+    """Some events: weight, missing transverse momentum (GeV), event number, fold, the place of the
+    sample among ``samples``, and score by network, each of shape (events,)."""
 
     weight: Floats
     met: Floats
     event_number: npt.NDArray[np.uint64]
+    fold: npt.NDArray[np.uint8]
+    sample: npt.NDArray[np.uint16]
+    samples: tuple[str, ...]
     scores: Mapping[str, Floats]
 
     def __len__(self) -> int:
@@ -39,8 +42,26 @@ class Scored:
             self.weight[chosen],
             self.met[chosen],
             self.event_number[chosen],
+            self.fold[chosen],
+            self.sample[chosen],
+            self.samples,
             {name: score[chosen] for name, score in self.scores.items()},
         )
+
+    def of_sample(self, name: str) -> Scored:
+        """The events of a sample alone."""
+        return self.take(self.sample == self.samples.index(name))
+
+    def thresholds(self, network: str, efficiencies: Floats) -> Floats:
+        """The highest scores that at least these shares of the events have or exceed; infinite
+        without events of positive weight."""
+        order = np.argsort(-self.scores[network], kind="stable")
+        if not len(order) or self.total.sumw <= 0:
+            return np.full(len(efficiencies), np.inf)
+        kept = np.maximum.accumulate(np.cumsum(self.weight[order])) / self.total.sumw
+        # 1e-12: what rounding may leave of a sum of all
+        place = np.searchsorted(kept, np.asarray(efficiencies) - 1e-12)
+        return self.scores[network][order][np.minimum(place, len(order) - 1)]
 
     def passing(self, network: str, thresholds: Floats) -> list[Yield]:
         """Events of ``score >= threshold``, for each threshold."""
@@ -79,15 +100,18 @@ def read_selected(
         np.concatenate([part.weight for part in parts]),
         np.concatenate([part.met for part in parts]),
         np.concatenate([part.event_number for part in parts]),
+        np.concatenate([part.fold for part in parts]),
+        np.repeat(np.arange(len(parts), dtype=np.uint16), [len(part) for part in parts]),
+        tuple(normalisation),
         {n: np.concatenate([part.scores[n] for part in parts]) for n in networks},
     )
 
 
 def _read(run: Run, sample: str, factor: float, region: str, networks: Sequence[str]) -> Scored:
     images, scores = run.images(sample), run.scores(sample)
-    names = ("run_number", "event_number", "weight", "met", f"pass_{region}")
+    names = ("run_number", "event_number", "weight", "met", "fold", f"pass_{region}")
     try:
-        with h5py.File(images) as file:
+        with hdf5.open_file(images) as file:
             columns: dict[str, Any] = {name: file[f"events/{name}"][:] for name in names}
     except (OSError, KeyError) as error:
         raise InputError(
@@ -99,5 +123,8 @@ def _read(run: Run, sample: str, factor: float, region: str, networks: Sequence[
         columns["weight"] * factor,
         columns["met"].astype(np.float64),
         columns["event_number"],
+        columns["fold"],
+        np.zeros(len(columns["fold"]), np.uint16),
+        (sample,),
         {name: scored[name].astype(np.float64) for name in networks},
     ).take(columns[f"pass_{region}"].astype(bool))

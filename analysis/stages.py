@@ -6,12 +6,13 @@ This is the plan only: nothing here imports ROOT or Keras, and no data file is o
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 from analysis import results
-from analysis.config import Sample
+from analysis.config import Config, NetworkTraining, Sample
 from analysis.inputs.paths import expand
-from analysis.pipeline import Run, Stage, Target
+from analysis.pipeline import Run, Stage, Target, differences
 from analysis.processes import PROCESSES
 from common.errors import ConfigError
 from selections import monojet
@@ -30,6 +31,7 @@ _SELECTION = (
 # What every stage that makes events of particles is made by.
 _PARTICLES = (
     "analysis/event_file.py",
+    "analysis/inputs/invisible.py",
     "analysis/inputs/particle_level.py",
     "analysis/columns.py",
     "analysis/samples.py",
@@ -47,7 +49,8 @@ def _dump(model: Any, *fields: str) -> Any:
 
 def validate_targets(run: Run) -> list[Target]:
     """One report on all external inputs."""
-    external = [s for s in run.config.samples if not s.generated]
+    config = run.config
+    external = [s for s in config.samples if not s.generated]
     if not external:
         return []
     return [
@@ -55,13 +58,14 @@ def validate_targets(run: Run) -> list[Target]:
             "validate",
             "inputs",
             run.table("validation"),
-            settings=[_dump(s) for s in external],
+            settings={"samples": [_dump(s) for s in external], "invisible": config.invisible},
             external=tuple(path for s in external for path in expand(s.files)),
             code=(
                 "analysis/validate.py",
                 "analysis/inputs/*.py",
                 "analysis/inputs/*.yaml",
                 "analysis/columns.py",
+                "analysis/samples.py",
                 "cpp_helpers/*.?xx",
             ),
         )
@@ -78,6 +82,7 @@ def sample_target(run: Run, sample: Sample) -> Target:
         run.sample(sample.name),
         settings={
             "seed": config.seed,
+            "invisible": config.invisible,
             "sample": _dump(sample, "process", "slice", "events"),
             "process": dataclasses.asdict(PROCESSES[sample.process]),
             "slice": None if sample.slice is None else _dump(slices[sample.slice]),
@@ -106,6 +111,7 @@ def converted_target(run: Run, sample: Sample) -> Target:
         settings={
             "sample": _dump(sample, "process", "slice", "weight"),
             "boson": process.boson if process else 0,
+            "invisible": config.invisible,
             "files": paths,  # by whose order events are numbered
             "generation": _dump(config.generation, "particle_threshold", "file_format"),
         },
@@ -144,6 +150,7 @@ def image_target(run: Run, sample: Sample) -> Target:
                 config.imaging, "particle_threshold", "jet_threshold", "select", "detector"
             ),
             "seed": config.seed,
+            "invisible": config.invisible,
             "folds": config.folds,
             "sample": _dump(
                 sample, "cross_section", "sum_of_weights", "format", "columns", "tree", "data"
@@ -176,6 +183,7 @@ def rmm_target(run: Run, sample: Sample) -> Target:
         run.matrices(sample.name),
         settings={
             "rmm": _dump(search.rmm),
+            "invisible": config.invisible,
             "is_signal": sample.process in search.signals,
             "luminosity": config.luminosity,
             "sample": _dump(
@@ -486,8 +494,7 @@ def training_targets(run: Run) -> list[Target]:
                 network.name,
                 run.model(network.name) / "training.json",
                 settings={
-                    "network": _dump(network),
-                    "folds": config.folds,
+                    **_seen_by(config, network),
                     "validation_fraction": config.training.validation_fraction,
                     "samples": learned,
                     "watched": watched,
@@ -508,17 +515,62 @@ def training_targets(run: Run) -> list[Target]:
     return targets
 
 
+def taken_networks(run: Run) -> dict[str, str]:
+    """Return the networks of another run that score the events of this one, each with the
+    fingerprint of its training.
+
+    Raises:
+        ConfigError: one is not there, or is of another configuration.
+    """
+    config = run.config
+    found = {}
+    for network in config.training.networks:
+        folder = run.model(network.name)
+        try:
+            record = json.loads((folder / "training.manifest.json").read_text())
+            settings, found[network.name] = record["settings"], str(record["fingerprint"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"{folder}: no trained network: train it first, with the same --config and without "
+                "--input, or name another run that has it with --models"
+            ) from error
+        own = _seen_by(config, network)
+        other = {key: settings[key] for key in own if key in settings}
+        for change in differences(other, {key: own[key] for key in other}):
+            raise ConfigError(
+                f"{folder}: a network of another configuration ({change}): give the --config that "
+                "it was trained with"
+            )
+    return found
+
+
+def _seen_by(config: Config, network: NetworkTraining) -> dict[str, Any]:
+    """What a network is, and the settings of the images that it is shown."""
+    return {
+        "network": _dump(network),
+        "folds": config.folds,
+        "imaging": _dump(config.imaging, "particle_threshold", "jet_threshold", "detector"),
+    }
+
+
 def scoring_targets(run: Run) -> list[Target]:
-    """One file of scores a sample."""
-    networks = tuple(training_targets(run))
+    """One file of scores a sample.
+
+    Raises:
+        ConfigError: the networks are to be of another run, and are not there.
+    """
+    taken = taken_networks(run) if run.config.training.models else None
+    networks = () if taken else tuple(training_targets(run))
     return [
         Target(
             "scoring",
             s.name,
             run.scores(s.name),
+            settings=taken,
             made_from=(image_target(run, s), *networks),
             code=(
                 "training/score.py",
+                "training/fit.py",
                 "training/dataset.py",
                 "common/score_file.py",
                 "common/hdf5.py",
@@ -539,12 +591,28 @@ def evaluation_targets(run: Run) -> list[Target]:
             settings={
                 "evaluation": _dump(config.evaluation),
                 "samples": {n.name: config.test_samples(n) for n in config.training.networks},
+                "choosing": {n.name: config.choosing_samples(n) for n in config.training.networks},
                 "seed": config.seed,
             },
             made_from=tuple(scoring_targets(run)),
-            code=("training/evaluate.py", "common/measured.py"),
+            code=(
+                "training/evaluate.py",
+                "training/stages.py",
+                "common/measured.py",
+                "common/roc.py",
+                "common/score_file.py",
+            ),
         )
     ]
+
+
+def _normalised(sample: Sample) -> Any:
+    """What the expected events of a sample follow from, and how its files are read."""
+    return _dump(
+        sample,
+        *("cross_section", "sum_of_weights", "k_factor", "data"),
+        *("format", "columns", "tree"),
+    )
 
 
 def cutflow_targets(run: Run) -> list[Target]:
@@ -555,7 +623,13 @@ def cutflow_targets(run: Run) -> list[Target]:
     """
     config = run.config
     select = config.imaging.select
-    networks = bool(config.training.networks)
+    networks, taken = bool(config.training.networks), bool(config.training.models)
+    if taken and not run.evaluation.exists():
+        raise ConfigError(
+            f"{run.evaluation}: there is none, and the cut-flow takes thresholds from it: make it "
+            "first, with --stage evaluation of that run"
+        )
+    judged = () if taken else tuple(evaluation_targets(run))
     made_here = tuple(s for s in config.analysed() if s.made_here)
     if networks and select is not None:
         selected = set(monojet.REGIONS[select].cuts)
@@ -572,21 +646,26 @@ def cutflow_targets(run: Run) -> list[Target]:
             run.table("cutflow"),
             settings={
                 "luminosity": config.luminosity,
-                "k_factors": {s.name: s.k_factor for s in config.analysed()},
+                "samples": {s.name: _normalised(s) for s in config.analysed()},
+                "invisible": config.invisible,
             },
             made_from=(
-                (*evaluation_targets(run), *scoring_targets(run))
+                (*judged, *scoring_targets(run))
                 if networks
                 else tuple(target for s in made_here for target in _source(run, s)["made_from"])
             ),
-            external=tuple(
-                path for s in config.analysed() if not s.made_here for path in expand(s.files)
+            external=(
+                *((str(run.evaluation),) if taken else ()),
+                *(path for s in config.analysed() if not s.made_here for path in expand(s.files)),
             ),
             code=(
                 "analysis/score_tables.py",
                 *_SELECTION,
                 "analysis/cutflow.py",
+                "analysis/processes.py",
+                "analysis/provenance_notes.py",
                 "analysis/yields.py",
+                "common/measured.py",
                 "common/score_file.py",
                 "cpp_helpers/*.?xx",
             ),
@@ -745,7 +824,7 @@ STAGES = (
         (),
         scoring_targets,
         uses_all_cores=True,
-        study="training",
+        study="scoring",
     ),
     Stage(
         "evaluation",

@@ -11,9 +11,10 @@ import pandas as pd
 
 from analysis.config import Sample
 from analysis.inputs import hepmc, paths, reader
-from analysis.inputs.sources import inspected
+from analysis.inputs.invisible import set_invisible, unknown_particles
+from analysis.inputs.sources import info_of, inspected
 from analysis.pipeline import Done, Run, Target
-from analysis.samples import SampleInfo, configured
+from analysis.samples import SampleInfo, configured, require_one_dataset
 from common import files
 from common.child import Child
 from common.errors import InputError, WorkerError
@@ -26,6 +27,8 @@ log = logging.getLogger("monojet")
 
 LOOKED_AT = 1000
 """Events of a file whose momenta are looked at."""
+
+NEEDS = reader.Needs(frozenset({"run_number", "event_number", "weight"}), "every stage")
 
 LARGEST_MOMENTUM = 14_000.0
 """GeV: no event of the LHC has as much. In MeV all with a jet have."""
@@ -42,6 +45,7 @@ class _Checked:
     problems: list[str] = field(default_factory=list)
     state: str = "good"
     numbers_events: bool = True
+    info: SampleInfo | None = None
     events: pd.DataFrame | None = None
 
     @property
@@ -61,6 +65,7 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
             ``skip_bad_files``: then it is a warning, and the check is done again by the next run.
     """
     checked: list[_Checked] = []
+    of_samples: list[str] = []
     with Child() as child:
         for sample in run.config.samples:
             names = paths.expand(sample.files)
@@ -68,14 +73,16 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
                 state = "checked when they are read"
                 checked.append(_Checked(sample.name, f"{len(names)} files", state=state))
                 continue
-            of_sample = [_check(child, sample, path) for path in names]
+            of_sample = [_check(child, run, sample, path) for path in names]
             if any(one.events is not None for one in of_sample):
                 _find_repeated(of_sample)
             checked += of_sample
+            of_samples += _of_sample(sample, of_sample)
     (target,) = targets
     columns = ("sample", "file", "format", "events", "state")
     table = Table("validation", "Input files", columns, [one.row for one in checked])
     problems = [f"{one.path}: {problem}" for one in checked for problem in one.problems]
+    problems += of_samples
     if problems:
         log.info("%s", table.text())
     if problems and not run.skip_bad_files:
@@ -88,11 +95,22 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
         done(target)
 
 
-def _check(child: Child, sample: Sample, path: str) -> _Checked:
+def _of_sample(sample: Sample, files_of_sample: Sequence[_Checked]) -> list[str]:
+    """What is wrong with the files of a sample together, so far as they could be read."""
+    said = [(one.path, one.info) for one in files_of_sample if one.info is not None]
+    try:
+        if said:
+            require_one_dataset(sample.name, said)
+    except InputError as error:
+        return [str(error)]
+    return []
+
+
+def _check(child: Child, run: Run, sample: Sample, path: str) -> _Checked:
     """A file, looked at in another process: ROOT dies of some damages, and of others it keeps wrong
     descriptions of classes, by which it cannot read good files any more."""
     try:
-        found = child.call(_look_at, sample, path)
+        found = child.call(_look_at, run, sample, path)
     except WorkerError as error:
         return _Checked(sample.name, path, problems=[f"damaged, or not readable by ROOT: {error}"])
     if found.problems:
@@ -100,21 +118,30 @@ def _check(child: Child, sample: Sample, path: str) -> _Checked:
     return found
 
 
-def _look_at(sample: Sample, path: str) -> _Checked:
+def _look_at(run: Run, sample: Sample, path: str) -> _Checked:
     found = _Checked(sample.name, path)
     try:
         if sample.converted:
             next(hepmc.events(path))
             found.state = "good so far: the rest is checked by 'convert'"
             return found
+        set_invisible(run.config.invisible)
         file = inspected(path, sample)
         found.format, found.n_events = file.format.name, file.n_events
+        for column in file.columns.values():
+            if column.warning:
+                log.warning("%s: %s", path, column.warning)
+        found.info = info_of(run, sample.name, file)
+        reader.require_columns(file, NEEDS)
         if "://" in path:  # to read events from a server may take as long as to analyse them
             found.state = "good, its events not looked at"
         else:
             _look_at_events(file, found)
     except InputError as error:
         found.problems.append(str(error).removeprefix(f"{path}: "))
+        return found
+    if not file.n_events:
+        found.state = "good, without events"
         return found
     unknown = _unknown_normalisation(sample, file)
     if unknown:
@@ -134,10 +161,17 @@ def _look_at_events(file: reader.File, found: _Checked) -> None:
             for name in ("met", "jet_pt")
             if name in file.columns
         }
+        unknown = (
+            {str(one.first): int(one.second) for one in helpers.unknown_particles(few)}
+            if "particle_pdg_id" in file.columns
+            else {}
+        )
     except InputError:
         raise
     except Exception as error:  # whatever cppyy makes of a C++ exception
         raise InputError(f"{file.path}: the event loop failed: {failure_of(error)}") from error
+    if unknown:
+        log.warning("%s: its first events have %s", file.path, unknown_particles(unknown))
     found.numbers_events = file.format.numbers_events
     found.events = pd.DataFrame(
         {

@@ -5,6 +5,7 @@ Exact yields merge to the same bits whatever the partition of events in tasks, f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import InputError
+from common.normalisation import statistical_error
 
 _LEAST = Fraction(1, 2**1074)  # the least double, of which every double is a multiple
 
@@ -36,6 +38,51 @@ class Yield:
     def error(self) -> float:
         """Statistical error of the sum of weights."""
         return float(self.sumw2**0.5)
+
+    @property
+    def sums(self) -> tuple[float, float]:
+        """The sums of weights and of squared weights."""
+        return self.sumw, self.sumw2
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Events expected of simulated samples: the raw count, their number, and its errors: of the
+    efficiency in the simulation, and of the cross-sections. Samples are independent."""
+
+    raw: int = 0
+    events: float = 0.0
+    statistical: float = 0.0
+    cross_section: float = 0.0
+
+    def __add__(self, other: Expected) -> Expected:
+        return Expected(
+            self.raw + other.raw,
+            self.events + other.events,
+            math.hypot(self.statistical, other.statistical),
+            math.hypot(self.cross_section, other.cross_section),
+        )
+
+    @property
+    def error(self) -> float:
+        """Both errors in quadrature."""
+        return math.hypot(self.statistical, self.cross_section)
+
+
+def expected(
+    y: Yield,
+    normalisation: float,
+    sum_of_weights: float | None,
+    sum_of_weights_squared: float | None,
+    cross_section_error: float,
+) -> Expected:
+    """Events expected of some events of a sample, whose sums of weights before any cut are given.
+
+    ``normalisation`` is the factor from weights to events, ``cross_section_error`` relative.
+    """
+    events = normalisation * y.sumw + 0.0  # not -0
+    error = statistical_error(*y.sums, sum_of_weights, sum_of_weights_squared)
+    return Expected(y.raw, events, abs(normalisation) * error, abs(events) * cross_section_error)
 
 
 @dataclass(frozen=True)

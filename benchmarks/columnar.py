@@ -189,8 +189,11 @@ def read_ntuple(ntuple: Any, step: int) -> Iterator[Events]:
 
 _INVISIBLE = (12, 14, 16, 18, 39)  # and 51 to 60
 _HEAVY_INVISIBLE = (
-    *(1000012, 1000014, 1000016, 1000022, 1000039),
-    *(5000039, 9900012, 9900014, 9900016, 9900112),
+    *(1000012, 1000014, 1000016, 2000012, 2000014, 2000016),
+    *(1000022, 1000023, 1000025, 1000035, 1000045, 1000039),
+    *(5000039, 5100022, 5100039, 9000005),
+    *(9900012, 9900014, 9900016, 9900112),
+    *(4_900_000 + i for i in range(1000) if i not in (*range(1, 7), 11, 13, 15)),
 )
 
 
@@ -203,6 +206,38 @@ def is_visible(code: npt.NDArray[np.int32]) -> Bools:
     if len(heavy := np.flatnonzero(code >= 1_000_000)):
         invisible[heavy] = np.isin(code[heavy], _HEAVY_INVISIBLE)
     return ~invisible
+
+
+_CHARGED = (*range(1, 7), 11, 13, 15)
+_LOW = 10_000
+
+
+def is_known(code: int) -> bool:
+    """Whether a particle is known to be seen, or to escape."""
+    if not is_visible(np.array([code], np.int32))[0]:
+        return True
+    spin, q3, q2 = (code // 10**place % 10 for place in range(3))
+    is_hadron = q3 * q2 > 0 and (spin > 0 or code in (130, 310))
+    if code >= 1_000_000_000:
+        return code < 1_100_000_000  # a nucleus
+    match code // 1_000_000:
+        case 0:
+            return is_hadron or code in (*_CHARGED, 21, 22)
+        case 1 | 2:
+            return is_hadron or code % 1_000_000 in (*_CHARGED, 21, 24, 37)
+        case 4:
+            return code // 1000 == 4900
+    return is_hadron and code // 1_000_000 == 9
+
+
+_UNKNOWN = np.array([not is_known(code) for code in range(_LOW)] + [True])
+
+
+def unknown(code: npt.NDArray[np.int32]) -> dict[str, int]:
+    """Numbers of particles by code that is not known; ``code`` is without its sign."""
+    suspects = code[_UNKNOWN[np.minimum(code, _LOW)]]
+    found = zip(*np.unique(suspects, return_counts=True), strict=True)
+    return {str(one): int(n) for one, n in found if not is_known(int(one))}
 
 
 @dataclass(frozen=True)
@@ -248,6 +283,7 @@ def fill(
         pt_particles_kev=pt_of(counted),
         pt_below_threshold_kev=pt_of(below),
         pt_outside_grid_kev=pt_of(outside),
+        unknown=unknown(code),
     )
 
     index = np.append(key[entered], jet_key[entered_jets]).astype(np.int64)

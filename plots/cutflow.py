@@ -16,8 +16,8 @@ from analysis.processes import SIGNALS
 from plots import style
 
 if TYPE_CHECKING:
-    from analysis.cutflow import Flow
-    from analysis.yields import Yield
+    from analysis.cutflow import Flow, WorkingPoint
+    from analysis.yields import Expected
     from selections.cuts import MetBin, Region
 
 _OVERFLOW_WIDTH = 200.0  # GeV
@@ -27,9 +27,9 @@ Floats = npt.NDArray[np.float64]
 
 @style.styled()
 def cutflow(
-    flows: Mapping[str, Flow[Yield]],
+    flows: Mapping[str, Flow[Expected]],
     region: Region,
-    networks: Mapping[str, float],
+    networks: Mapping[str, WorkingPoint],
     luminosity: float,
 ) -> Figure:
     """Expected events of each process after each cut, and after all cuts and one network.
@@ -37,12 +37,12 @@ def cutflow(
     Args:
         flows: by process, normalised to the luminosity.
         region: whose cuts these are.
-        networks: the least score that passes each network.
+        networks: where each network cuts.
         luminosity: in 1/fb.
     """
     names = ["all events", *(cut.name for cut in region.cuts)]
     labels = ["all events", *(cut.latex for cut in region.cuts)]
-    labels += [rf"{style.network(name)} $\geq$ {least:.2f}" for name, least in networks.items()]
+    labels += [f"{style.network(name)}, {_kept(point)}" for name, point in networks.items()]
     figure = Figure(figsize=(4.5 + 0.85 * len(labels), 7.2), layout="constrained")
     axes = figure.subplots()
     handles = []
@@ -96,10 +96,10 @@ def cutflow(
 
 @style.styled()
 def met_spectrum(
-    flows: Mapping[str, Flow[Yield]],
+    flows: Mapping[str, Flow[Expected]],
     bins: Sequence[MetBin],
     network: str,
-    threshold: float,
+    point: WorkingPoint,
     luminosity: float,
 ) -> Figure:
     """Missing transverse momentum in the exclusive signal regions, before and after a network.
@@ -108,7 +108,7 @@ def met_spectrum(
         flows: by process, normalised to the luminosity.
         bins: the exclusive regions in their order, the last without upper edge.
         network: the network of the second panel.
-        threshold: the least score that passes it.
+        point: where it cuts.
         luminosity: in 1/fb.
     """
     overflow = bins[-1].low
@@ -127,7 +127,7 @@ def met_spectrum(
         left.set_ylim(least / 20, peak * 4)
     left.set(xlim=(edges[0], edges[-1]), ylabel="events / GeV")
     left.set_title("before the network", loc="right")
-    right.set_title(rf"{style.network(network)} $\geq$ {threshold:.2f}", loc="right")
+    right.set_title(f"{style.network(network)}, {_kept(point)}", loc="right")
     for axes in (left, right):
         axes.set_xlabel(f"{style.MET} [GeV]")
         axes.set_xticks([*ticks, (overflow + edges[-1]) / 2], [*map(str, ticks), f"> {overflow:g}"])
@@ -146,7 +146,7 @@ def met_spectrum(
 
 
 def _stack(
-    axes: Axes, yields: Mapping[str, Sequence[Yield]], edges: Floats, factor: float
+    axes: Axes, yields: Mapping[str, Sequence[Expected]], edges: Floats, factor: float
 ) -> Floats:
     """Draw the backgrounds on each other, their error, and the signals as lines over them; gives
     the total."""
@@ -177,7 +177,7 @@ def _stack(
         fill=True,
         facecolor="0.2",
         alpha=0.5,
-        label="statistical error",
+        label="error (statistics, cross-sections)",
     )
     for process in yields:
         if process in SIGNALS:
@@ -196,15 +196,20 @@ def _stack(
     return total
 
 
-def _visible_factor(flows: Mapping[str, Flow[Yield]]) -> float:
+def _kept(point: WorkingPoint) -> str:
+    """Where a network cuts, as an efficiency of the signal it was chosen by."""
+    return rf"$\varepsilon_S$ = {100 * point.signal_efficiency:.1f} %"
+
+
+def _visible_factor(flows: Mapping[str, Flow[Expected]]) -> float:
     """A power of ten that brings the signals to at least a hundredth of the backgrounds."""
     sums = {True: 0.0, False: 0.0}
     for process, flow in flows.items():
-        sums[process in SIGNALS] += flow.bins["all"].sumw
+        sums[process in SIGNALS] += flow.bins["all"].events
     if sums[True] <= 0 or sums[False] <= 0:
         return 1.0
     return 10.0 ** max(0, math.ceil(math.log10(0.01 * sums[False] / sums[True])))
 
 
-def _arrays(yields: Sequence[Yield]) -> tuple[Floats, Floats]:
-    return np.array([y.sumw for y in yields]), np.array([y.error for y in yields])
+def _arrays(yields: Sequence[Expected]) -> tuple[Floats, Floats]:
+    return np.array([y.events for y in yields]), np.array([y.error for y in yields])

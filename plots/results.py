@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import h5py
 import hdf5plugin  # noqa: F401  (registers the codec of the image files)
 import numpy as np
 import numpy.typing as npt
 
+from common import hdf5
 from common.errors import InputError, ScoreError, did_you_mean
 
 Array = npt.NDArray[Any]
@@ -80,7 +80,7 @@ def opened(path: Path) -> Iterator[Any]:
         InputError: it is missing, damaged or lacks a data set.
     """
     try:
-        with h5py.File(path) as file:
+        with hdf5.open_file(path) as file:
             yield file
     except (OSError, KeyError) as error:
         raise InputError(f"{path}: cannot read the file: {error}") from error

@@ -20,7 +20,10 @@ BINS = 25
 
 @style.styled()
 def score_distributions(
-    network: str, samples: Sequence[Sample], threshold: float, training_slices: Collection[str]
+    network: str,
+    samples: Sequence[Sample],
+    thresholds: Sequence[float],
+    training_slices: Collection[str],
 ) -> Figure:
     """Scores of each process, normalised to unit area (figure 18 of the thesis).
 
@@ -43,12 +46,13 @@ def score_distributions(
             scores, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
             if weights.any():  # a selection may leave nothing
                 _histogram(axes, process, scores, weights)
-        axes.axvline(
-            threshold,
-            color=style.GREY,
-            linestyle=(0, (2, 2)),
-            label=f"best threshold, {threshold:.2f}",
-        )
+        for number, threshold in enumerate(thresholds):
+            axes.axvline(
+                threshold,
+                color=style.GREY,
+                linestyle=(0, (2, 2)),
+                label="" if number else "thresholds of the folds",
+            )
         axes.set_title(title, loc="right")
         axes.set(xlabel="score of the network", xlim=(0, 1))
     row[0].set_ylabel("density of events")

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from common.tables import with_error
+from common.measured import Averaged
 from plots import style
 
 # The networks of the thesis by our name: (name in its tables, label).
@@ -52,7 +52,6 @@ def threshold_scan(result: Mapping[str, Any], reference: Mapping[str, Any]) -> F
     name, label = PUBLISHED.get(result["network"], PUBLISHED[_DEFAULT])
     thesis = _published_scan(reference, name)
     scan = {key: [row[key] for row in result["scan"]] for key in result["scan"][0]}
-    best = scan["threshold"].index(result["best_threshold"])
     figure = Figure(figsize=(12.5, 5.9), layout="constrained")
     left, right = figure.subplots(1, 2)
 
@@ -72,13 +71,13 @@ def threshold_scan(result: Mapping[str, Any], reference: Mapping[str, Any]) -> F
         label=style.network(result["network"]),
     )
     left.plot(
-        scan["recall"][best],
-        scan["precision"][best],
+        result["recall"]["value"],
+        result["precision"]["value"],
         "*",
         color=style.VERMILLION,
         markersize=15,
         markeredgecolor="black",
-        label=f"best threshold, {result['best_threshold']:.2f}",
+        label="where the folds cut",
         zorder=4,
     )
     left.set(xlabel="recall", ylabel="precision", xlim=(-0.03, 1.03))
@@ -88,10 +87,13 @@ def threshold_scan(result: Mapping[str, Any], reference: Mapping[str, Any]) -> F
         right.plot(scan["threshold"], scan[key], color=colour, linestyle=line, label=text)
         if marker:
             right.plot(thesis["threshold"], thesis[key], marker=marker, **grey)
-    right.axvline(result["best_threshold"], color="black", linestyle=(0, (2, 2)), linewidth=1.2)
+    for threshold in result["thresholds"]:
+        right.axvline(threshold, color="black", linestyle=(0, (2, 2)), linewidth=1.2)
     right.set(xlabel="threshold", ylabel="value", xlim=(-0.02, 1.02), ylim=(-0.03, 1.05))
     handles = right.get_legend_handles_labels()[0]
-    handles.append(Line2D([], [], color="black", linestyle=(0, (2, 2)), label="best threshold"))
+    handles.append(
+        Line2D([], [], color="black", linestyle=(0, (2, 2)), label="thresholds of the folds")
+    )
     handles += [
         Line2D([], [], marker=marker, label=f"thesis, {text}", **grey)
         for _, text, _, _, marker in _QUANTITIES
@@ -128,7 +130,7 @@ def roc_curves(results: Sequence[Mapping[str, Any]], reference: Mapping[str, Any
             1 / background[shown],
             color=look.colour,
             linestyle=look.line,
-            label=f"{look.label}, AUC {with_error(auc['value'], auc['error'])}",
+            label=f"{look.label}, AUC {Averaged(**auc)}",
         )
     efficiency = np.linspace(0.01, 1, 200)
     axes.plot(efficiency, 1 / efficiency, color="0.6", linewidth=1, label="by chance, AUC 0.5")

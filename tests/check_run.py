@@ -47,12 +47,16 @@ def check_cutflow(output: Path) -> None:
 
 def check_evaluation(output: Path) -> None:
     for network, result in load(output / "tables" / "evaluation.json").items():
-        assert 0 <= result["best_threshold"] <= 1
+        assert 0 < result["signal_efficiency"] <= 1
+        assert all(0 <= threshold <= 1 for threshold in result["thresholds"])
+        assert len(result["folds"]) == len(result["thresholds"])
+        for fold in result["folds"]:
+            assert 0 <= fold["auc"]["value"] <= 1
         recalls = [row["recall"] for row in result["scan"]]
         assert recalls[0] == 1
         assert recalls == sorted(recalls, reverse=True), network
         assert 0 <= result["auc"]["value"] <= 1
-        assert result["auc"]["error"] > 0
+        assert result["auc"]["error"] > 0 or not result["trained"]  # all scores of a fold alike
 
 
 def check_sensitivity(output: Path) -> None:
@@ -61,6 +65,10 @@ def check_sensitivity(output: Path) -> None:
     for ratio in ratios:
         assert 0 <= ratio["ratio"] <= ratio["largest"] + 1e-9
         assert math.isfinite(ratio["error"])
+        parts = (ratio["statistical"], ratio["cross_section"], ratio["spread"] or 0)
+        assert max(parts) - 1e-12 <= ratio["error"] <= math.hypot(*parts) + 1e-12
+        above_im1 = ratio["region"] != "IM1" and "split of IM1" not in ratio["version"]
+        assert (ratio["largest_error"] > 0) == above_im1
 
 
 def check_signals(output: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-os.environ.setdefault("EXTRA_CLING_ARGS", "-O2")
+os.environ["EXTRA_CLING_ARGS"] = "-O0"  # of few events, to compile takes longer than to run
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from analysis.batch.driver import carry_out
@@ -93,26 +93,31 @@ def make_stage(name: str, run: Run) -> list[Target]:
 WriteEvents = Callable[..., Path]
 
 
+def make_events(
+    root: Any,
+    path: Path,
+    n_events: int = 20,
+    file_format: str = "rntuple",
+    **changes: str | None,
+) -> Path:
+    """Write a file of hand-made events; ``changes`` replaces expressions, None drops a column."""
+    df = root.RDataFrame(n_events)
+    columns = {k: v for k, v in (EVENTS | changes).items() if v is not None}
+    for column, expression in columns.items():
+        df = df.Define(column, expression)
+    options = root.RDF.RSnapshotOptions()
+    formats = root.RDF.ESnapshotOutputFormat
+    options.fOutputFormat = formats.kRNTuple if file_format == "rntuple" else formats.kTTree
+    df.Snapshot("events", str(path), list(columns), options)
+    return path
+
+
 @pytest.fixture
 def write_events(root: Any, tmp_path: Path) -> WriteEvents:
-    """Write a file of hand-made events; ``changes`` replaces expressions, None drops a column."""
+    """`make_events`, of a file named "events.root" unless named otherwise."""
 
-    def write(
-        name: str = "events.root",
-        n_events: int = 20,
-        file_format: str = "rntuple",
-        **changes: str | None,
-    ) -> Path:
-        df = root.RDataFrame(n_events)
-        columns = {k: v for k, v in (EVENTS | changes).items() if v is not None}
-        for column, expression in columns.items():
-            df = df.Define(column, expression)
-        options = root.RDF.RSnapshotOptions()
-        formats = root.RDF.ESnapshotOutputFormat
-        options.fOutputFormat = formats.kRNTuple if file_format == "rntuple" else formats.kTTree
-        path = tmp_path / name
-        df.Snapshot("events", str(path), list(columns), options)
-        return path
+    def write(name: str = "events.root", *arguments: Any, **options: Any) -> Path:
+        return make_events(root, tmp_path / name, *arguments, **options)
 
     return write
 

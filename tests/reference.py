@@ -298,3 +298,14 @@ def cell_list(image: Image, means: Image, max_cells: int) -> Image:
         logs = [math.copysign(math.log(1 + abs(x)), x) for x in scaled]
         table[place] = [1, t_init[cell][ETA], math.cos(dphi), math.sin(dphi), *logs]
     return table
+
+
+# --- Areas under ROC curves -----------------------------------------------------------------------
+
+
+def auc(signal: Any, background: Any) -> float:
+    """The area under the ROC curve of events without weights, by scikit-learn."""
+    from sklearn.metrics import roc_auc_score
+
+    truth = np.repeat([1, 0], [len(signal), len(background)])
+    return float(roc_auc_score(truth, np.concatenate([signal, background])))

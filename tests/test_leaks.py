@@ -15,10 +15,10 @@ import yaml
 
 import run_analysis
 from analysis.config import NetworkTraining, load
+from tests.reference import auc
 from tests.training.image_files import image_columns, read_all, write_columns
 from training import dataset, fit
 from training.dataset import Images, Indices
-from training.evaluate import auc
 from training.score import Scorer
 
 NETWORKS = [

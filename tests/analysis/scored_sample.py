@@ -12,13 +12,13 @@ from common.score_file import write_scores
 from selections import monojet
 
 
-def write_sample(run: Run, name: str, met: Any, passing: Any, score: Any) -> None:
+def write_sample(run: Run, name: str, met: Any, passing: Any, score: Any, fold: Any = None) -> None:
     """Write both of a sample: ``met`` in GeV, whether in all regions, score of network ``net``."""
     n = len(met)
     identity: dict[str, Any] = {
         "run_number": np.full(n, 7, np.uint32),
         "event_number": np.arange(n, dtype=np.uint64),
-        "fold": np.zeros(n, np.uint8),
+        "fold": np.zeros(n, np.uint8) if fold is None else np.asarray(fold, np.uint8),
     }
     run.images(name).parent.mkdir(parents=True, exist_ok=True)
     run.scores(name).parent.mkdir(parents=True, exist_ok=True)

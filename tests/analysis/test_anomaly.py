@@ -12,10 +12,11 @@ import pytest
 
 from analysis import anomaly, pseudo_data
 from analysis.anomaly_findings import auc, quantiles
+from analysis.anomaly_tables import findings_table, observations_table
 from analysis.anomaly_yields import Events
-from analysis.config import Config, PseudoData
+from analysis.config import CONFIGS, Config, PseudoData, load
 from analysis.pipeline import Run, Target
-from analysis.rmm_file import PSEUDO_DATA, TEST, read_events
+from analysis.rmm_file import PSEUDO_DATA, TEST, VALIDATION, read_events
 from analysis.stages import anomaly_targets, pseudo_data_targets
 from common.errors import InputError, ScoreError
 from common.score_file import read_scores, write_scores
@@ -99,6 +100,30 @@ def test_yields_are_those_of_numpy(
     assert 0 < excess["with_error"] < excess["significance"]
 
 
+def test_counted_events_choose_no_edge(
+    write_events: WriteEvents, tmp_path: Path, tiny_config: Config
+) -> None:
+    """The edges are quantiles of the events that watched the training: where those of the test have
+    other scores the edges stay, and the share of the background below them is another."""
+    run = make_run(write_events, tmp_path, tiny_config)
+    edges = [region["threshold"] for region in evaluate(run)[0]["regions"]]
+    events = read_events(
+        run.matrices("WZ"), ["run_number", "event_number", "part", "weight", "n_muons"]
+    )
+    watching = events["part"] == VALIDATION
+    score = events["event_number"].astype(float) % 10
+    assert edges == quantiles(score[watching], events["weight"][watching], QUANTILES)
+    moved = np.where(events["part"] == TEST, 9, score).astype(np.float32)
+    identity = {name: events[name] for name in ("run_number", "event_number", "part")}
+    write_scores(run.anomaly_scores("WZ"), identity, {"dense+a": moved, "dense+b": moved})
+    first, _ = evaluate(run)
+    assert [region["threshold"] for region in first["regions"]] == edges
+    total = events["weight"][events["part"] == TEST].sum() * 36.1 * 1000 * 2 / 100 / 0.5
+    for region in first["regions"]:  # all of them lie above, not the share of the quantile
+        above = sum(y["sumw"] for y in region["samples"]["WZ"].values())
+        assert above == pytest.approx(total)
+
+
 def test_the_signal_has_no_training_part(
     write_events: WriteEvents, tmp_path: Path, tiny_config: Config
 ) -> None:
@@ -177,3 +202,14 @@ def test_area_under_the_curve_of_weighted_events() -> None:
         {"net": np.concatenate([background.scores["net"], [99.0]])},
     )
     assert auc(signal, far, "net", 1).value == pytest.approx(found.value / 2, rel=1e-6)
+
+
+def test_empty_tables_say_what_to_add() -> None:
+    config = load(CONFIGS / "anomaly_tiny.yaml")
+    signals = findings_table(config, []).text()
+    assert "Empty: no sample of a signal: add one to 'samples'" in signals
+    assert "AUC:" not in signals
+    assert (
+        "Empty: nothing is observed: add a measured sample"
+        in observations_table(config, []).markdown()
+    )

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from analysis.config import CONFIGS, DEFAULT, Config, load
+from analysis.config import CONFIGS, DEFAULT, Autoencoder, Config, NetworkTraining, Sample, load
 from common.errors import ConfigError
+from tests.conftest import TINY
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)
@@ -267,3 +268,35 @@ def test_training_without_background_is_refused(tiny_config: Config) -> None:
     data["samples"] = [s for s in data["samples"] if s["process"] != "Wtaunu"]
     with pytest.raises(ConfigError, match="needs a sample of process 'Wtaunu' in slice high"):
         Config.model_validate(data).training_samples(tiny_config.training.networks[0])
+
+
+def test_a_single_value_is_a_list_of_one() -> None:
+    assert Sample.model_validate({"process": "x", "files": "a.root"}).files == ("a.root",)
+    network = NetworkTraining.model_validate({"network": "maxpool", "slices": "high"})
+    assert network.slices == ("high",)
+    assert network.model_copy(update={"background": "Wtaunu"}).background == "Wtaunu"
+    assert Autoencoder.model_validate({"layers": 20}).layers == (20,)
+
+
+def test_names_of_folders_may_have_hyphens_and_others_are_told_a_valid_name() -> None:
+    data = load(TINY).model_dump()
+    assert Config.model_validate(data | {"name": "my-study_1.2"}).name == "my-study_1.2"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "valid"),
+    [
+        ("name: tiny", "name: my study", "'my study': only letters, digits, _, - and .,"),
+        ("name: tiny", "name: my study", "'my_study'"),
+        ("process: mediator", "process: my-study", "letters, digits and _, a letter first"),
+        ("process: mediator", "process: my-study", "'my_study'"),
+        ("name: tiny", "name: 2tiny", "'x2tiny'"),
+    ],
+)
+def test_a_name_that_is_refused_comes_with_one_that_is_not(
+    tmp_path: Path, key: str, text: str, valid: str
+) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text(TINY.read_text().replace(key, text))
+    with pytest.raises(ConfigError, match=re.escape(valid)):
+        load(path)

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,7 @@ def test_columns_are_those_of_the_generated_events(convert: Convert, tmp_path: P
     assert said.cross_section == pytest.approx(55, rel=0.3)
 
 
+@pytest.mark.slow
 def test_so_are_those_of_a_boson_and_muons(convert: Convert, tmp_path: Path) -> None:
     wanted, got, _ = generated_and_converted(WMUNU, 3, convert, tmp_path / "a.hepmc")
     require_same(wanted, got)
@@ -244,6 +246,23 @@ def test_a_weight_is_chosen_by_index_or_name(convert: Convert, tmp_path: Path) -
         convert(path)
 
 
+@pytest.mark.parametrize("weight", [0, 1, "nominal", "muR = 2"])
+def test_both_versions_state_one_cross_section_for_all_weights(
+    convert: Convert, tmp_path: Path, weight: int | str
+) -> None:
+    found = []
+    for version in (2, 3):
+        made = [
+            event(i, weights=(1.0, 3.0), names=("nominal", "muR = 2"), cross_section=section)
+            for i, section in ((1, 10.0), (2, 12.5))
+        ]
+        path = write(tmp_path / f"a.hepmc{version}", made, version)
+        found.append(info(convert(path, weight=weight)))
+    for one in found:
+        assert one.sum_of_weights == (2 if weight in (0, "nominal") else 6)
+        assert (one.cross_section, one.cross_section_error) == (12.5, 1.25)  # of the last event
+
+
 @pytest.mark.parametrize(
     ("weights", "warning"),
     [
@@ -285,6 +304,22 @@ def test_particles_that_are_not_finite_are_left_out(
         found = contents(convert(path).sample("mine"))
     assert ak.to_list(found["particle_pdg_id"]) == [[13, -14]]
     assert "1 particles that are not finite left out" in caplog.text
+
+
+def test_particles_that_no_list_knows_are_warned_of(
+    convert: Convert, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recoil = (200.0, -100.0, -50.0, 9000042)
+    path = write(tmp_path / "a.hepmc", [event(1, [PION, recoil]), event(2)])
+    with caplog.at_level(logging.WARNING, "monojet"):
+        run = convert(path)
+    assert f"{path}: 1 stable particles of unknown PDG codes, 9000042 (1), are" in caplog.text
+    assert contents(run.sample("mine"))["met"][0] == pytest.approx(0, abs=1e-3)
+    caplog.clear()
+    told = replace(run, config=run.config.model_copy(update={"invisible": (9000042,)}))
+    make_stage("convert", told)
+    assert "unknown" not in caplog.text
+    assert contents(told.sample("mine"))["met"][0] == pytest.approx(np.hypot(200, 100))
 
 
 def _damages() -> Iterator[tuple[str, Callable[[bytes], bytes], str]]:

@@ -9,13 +9,15 @@ import h5py
 import numpy as np
 import pytest
 
-from analysis.config import Config
-from analysis.cutflow import Flow, by_process, read_flow, scaled, tables
+from analysis import provenance_notes
+from analysis.config import Config, Sample
+from analysis.cutflow import BINS, Flow, by_process, read_flow, scaled, tables
 from analysis.pipeline import Run
 from analysis.stages import cutflow_targets
 from analysis.yields import Yield
 from common import files
 from common.errors import BatchError, ConfigError, NormalisationError
+from selections import monojet
 from tests.conftest import WriteEvents, make_stage
 
 RunOf = Callable[..., Run]
@@ -48,8 +50,8 @@ def run(write_events: WriteEvents, run_of: RunOf) -> Run:
     )
     made = run_of(Znunu=[path], Wtaunu=[write_events("other.root", n_events=1)])
     write_scores(made, "Wtaunu", [1], [0.0])
-    thresholds = {name: {"best_threshold": 0.5} for name in NETWORKS}
-    files.write_json(made.table("evaluation"), thresholds)
+    cuts = {name: {"signal_efficiency": 0.9, "thresholds": [0.5, 0.5]} for name in NETWORKS}
+    files.write_json(made.table("evaluation"), cuts)
     # in another order than the events: scores are joined by key
     write_scores(made, "Znunu", list(range(10, 0, -1)), [i % 2 for i in range(10, 0, -1)])
     return made
@@ -169,7 +171,83 @@ def test_slices_of_a_process_add(run: Run) -> None:
     factor = data["samples"]["Znunu"]["normalisation"]
     twice = by_process(data, "SR")["Znunu"].steps["met"]
     assert twice.raw == 18
-    assert twice.sumw == pytest.approx(2 * factor * once.sumw)
+    assert twice.events == pytest.approx(2 * factor * once.sumw)
+
+
+def fold_of(event: int, run_number: int = 7) -> int:
+    """The fold of an event, of two, as in docs/formats.md; written anew here."""
+
+    def mix(x: int) -> int:
+        x = (x + 0x9E3779B97F4A7C15) % 2**64
+        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        x = (x ^ (x >> 27)) * 0x94D049BB133111EB % 2**64
+        return x ^ (x >> 31)
+
+    return mix(mix(mix(0x666F6C64) ^ run_number) ^ event) % 2
+
+
+def test_each_event_is_cut_at_the_threshold_of_its_fold(run: Run) -> None:
+    """Scores are 0 and 1: with a threshold beyond 1 in fold 0, only odd events of fold 1 pass."""
+    cuts = {n: {"signal_efficiency": 0.9, "thresholds": [1.5, 0.5]} for n in NETWORKS}
+    files.write_json(run.table("evaluation"), cuts)
+    flow = read_flow(make(run)["samples"]["Znunu"]["regions"]["SR"])
+    expected = sum(fold_of(event) == 1 for event in (3, 5, 7, 9))
+    assert 0 < expected < 4
+    assert flow.networks[NETWORKS[0]]["IM1"].raw == expected
+
+
+def one_sample(**changes: Any) -> dict[str, Any]:
+    """A sample of 1000 events of weight 2, of which 250 pass a cut."""
+    flow = Flow({"all events": Yield(1000, 2000.0, 4000.0)}, {"all": Yield(250, 500.0, 1000.0)})
+    sample = {
+        "process": "Znunu",
+        "cross_section": 2.0,
+        "cross_section_error": 0.04,
+        "sum_of_weights": 2000.0,
+        "sum_of_weights_squared": 4000.0,
+        "normalisation": 50.0,
+        "origin": "files",
+        "boson_pt": None,
+        "at_edge": None,
+        "regions": {"SR": dataclasses.asdict(flow)},
+    }
+    return {"luminosity": 36.1, "networks": {}, "samples": {"Znunu": sample | changes}}
+
+
+def test_all_events_have_the_error_of_the_cross_section_alone() -> None:
+    flow = by_process(one_sample(), "SR")["Znunu"]
+    whole, passing = flow.steps["all events"], flow.bins["all"]
+    assert (whole.events, whole.statistical) == (100_000, 0)
+    assert whole.error == whole.cross_section == pytest.approx(2000)
+    # binomial: 250 of 1000
+    assert passing.statistical == pytest.approx(100_000 * (0.25 * 0.75 / 1000) ** 0.5)
+    assert passing.cross_section == pytest.approx(500)
+    assert passing.error == pytest.approx((passing.statistical**2 + 500**2) ** 0.5)
+
+
+def test_without_squared_weights_the_error_is_an_upper_limit_and_said_to_be() -> None:
+    data = one_sample(sum_of_weights_squared=None)
+    flow = by_process(data, "SR")["Znunu"]
+    assert flow.bins["all"].statistical == pytest.approx(50 * 1000**0.5)
+    cut = {name: Yield(1000, 2000.0, 4000.0) for name in ("all events", *monojet_cuts())}
+    bins = {b.name: Yield() for b in BINS} | {"all": Yield(250, 500.0, 1000.0)}
+    data["samples"]["Znunu"]["regions"]["SR"] = dataclasses.asdict(Flow(cut, bins))
+    assert "squared weights of Znunu" in tables(data)[0].text()
+    assert (
+        "squared weights"
+        not in tables(one_sample(regions=data["samples"]["Znunu"]["regions"]))[0].text()
+    )
+
+
+def monojet_cuts() -> list[str]:
+    return [cut.name for cut in monojet.SR.cuts]
+
+
+def test_errors_of_slices_add_in_quadrature() -> None:
+    data = one_sample()
+    data["samples"]["high"] = one_sample(cross_section_error=0.02)["samples"]["Znunu"]
+    whole = by_process(data, "SR")["Znunu"].steps["all events"]
+    assert whole.cross_section == pytest.approx((2000**2 + 1000**2) ** 0.5)
 
 
 def test_tables_name_every_cut(run: Run, tmp_path: Path) -> None:
@@ -192,3 +270,89 @@ def test_without_networks_neither_images_nor_scores_are_needed(
     text = made.table("cutflow_mine").with_suffix(".txt").read_text()
     assert "Cut-flow of mine" in text
     assert "network" not in text
+    assert "Cross-sections of events from files are those of the files" in text
+    assert "generated here" not in text
+
+
+@pytest.mark.parametrize(
+    ("slices", "name"),
+    [
+        ([[280, 500], [500, 1000], [1000, None]], "> 280 GeV"),
+        ([[1000, None], [280, 500]], "280–500 and > 1000 GeV"),
+        ([[100, 200], [200, 280]], "100–280 GeV"),
+        ([[100, None], [200, 280]], "> 100 GeV"),
+        ([[280, 500], None], None),
+        ([], None),
+    ],
+)
+def test_all_events_of_slices_say_where_they_begin(slices: list[Any], name: str | None) -> None:
+    found = provenance_notes.all_events([{"boson_pt": limits} for limits in slices])
+    expected = r"all events, boson $p_\mathrm{T}$ " + name if name else "all events"
+    assert found == expected
+
+
+def test_notes_are_of_the_samples_at_hand(tiny_config: Config) -> None:
+    generated = provenance_notes.describe(tiny_config, tiny_config.samples[0])
+    assert generated == {"origin": "generated", "boson_pt": [1000, None]}
+    user = Sample.model_validate({"process": "mine", "files": "a.root"})
+    files_ = provenance_notes.describe(tiny_config, user)
+    data = provenance_notes.describe(tiny_config, user.model_copy(update={"data": True}))
+    assert (files_["origin"], data["origin"]) == ("files", "measured")
+    assert len(provenance_notes.notes([generated, generated, files_])) == 3  # and of errors
+    (note,) = provenance_notes.notes([data])
+    assert note.startswith("Measured events are counted, not normalised")
+    assert "simulation" not in note
+
+
+def test_a_cross_section_that_changes_makes_the_cutflow_again(tmp_path: Path) -> None:
+    """Without networks, too, where no images stand between."""
+
+    def fingerprint(cross_section: float) -> str:
+        sample = {"process": "mine", "files": str(tmp_path / "a.root")}
+        sample |= {"cross_section": cross_section}  # type: ignore[dict-item]
+        config = Config.model_validate({"name": "own", "samples": [sample]})
+        (target,) = cutflow_targets(Run(config, tmp_path))
+        return target.fingerprint
+
+    assert fingerprint(1.0) != fingerprint(2.0)
+
+
+def test_regions_say_which_share_lies_at_the_edge_of_what_is_generated(
+    write_events: WriteEvents, tiny_config: Config, tmp_path: Path
+) -> None:
+    """Of slices from 280 GeV on: below 308 GeV."""
+    samples = [s for s in tiny_config.samples if s.name in ("Znunu_low", "Znunu_high")]
+    config = tiny_config.model_dump() | {
+        "samples": [s.model_dump() for s in samples],
+        "training": {},
+    }
+    run = Run(Config.model_validate(config), tmp_path / "run")
+    events = {"low": "float(260 + 20 * rdfentry_)", "high": "1000.f"}
+    (run.output / "samples").mkdir(parents=True)
+    for slice_, boson_pt in events.items():
+        made = write_events(n_events=10, met="float(260 + 40 * rdfentry_)", boson_pt=boson_pt)
+        made.rename(run.sample(f"Znunu_{slice_}"))
+    given = {"cross_section": 1.0, "sum_of_weights": 10.0}
+    data = make(
+        dataclasses.replace(
+            run,
+            config=run.config.model_copy(
+                update={"samples": tuple(s.model_copy(update=given) for s in run.config.samples)}
+            ),
+        )
+    )
+    rows = {row[0]: row for row in tables(data)[-1].rows}
+    assert tables(data)[-1].columns == ["region", "Znunu", "Znunu, at the edge"]
+    assert rows["IM1"][2].startswith("0.15")  # 260, 280 and 300 GeV, of 20 events
+    assert rows["IM10"][2] == "-"
+    assert tables(data)[0].rows[0][0].endswith("280–500 and > 1000 GeV")
+    assert "complete where the share is small" in tables(data)[-1].markdown()
+
+
+def test_only_samples_of_slices_and_with_a_boson_have_an_edge(tiny_config: Config) -> None:
+    first = tiny_config.samples[0]
+    assert provenance_notes.edge(tiny_config, first) == pytest.approx(1.1 * 280)
+    user = Sample.model_validate({"process": "Znunu", "files": "a.root"})
+    assert provenance_notes.edge(tiny_config, user) is None
+    multijet = first.model_copy(update={"process": "multijet"})
+    assert provenance_notes.edge(tiny_config, multijet) is None

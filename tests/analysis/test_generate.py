@@ -220,13 +220,12 @@ def test_impact_parameters_are_the_least_distances_to_the_beam() -> None:
     particles = generate.stable_particles(events, 6, generate._Charges(generator))
     leptons = np.isin(np.abs(particles.pdg_id), (11, 13))
     assert not particles.d0[~leptons].any()
-    record = [p for event in ak.to_list(events.prt) for p in event]
+    record = ak.flatten(events.prt)
+    record = record[(record.status > 0) & ((abs(record.id) == 11) | (abs(record.id) == 13))]
     stable = [
         p
-        for p in record
-        if p["status"] > 0
-        and abs(p["id"]) in (11, 13)
-        and abs(np.arcsinh(p["p"]["pz"] / np.hypot(p["p"]["px"], p["p"]["py"]))) < 4.9
+        for p in ak.to_list(record)
+        if abs(np.arcsinh(p["p"]["pz"] / np.hypot(p["p"]["px"], p["p"]["py"]))) < 4.9
     ]
     assert len(stable) == leptons.sum()
     displaced = 0

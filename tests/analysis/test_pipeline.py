@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from analysis import pipeline
-from analysis.config import CONFIGS, Config, load
+from analysis.config import CONFIGS, Config, Sample, load
 from analysis.pipeline import Done, Run, Stage, Target
 from analysis.stages import STAGES, training_targets
+from tests.conftest import REPOSITORY
 
 
 def target(tmp_path: Path, **changes: object) -> Target:
@@ -58,6 +63,67 @@ def test_an_output_without_manifest_is_stale(tmp_path: Path) -> None:
     make(one)
     one.manifest.write_text("{")
     assert one.state() == "stale"
+
+
+def test_what_has_changed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "ROOT_DIRECTORY", tmp_path)
+    (tmp_path / "code.py").write_text("pass")
+    files = [tmp_path / "first", tmp_path / "second"]
+    for file in files:
+        file.write_text("x")
+    settings = {"imaging": {"threshold": 20.0, "select": None}, "seed": 7, "sizes": [1, 2]}
+    upstream = target(tmp_path, name="upstream", code=())
+    base = target(
+        tmp_path,
+        settings=settings,
+        external=(str(files[0]),),
+        made_from=(upstream,),
+        code=("*.py",),
+    )
+
+    def reason(**changes: object) -> str:
+        return dataclasses.replace(base, **changes).reason()  # type: ignore[arg-type]
+
+    assert base.reason() == "not there yet"
+    make(base)
+    assert base.reason() == "--force"
+    assert reason(settings=settings | {"seed": 8}) == "seed: 7 → 8"
+    assert (
+        reason(settings=settings | {"imaging": {"threshold": 30.0, "select": "SR"}})
+        == 'imaging.threshold: 20.0 → 30.0; imaging.select: null → "SR"'
+    )
+    assert reason(settings=settings | {"sizes": (1, 3)}) == "sizes[1]: 2 → 3"
+    assert reason(settings=settings | {"other": {}}) == "with other"
+    without = {key: value for key, value in settings.items() if key != "seed"}
+    assert reason(settings=without) == "without seed"
+    assert reason(external=(str(files[1]),)) == f"without {files[0]}; with {files[1]}"
+    other = dataclasses.replace(upstream, settings=3)
+    assert reason(made_from=(other,)) == "stage upstream is another"
+    many = {str(n): n for n in range(9)}
+    assert reason(settings=settings | many).endswith("; 5 more")
+    files[0].write_text("longer")
+    assert reason() == f"{files[0]} changed"
+    files[0].write_text("x")
+    (tmp_path / "code.py").write_text("return")
+    pipeline.hash_of_code.cache_clear()
+    pipeline._hash_of_source.cache_clear()
+    assert "code.py changed" in reason()
+    base.output.write_text("of another size")
+    make(dataclasses.replace(base))
+    base.output.write_text("again")
+    assert reason() == "its files are not those that were made"
+
+
+def test_a_record_of_before_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    one = target(tmp_path)
+    one.output.write_text("made")
+    old = {"fingerprint": "other", "settings": {"a": 1}, "made_from": [], "external": []}
+    one.manifest.write_text(json.dumps(old))
+    assert one.reason() == "changed: its record does not say how"
+    one.manifest.write_text(json.dumps(old | {"settings": {"a": 2}}))
+    assert one.reason() == "a: 2 → 1"
+    one.manifest.unlink()
+    assert one.reason() == "no record of how it was made"
 
 
 @pytest.fixture
@@ -132,6 +198,22 @@ def test_a_seed_reaches_every_sample_and_image(tiny_config: Config, tmp_path: Pa
         assert not set(before) & set(after)
 
 
+def test_what_escapes_reaches_every_target(tmp_path: Path) -> None:
+    """Also of a stage that reads the user's files, by its own settings."""
+    for stage, run in stages_and_runs(tmp_path):
+        samples = tuple(
+            Sample(process=s.process, slice=s.slice, role=s.role, files=(f"{s.name}.root",))
+            for s in run.config.samples
+        )
+        for config in (run.config, run.config.model_copy(update={"samples": samples})):
+            other = config.model_copy(update={"invisible": (9000042,)})
+            before, after = (
+                {t.fingerprint for t in stage.targets(dataclasses.replace(run, config=one))}
+                for one in (config, other)
+            )
+            assert not before & after, stage.name
+
+
 @pytest.mark.parametrize("sample", ["validation", "test"])
 def test_a_training_that_watches_the_test_is_made_from_it(sample: str, tmp_path: Path) -> None:
     data = load(CONFIGS / "thesis_small.yaml").model_dump()
@@ -150,3 +232,14 @@ def test_the_number_of_workers_changes_no_recipe(tmp_path: Path) -> None:
     for (stage, one), (_, many) in pairs:
         fingerprints = [[t.fingerprint for t in stage.targets(run)] for run in (one, many)]
         assert fingerprints[0] == fingerprints[1]
+
+
+def test_root_goes_by_its_own_version_without_being_imported(root: Any) -> None:
+    code = (
+        "import sys\nfrom analysis.pipeline import versions\nprint(versions()['root'])\n"
+        "assert 'ROOT' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == root.gROOT.GetVersion()

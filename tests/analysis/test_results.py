@@ -74,7 +74,7 @@ def test_a_line_a_network(tmp_path: Path) -> None:
     networks, gains = results.tables([results.read(path)])
     assert networks.rows == [
         [
-            "thesis",
+            "thesis (before)",
             "full",
             "strides+cell",
             "4684738",
@@ -87,7 +87,19 @@ def test_a_line_a_network(tmp_path: Path) -> None:
             "0.750 ± 0.040",
         ]
     ]
-    assert gains.rows == [["thesis", "strides+cell", "1.110 ± 0.050", *"------"]]
+    assert gains.rows == [["thesis (before)", "strides+cell", "1.110 ± 0.050", *"------"]]
+
+
+def test_results_of_folds_show_statistics_and_spread(tmp_path: Path) -> None:
+    data = content(schema=2)
+    evaluation = data["networks"][0]["evaluation"]
+    del evaluation["best_threshold"]
+    evaluation |= {"thresholds": [0.4, 0.5], "signal_efficiency": 0.93, "trained": True}
+    evaluation["auc"] = {"value": 0.7175, "error": 0.0063, "spread": 0.0485}
+    networks, _ = results.tables([results.read(write(tmp_path / "a.json", data))])
+    assert networks.rows[0][0] == "thesis"
+    assert networks.rows[0][9] == "0.7175 ± 0.0063 ± 0.0485"
+    assert "before" not in networks.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +120,7 @@ def test_the_rejection_shown_is_one_that_is_measured() -> None:
         (b'{"schema": 1', "Invalid JSON"),
         (b"[1, 2]", "Input should be an object"),
         (b'{"name": "a manifest"}', "'schema'|'run'"),
-        (json.dumps(content(schema=2)).encode(), "'schema'"),
+        (json.dumps(content(schema=3)).encode(), "'schema'"),
         (json.dumps(content(networks=[{}])).encode(), "'networks.0.name'"),
         (b"\xff\xfe", "not text"),
         (None, "No such file"),
@@ -132,8 +144,8 @@ def test_the_command_writes_markdown(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert results.main([*paths, "--output", str(tmp_path / "results.md")]) == 0
     text = (tmp_path / "results.md").read_text()
     assert text.startswith("# Results\n\n**All networks**")
-    assert "| one | full |" in text
-    assert "| two | full |" in text
+    assert "| one (before) | full |" in text
+    assert "| two (before) | full |" in text
     assert results.main(paths) == 0
     assert capsys.readouterr().out == text
 

@@ -15,7 +15,9 @@ from analysis.config import Config, Rmm
 from analysis.pipeline import Run
 from analysis.rmm_file import PSEUDO_DATA, TEST, TRAINING, VALIDATION, frame, read_events
 from analysis.rmm_names import names
+from analysis.samples import SampleInfo
 from common.errors import ConfigError, InputError, NormalisationError
+from common.tables import with_error
 from selections import three_lepton
 from tests.analysis.three_lepton_events import (
     E1,
@@ -72,6 +74,27 @@ def test_events_channels_and_cut_flow(run_with: RunWith, events_file: Path) -> N
         assert flow[step]["sumw"] == pytest.approx(factor * (left - 3))
     for channel in three_lepton.CHANNELS:
         assert flow[channel]["raw"] == outcomes.count(channel)
+
+
+def test_all_events_have_the_error_of_the_cross_section_alone(
+    run_with: RunWith, events_file: Path
+) -> None:
+    run = run_with(WZ=events_file)
+    make_stage("rmm", run)
+    path, n = run.matrices("WZ"), len(EVENTS)
+    info = SampleInfo(
+        *("WZ", "WZ"),
+        cross_section=2.0,
+        cross_section_error=0.1,
+        sum_of_weights=n - 3.0,  # one weight is -2
+        sum_of_weights_squared=n + 3.0,
+    )
+    with h5py.File(path, "a") as file:
+        file.attrs["sample_info"] = info.to_json()
+    (row,) = rmm.cutflow_table(run).rows
+    events = 36.1 * 1000 * 2 / 100 * (n - 3)
+    assert row[1] == with_error(events, 0.05 * events)
+    assert float(row[-2].split(" ± ")[1]) > 0  # a channel's is that of its efficiency, too
 
 
 def test_matrices_are_those_of_the_selected_objects(run_with: RunWith, events_file: Path) -> None:

@@ -21,6 +21,9 @@ def events(score: Any, weight: Any = None) -> Scored:
         np.ones(n) if weight is None else np.asarray(weight, float),
         np.full(n, 300.0),
         np.arange(n, dtype=np.uint64),
+        np.zeros(n, np.uint8),
+        np.zeros(n, np.uint16),
+        ("mine",),
         {"net": np.asarray(score, float)},
     )
 
@@ -54,6 +57,15 @@ def test_selected_events_of_all_samples(run: Run) -> None:
     assert found.weight.tolist() == [6, 10]
     assert found.event_number.tolist() == [0, 0]
     assert found.scores["net"].tolist() == [0.25, 0.75]
+    assert found.of_sample("b").met.tolist() == [1100]
+
+
+def test_thresholds_keep_at_least_the_share() -> None:
+    scored = events([0.1, 0.9, 0.5, 0.7], [1.0, 2.0, 1.0, -1.0])
+    # from the highest 2, 1, 2 and 3 of 3: with the negative weight it is 2/3 at 0.9 already
+    found = scored.thresholds("net", np.array([0.01, 2 / 3, 0.7, 1.0]))
+    assert found.tolist() == [0.9, 0.9, 0.1, 0.1]
+    assert events([]).thresholds("net", np.array([0.5])).tolist() == [np.inf]
 
 
 def test_scores_of_other_events_are_refused(run: Run) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.cutflow import Flow
-from analysis.signals import LEAST_EVENTS, bin_table, measure, table
+from analysis.signals import LEAST_EVENTS, bin_table, measure, table, why_empty
 from analysis.yields import Yield
 from selections import monojet
 
@@ -32,7 +32,7 @@ def flow(counts: Any, passing: Any, weight: float = 0.5) -> dict[str, Any]:
 def cutflow_file(**flows: dict[str, Any]) -> dict[str, Any]:
     return {
         "luminosity": 36.1,
-        "networks": {"net": 0.5},
+        "networks": {"net": {"signal_efficiency": 0.9, "thresholds": [0.5]}},
         "samples": {
             process: {
                 "process": process,
@@ -115,3 +115,17 @@ def test_a_network_that_selects_no_znunu_has_no_ratio() -> None:
     found = measure(cutflow_file(Znunu=flow(COUNTS, 0 * COUNTS), mediator=flow(COUNTS, COUNTS / 2)))
     assert found[0].ratio is None
     assert table(found).rows[0][-1] == "-"
+
+
+def test_an_empty_table_says_what_to_add() -> None:
+    one = flow(COUNTS, COUNTS)
+    nothing = flow(COUNTS * 0, COUNTS * 0)
+    for data, expected in (
+        (cutflow_file(Znunu=one), "no sample of a signal: add one of mediator"),
+        (cutflow_file(higgs=one), "no sample of Znunu to compare with"),
+        (cutflow_file(Znunu=one, higgs=one) | {"networks": {}}, "no network selects events"),
+        (cutflow_file(Znunu=nothing, higgs=one), "no region has selected events of a signal"),
+    ):
+        assert measure(data) == []
+        for made in (table([], why_empty(data)), bin_table([], why_empty(data))):
+            assert f"Empty: {expected}" in made.text()

@@ -19,7 +19,8 @@ from analysis.pipeline import Run
 from analysis.rmm_names import names
 from analysis.sensitivity import OWN_THRESHOLD, measure
 from analysis.signals import measure as measure_signals
-from analysis.yields import Yield
+from analysis.yields import Expected, Yield
+from common.roc import Scored
 from plots import style
 from plots.results import Kind, Matrices
 from selections import monojet
@@ -141,6 +142,11 @@ def _write_histories(run: Run, rng: Rng) -> None:
             (run.model(name) / f"fold{fold}.csv").write_text("\n".join(lines) + "\n")
 
 
+def made_expected(rng: Rng) -> Flow[Expected]:
+    """The same as events expected."""
+    return made_flow(rng).map(lambda y: Expected(y.raw, y.sumw, y.error, 0.02 * y.sumw))
+
+
 def made_flow(rng: Rng) -> Flow[Yield]:
     """Falling yields."""
     names = ["all events", *(cut.name for cut in monojet.SR.cuts)]
@@ -158,9 +164,21 @@ def _write_tables(run: Run, rng: Rng, scores: dict[str, dict[str, Any]]) -> None
     results = {
         name: evaluate(
             name,
-            scores["Znunu_high"][name],
-            scores["Wtaunu_high"][name],
-            {sample: columns[name] for sample, columns in scores.items()},
+            judged := [
+                (
+                    Scored(scores["Znunu_high"][name][fold::FOLDS], np.ones(EVENTS // FOLDS)),
+                    Scored(scores["Wtaunu_high"][name][fold::FOLDS], np.ones(EVENTS // FOLDS)),
+                )
+                for fold in range(FOLDS)
+            ],
+            judged,
+            {
+                sample: [
+                    Scored(columns[name][fold::FOLDS], np.ones(EVENTS // FOLDS))
+                    for fold in range(FOLDS)
+                ]
+                for sample, columns in scores.items()
+            },
             thresholds=21,
             bootstrap=3,
             seed=1,
@@ -169,7 +187,10 @@ def _write_tables(run: Run, rng: Rng, scores: dict[str, dict[str, Any]]) -> None
     }
     cutflow: dict[str, Any] = {
         "luminosity": 36.1,
-        "networks": {name: result["best_threshold"] for name, result in results.items()},
+        "networks": {
+            name: {key: result[key] for key in ("signal_efficiency", "thresholds")}
+            for name, result in results.items()
+        },
         "samples": {
             f"{process}_{part}": {
                 "process": process,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,19 +17,21 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
 from analysis import figures
-from analysis.cutflow import by_process, scaled
+from analysis.cutflow import WorkingPoint, by_process
 from analysis.image_file import CHANNELS
 from analysis.pipeline import Run, Target
 from analysis.processes import SIGNALS
 from analysis.sensitivity import OWN_THRESHOLD, REFERENCE
+from analysis.yields import Expected
 from common.errors import InputError, ScoreError
 from plots import cutflow, images, scores, sensitivity, signals, style, thresholds, training
 from plots.results import Sample, opened
 from selections import monojet
-from tests.plots.conftest import EVENTS, FOLDS, NETWORKS, SAMPLES, made_flow, write_scores
+from tests.plots.conftest import EVENTS, FOLDS, NETWORKS, SAMPLES, made_expected, write_scores
 from tests.plots.drawn import panels, steps, texts, xs, ys
 
 NETWORK = NETWORKS[0]
+POINT = WorkingPoint(0.93, (0.4, 0.5))
 THESIS = json.loads((REFERENCE / "thesis_tables.json").read_text())
 
 
@@ -141,7 +145,7 @@ def test_a_history_that_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_scores_are_joined_by_key_and_have_unit_area(finished: Run) -> None:
     chosen = samples_of(finished)
-    figure = scores.score_distributions(NETWORK, chosen, 0.4, ("high",))
+    figure = scores.score_distributions(NETWORK, chosen, [0.4], ("high",))
     assert [axes.get_title(loc="right") for axes in figure.axes] == ["high slice", "all slices"]
     assert [len(steps(axes)) for axes in figure.axes] == [3, 4]
     for axes in figure.axes:
@@ -162,7 +166,7 @@ def test_scores_are_joined_by_key_and_have_unit_area(finished: Run) -> None:
 def test_one_panel_suffices_where_all_samples_were_learned_from(finished: Run) -> None:
     chosen = samples_of(finished)
     for slices, part in ((("high",), chosen[:2]), (("none",), chosen)):
-        figure = scores.score_distributions(NETWORK, part, 0.4, slices)
+        figure = scores.score_distributions(NETWORK, part, [0.4], slices)
         assert len(figure.axes) == 1
 
 
@@ -176,7 +180,7 @@ def test_a_sample_without_events_is_left_out(finished: Run, tmp_path: Path) -> N
             file[key] = np.zeros(0)
     empty = Sample("Wenu", "high", 1.0, tmp_path / "images.h5", tmp_path / "scores.h5")
     chosen = [*samples_of(finished), empty]
-    left, _ = scores.score_distributions(NETWORK, chosen, 0.4, ("high",)).axes
+    left, _ = scores.score_distributions(NETWORK, chosen, [0.4], ("high",)).axes
     assert style.process("Wenu").label not in steps(left)
     assert len(steps(left)) == 3
     images.mean_images(chosen)
@@ -213,8 +217,8 @@ def test_threshold_scan_shows_the_table_and_that_of_the_thesis(
     assert ys(thesis) == [row[column] for row in published]
     assert xs(thesis) == [row[column + 1] for row in published]
     assert xs(ours) == [row["recall"] for row in result["scan"]]
-    chosen = next(r for r in result["scan"] if r["threshold"] == result["best_threshold"])
-    assert (*xs(best), *ys(best)) == (chosen["recall"], chosen["precision"])
+    assert (*xs(best), *ys(best)) == (result["recall"]["value"], result["precision"]["value"])
+    assert len(result["thresholds"]) == FOLDS
     drawn = [ys(line) for line in right.lines]
     for key in ("precision", "recall", "mean_precision_recall", "precision_times_recall"):
         assert [row[key] for row in result["scan"]] in drawn
@@ -243,39 +247,42 @@ def test_roc_curves_end_where_few_background_events_pass(finished: Run) -> None:
 def test_cutflow_shows_every_step_and_network(finished: Run) -> None:
     data = table(finished, "cutflow")
     flows = by_process(data, "SR")
-    figure = cutflow.cutflow(flows, monojet.SR, data["networks"], 36.1)
+    points = {name: WorkingPoint.of(point) for name, point in data["networks"].items()}
+    figure = cutflow.cutflow(flows, monojet.SR, points, 36.1)
     (axes,) = figure.axes
     drawn = [patch.get_data() for patch in axes.patches if isinstance(patch, StepPatch)]
     for (values, _, _), process in zip(drawn, style.in_order(flows), strict=True):
-        assert values == pytest.approx([y.sumw for y in flows[process].steps.values()])
+        assert values == pytest.approx([y.events for y in flows[process].steps.values()])
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert labels[1:7] == [cut.latex for cut in monojet.SR.cuts]
     assert len(labels) == 7 + len(NETWORKS)
     assert axes.get_ylabel() == "events"
     for container, process in zip(axes.containers, style.in_order(flows), strict=True):
         last = ys(container[0])[-1]  # type: ignore[index]
-        assert last == pytest.approx(flows[process].networks[NETWORKS[-1]]["all"].sumw)
+        assert last == pytest.approx(flows[process].networks[NETWORKS[-1]]["all"].events)
 
 
 def test_met_spectrum_stacks_the_backgrounds_and_scales_the_signal() -> None:
     rng = np.random.default_rng(3)
-    flows = {name: made_flow(rng) for name in ("Znunu", "Wtaunu", "Wmunu", "Wenu")}
-    flows["mediator"] = scaled(made_flow(rng), 1e-4)
-    figure = cutflow.met_spectrum(flows, monojet.EXCLUSIVE, NETWORK, 0.4, 36.1)
+    flows = {name: made_expected(rng) for name in ("Znunu", "Wtaunu", "Wmunu", "Wenu")}
+    flows["mediator"] = made_expected(rng).map(
+        lambda y: Expected(y.raw, 1e-4 * y.events, 1e-4 * y.statistical, 1e-4 * y.cross_section)
+    )
+    figure = cutflow.met_spectrum(flows, monojet.EXCLUSIVE, NETWORK, POINT, 36.1)
     widths = np.array([50, 50, 50, 100, 100, 100, 100, 100, 100, 200])
     names = [b.name for b in monojet.EXCLUSIVE]
     for axes, pass_rate in zip(figure.axes, (1.0, 0.7), strict=True):
         found = steps(axes)
         total = np.zeros(10)
         for process in ("Wenu", "Wmunu", "Wtaunu", "Znunu"):
-            total += [pass_rate * flows[process].bins[name].sumw for name in names]
+            total += [pass_rate * flows[process].bins[name].events for name in names]
             values, edges, _ = found[style.process(process).label]
             assert values == pytest.approx(total / widths)
             assert edges[0] == 250
         (signal,) = (label for label in found if "mediator" in label)
         factor = float(signal.rpartition("× ")[2])
         assert factor in (100, 1000)
-        wanted = [factor * pass_rate * flows["mediator"].bins[name].sumw for name in names]
+        wanted = [factor * pass_rate * flows["mediator"].bins[name].events for name in names]
         assert found[signal].values == pytest.approx(wanted / widths)
         assert axes.get_xlabel().endswith("[GeV]")
     assert figure.axes[0].get_ylabel() == "events / GeV"
@@ -283,8 +290,8 @@ def test_met_spectrum_stacks_the_backgrounds_and_scales_the_signal() -> None:
 
 
 def test_met_spectrum_of_no_events_is_drawn() -> None:
-    flow = scaled(made_flow(np.random.default_rng(4)), 0)
-    figure = cutflow.met_spectrum({"Znunu": flow}, monojet.EXCLUSIVE, NETWORK, 0.4, 36.1)
+    flow = made_expected(np.random.default_rng(4)).map(lambda y: Expected(y.raw))
+    figure = cutflow.met_spectrum({"Znunu": flow}, monojet.EXCLUSIVE, NETWORK, POINT, 36.1)
     assert not steps(figure.axes[0])[style.process("Znunu").label].values.any()
 
 
@@ -374,45 +381,25 @@ def test_the_same_figure_has_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_stage_makes_every_figure_then_the_list(
-    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One figure of each kind is drawn, which may warn; nothing is saved (see the slow test)."""
-    drawn = set()
-
-    def save(figure: Figure, path: Path) -> list[Path]:
-        kind = path.name.partition("_")[0]
-        if kind not in drawn:
-            figure.set_layout_engine(None)
-            figure.draw_without_rendering()
-            drawn.add(kind)
-        return [path.with_name(f"{path.name}.png")]
-
-    for axis in "xy":  # for speed
-        monkeypatch.setitem(style._SETTINGS, f"{axis}tick.minor.visible", False)
-    monkeypatch.setattr(style, "save", save)
+def test_the_stage_makes_every_figure_then_the_list(finished: Run, tmp_path: Path) -> None:
+    """And a figure of each kind, drawn once more, has the same bytes."""
+    shutil.copytree(finished.output, tmp_path / "run")
+    run = replace(finished, output=tmp_path / "run")
     target = Target("plots", "figures", tmp_path / "figures.json")
     made: list[Target] = []
-    figures.run(finished, [target], made.append)
+    figures.run(run, [target], made.append)
     assert made == [target]
-    listed = json.loads(target.output.read_text())
-    names = {entry["name"] for entry in listed}
-    assert {"event_compressions", "event_channels", "mean_images", "mean_images_aligned"} <= names
-    assert {"roc", "cutflow", "met_spectrum"} <= names
+    listed = {entry["name"]: entry for entry in json.loads(target.output.read_text())}
+    assert {"event_compressions", "event_channels", "mean_images", "mean_images_aligned"} <= {
+        *listed
+    }
+    assert {"roc", "cutflow", "met_spectrum"} <= {*listed}
     for network in NETWORKS:
         for kind in ("training", "scores", "thresholds", "sensitivity", "signals"):
-            assert f"{kind}_{network}" in names
-    assert len(names) == len(listed) == 7 + 5 * len(NETWORKS)
-    assert all(entry["caption"] and entry["files"] for entry in listed)
-
-
-@pytest.mark.slow
-def test_all_files_are_the_same_twice(finished: Run, tmp_path: Path) -> None:
-    for name, build, _ in figures.figures(finished):
-        style.save(build(), tmp_path / "first" / name)
-    for name, build, _ in figures.figures(finished):
-        style.save(build(), tmp_path / "second" / name)
-    files = sorted((tmp_path / "first").iterdir())
-    assert len(files) == 2 * (7 + 5 * len(NETWORKS))
-    for path in files:
-        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
+            assert f"{kind}_{network}" in listed
+    assert len(listed) == 7 + 5 * len(NETWORKS)
+    assert all(entry["caption"] and len(entry["files"]) == 2 for entry in listed.values())
+    for name, build, _ in figures.figures(run):
+        if not name.endswith(NETWORKS[1]):
+            for path in style.save(build(), tmp_path / "again" / name):
+                assert path.read_bytes() == (run.plots / path.name).read_bytes()

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from analysis.columns import own
 from analysis.regions import define, define_summary
 from cpp_helpers import declare, load_root
 from selections import monojet
@@ -87,7 +88,7 @@ def _values(df: Any, expressions: Mapping[str, str]) -> dict[str, npt.NDArray[An
     """Numbers, one an event. As one column: each more costs a second of compilation."""
     numbers = ", ".join(f"double({expression})" for expression in expressions.values())
     df = define(df, [Definition("found", f"ROOT::RVecD{{{numbers}}}")])
-    taken = df.Take["ROOT::RVecD"]("found")
+    taken = df.Take["ROOT::RVecD"](own("found"))
     rows = np.array([list(row) for row in taken.GetValue()])
     return dict(zip(expressions, rows.T, strict=True))
 
