@@ -101,15 +101,28 @@ def make_events(
     **changes: str | None,
 ) -> Path:
     """Write a file of hand-made events; ``changes`` replaces expressions, None drops a column."""
+    key = (n_events, file_format, *sorted(changes.items()))
+    if key not in _MADE:  # seconds of the compiler's time
+        _snapshot(root, path, n_events, file_format, EVENTS | changes)
+        _MADE[key] = path.read_bytes()
+    path.write_bytes(_MADE[key])
+    return path
+
+
+_MADE: dict[tuple[Any, ...], bytes] = {}
+
+
+def _snapshot(
+    root: Any, path: Path, n_events: int, file_format: str, expressions: dict[str, str | None]
+) -> None:
     df = root.RDataFrame(n_events)
-    columns = {k: v for k, v in (EVENTS | changes).items() if v is not None}
+    columns = {k: v for k, v in expressions.items() if v is not None}
     for column, expression in columns.items():
         df = df.Define(column, expression)
     options = root.RDF.RSnapshotOptions()
     formats = root.RDF.ESnapshotOutputFormat
     options.fOutputFormat = formats.kRNTuple if file_format == "rntuple" else formats.kTTree
     df.Snapshot("events", str(path), list(columns), options)
-    return path
 
 
 @pytest.fixture

@@ -103,10 +103,10 @@ def refusal(error: BaseException) -> str | None:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and what has led to it."""
+    """An error, and what has led to it; the errors of tornado's streams hold theirs."""
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or error.__context__ or getattr(error, "real_error", None)
 
 
 def _of_certificates(error: BaseException) -> str | None:
