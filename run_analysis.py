@@ -181,6 +181,8 @@ def configuration(options: argparse.Namespace) -> Config:
     if options.seed is not None:
         overrides["seed"] = options.seed
     configured = config = load(options.config, **overrides)
+    if options.input and options.events is not None:
+        raise ConfigError("--events limits generated samples, not --input: leave one of them out")
     if options.input:
         overrides["samples"] = _input_samples(
             options.input, options.process or [], config, options.format, options.data

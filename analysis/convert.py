@@ -20,7 +20,7 @@ from analysis.inputs.invisible import set_invisible, unknown_particles
 from analysis.inputs.paths import expand
 from analysis.pipeline import Run, Target, versions
 from analysis.processes import PROCESSES
-from analysis.samples import SampleInfo, combine, run_number_of
+from analysis.samples import SampleInfo, combine, require_one_cross_section, run_number_of
 from common import files
 from common.errors import InputError
 from common.tasks import Parts, Range, Task
@@ -94,15 +94,17 @@ def join(run: Run, target: Target, parts: Parts) -> None:
     """The sample, of its converted files.
 
     Raises:
-        InputError: all were left out.
+        InputError: all were left out, or they state different cross-sections.
     """
-    paths = [part.path for part in parts]
-    if not paths:
+    said = {part.path: (part.task.range.file, event_file.info_of(part.path)) for part in parts}
+    if not said:
         raise InputError(f"sample '{target.name}': none of its files can be read")
-    info = combine([event_file.info_of(path) for path in paths])
+    if run.config.sample(target.name).cross_section is None:
+        require_one_cross_section(target.name, said.values())
+    info = combine([info for _, info in said.values()])
     left_out = tuple(f"left out: {skipped.error}" for skipped in parts.skipped)
     info = dataclasses.replace(info, settings=(*info.settings, *left_out))
-    event_file.merge(paths, target.output, info)
+    event_file.merge(list(said), target.output, info)
     known = run.config.sample(target.name).cross_section or info.cross_section
     log.info("%s: %d events", target.name, info.n_events)
     if known is None:

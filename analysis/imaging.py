@@ -392,4 +392,5 @@ def losses_table(run: Run) -> Table:
 
 
 def _percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.2g} %" if whole else "-"
+    share = 100 * part / whole if whole else 0.0
+    return f"{share:{'.2g' if share < 99.5 else '.0f'}} %" if whole else "-"

@@ -3,6 +3,7 @@ measured, and where generated events begin."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,8 @@ NEAR = 1.1  # times the lowest boson pT: what is below is at the edge of what is
 EDGE_NOTE = (
     f"At the edge: share of the events whose boson pT is less than {NEAR:g} times the lowest that "
     "was generated; where no event is, with the share that one would have. Events of lower boson "
-    "pT are missing: a region is complete where the share is small."
+    "pT are missing: towards them a region is complete where the share is small, and unknown to be "
+    "where one event would have much of it."
 )
 
 _ERRORS = (
@@ -56,6 +58,23 @@ def all_events(samples: Collection[Mapping[str, Any]]) -> str:
     spans = _joined([sample["boson_pt"] for sample in samples])
     texts = [f"> {low:g}" if high is None else f"{low:g}–{high:g}" for low, high in spans]
     return rf"all events, boson $p_\mathrm{{T}}$ {' and '.join(texts)} GeV"
+
+
+def gaps(process: str, samples: Collection[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence on the boson pT of a process that no slice holds above the lowest, if
+    there is any."""
+    if not samples or not all(sample["boson_pt"] for sample in samples):
+        return []
+    spans = _joined([sample["boson_pt"] for sample in samples])
+    lacking = [f"{a[1]:g}–{b[0]:g}" for a, b in itertools.pairwise(spans)]
+    highest = spans[-1][1]
+    lacking += [] if highest is None else [f"above {highest:g}"]
+    if not lacking:
+        return []
+    return [
+        f"{process}: no event of boson pT {' or '.join(lacking)} GeV was generated: regions that "
+        "hold such events are incomplete, whatever the share at the edge."
+    ]
 
 
 def _joined(ranges: Iterable[Sequence[float | None]]) -> list[tuple[float, float | None]]:

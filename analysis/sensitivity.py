@@ -37,7 +37,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analysis.cutflow import SampleFlow, WorkingPoint, samples_by_process, simulated_alone
+from analysis.cutflow import (
+    SampleFlow,
+    WorkingPoint,
+    completeness,
+    samples_by_process,
+    simulated_alone,
+)
 from analysis.pipeline import Done, Run, Target
 from analysis.scored import Scored, read_selected
 from analysis.yields import Yield
@@ -253,7 +259,7 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     selected = read_all(run, data)
     ratios = [*measure(data, selected), *measure_own(data, selected)]
     (target,) = targets
-    further = simulated_alone(data, "Rates are")
+    further = simulated_alone(data, "Rates are") + completeness(data)
     table(ratios, data["luminosity"], why_empty(data), further).write_beside(target.output)
     files.write_json(target.output, [asdict(ratio) for ratio in ratios])
     done(target)
@@ -591,10 +597,11 @@ def table(ratios: Sequence[Ratio], luminosity: float, empty: str = "", further: 
             "round.",
             "Errors: statistical, of the pass rates and of the simulated shares of a region in "
             "IM1; of the cross-sections, one for each sample; and the spread between trainings, "
-            "s/√K of the ratios of K folds, which holds the statistical error once. The error of "
-            "the ratio is the larger of statistics and spread, in quadrature with that of the "
-            "cross-sections. Rates have statistical errors and those of the cross-sections."
-            + further,
+            "s/√K of the ratios of K folds, which holds the statistical error once (-: of one "
+            "network, or where a process has events in fewer than two folds: then the error lacks "
+            "it). The error of the ratio is the larger of statistics and spread, in quadrature "
+            "with that of the cross-sections. Rates have statistical errors and those of the "
+            "cross-sections." + further,
         ),
         empty=empty,
     )

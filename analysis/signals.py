@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from analysis.cutflow import SampleFlow, samples_by_process, simulated_alone
+from analysis.cutflow import SampleFlow, completeness, samples_by_process, simulated_alone
 from analysis.pipeline import Done, Run, Target
 from analysis.processes import SIGNALS
 from analysis.sensitivity import IRREDUCIBLE, VERSIONS, Share, network_share, share_of
@@ -59,7 +59,8 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     data = json.loads(run.table("cutflow").read_text())
     comparisons, empty = measure(data), why_empty(data)
     (target,) = targets
-    table(comparisons, empty, simulated_alone(data, "Rates are")).write_beside(target.output)
+    further = simulated_alone(data, "Rates are") + completeness(data)
+    table(comparisons, empty, further).write_beside(target.output)
     bins = bin_table(comparisons, empty)
     bins.write_beside(target.output.with_name(f"{bins.name}.json"))
     files.write_json(target.output, [asdict(comparison) for comparison in comparisons])

@@ -103,7 +103,7 @@ def make_events(
     """Write a file of hand-made events; ``changes`` replaces expressions, None drops a column."""
     key = (n_events, file_format, *sorted(changes.items()))
     if key not in _MADE:  # seconds of the compiler's time
-        _snapshot(root, path, n_events, file_format, EVENTS | changes)
+        _snapshot(root, path, n_events, file_format, {**EVENTS, **changes})
         _MADE[key] = path.read_bytes()
     path.write_bytes(_MADE[key])
     return path

@@ -70,6 +70,8 @@ def test_unknown_names_get_the_nearest_valid_one(tmp_path: Path) -> None:
     assert "unknown region 'SRR' (did you mean 'SR'?)" in fails("--select", "SRR", "--list")
     assert "at least 1" in fails("--workers", 0)
     assert "at least 1" in fails("--events", 0)
+    given = ("--input", tmp_path / "a.root", "--process", "Znunu", "--events", 5)
+    assert "--events limits generated samples, not --input" in fails(*given)
     assert "give that too" in fails("--process", "Znunu")
     assert "give that too" in fails("--format", "native")
     assert "give that too" in fails("--data")

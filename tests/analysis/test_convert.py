@@ -180,6 +180,17 @@ def test_files_of_both_versions_make_one_sample(convert: Convert, tmp_path: Path
     assert said.cross_section == pytest.approx(5.5)  # of 4, the last of its file, and of 7
 
 
+def test_files_of_different_cross_sections_are_no_sample(convert: Convert, tmp_path: Path) -> None:
+    """Their mean would be of neither; where the configuration gives one, it is the user's word."""
+    a, b = (
+        write(tmp_path / f"{i}.hepmc", [event(1, cross_section=section)])
+        for i, section in enumerate((12.5, 1250.0))
+    )
+    with pytest.raises(InputError, match=r"0.hepmc is 12.5 pb, that of .*1.hepmc 1250 pb: .*slice"):
+        convert(a, b)
+    convert(a, b, cross_section=12.5)
+
+
 @pytest.mark.parametrize("file_format", ["rntuple", "ttree"])
 def test_blocks_are_joined_in_order(
     file_format: str, convert: Convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

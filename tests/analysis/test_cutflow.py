@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from analysis import provenance_notes
+from analysis import cutflow, provenance_notes
 from analysis.config import Config, Sample
-from analysis.cutflow import BINS, Flow, by_process, read_flow, scaled, tables
+from analysis.cutflow import BINS, Flow, SampleFlow, by_process, read_flow, scaled, tables
 from analysis.pipeline import Run
 from analysis.stages import cutflow_targets
 from analysis.yields import Yield
@@ -291,6 +291,36 @@ def test_all_events_of_slices_say_where_they_begin(slices: list[Any], name: str 
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("slices", "lacking"),
+    [
+        ([(280, 500), (500, None)], ""),
+        ([(280, 500), (1000, None)], "500–1000"),
+        ([(100, 200), (280, 500), (1000, 2000)], "200–280 or 500–1000 or above 2000"),
+        ([None, (280, 500)], ""),
+    ],
+)
+def test_slices_that_are_missing_are_named(
+    slices: list[tuple[float, float | None] | None], lacking: str
+) -> None:
+    found = provenance_notes.gaps("Znunu", [{"boson_pt": limits} for limits in slices])
+    said = f"Znunu: no event of boson pT {lacking} GeV was generated"
+    assert [one.startswith(said) for one in found] == [True] * bool(lacking)
+
+
+def test_an_empty_edge_says_what_one_event_would_be() -> None:
+    """One event of 100 in all is 1 % of the region; of a sample of 1, more than all of it."""
+    for n, said in ((100, "0 (one event: 0.02)"), (1, "0 (one event: all)")):
+        samples, near = (
+            [SampleFlow("Znunu", Flow(steps, bins), 1.0, None, None, 0.0)]
+            for steps, bins in (
+                ({}, {"IM1": Yield(50, 10.0, 2.0)}),
+                ({"all events": Yield(n, 20.0, 4.0)}, {"IM1": Yield()}),
+            )
+        )
+        assert cutflow._edge_share(near, samples, "IM1") == said
+
+
 def test_notes_are_of_the_samples_at_hand(tiny_config: Config) -> None:
     generated = provenance_notes.describe(tiny_config, tiny_config.samples[0])
     assert generated == {"origin": "generated", "boson_pt": [1000, None]}
@@ -346,6 +376,10 @@ def test_regions_say_which_share_lies_at_the_edge_of_what_is_generated(
     assert rows["IM1"][2].startswith("0.15")  # 260, 280 and 300 GeV, of 20 events
     assert rows["IM10"][2] == "-"
     assert tables(data)[0].rows[0][0].endswith("280–500 and > 1000 GeV")
+    gap = "Znunu: no event of boson pT 500–1000 GeV was generated"
+    assert all(gap in table.markdown() for table in tables(data))
+    assert gap in cutflow.completeness(data)
+    assert "Znunu 0.15" in cutflow.completeness(data)
     assert "complete where the share is small" in tables(data)[-1].markdown()
 
 
