@@ -337,6 +337,10 @@ _monojet_make() {
   local python
   python=$(_monojet_find_python) || return 1
   _monojet_new=$_monojet_all/$(date +%Y%m%d-%H%M%S)-$$
+  while [ -e "$_monojet_new" ]; do # this shell made it less than a second ago
+    command sleep 1
+    _monojet_new=$_monojet_all/$(date +%Y%m%d-%H%M%S)-$$
+  done
   command mkdir "$_monojet_new" || return 1
   _monojet_say "making the Python environment $_monojet_new; this takes a few minutes"
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from analysis.inputs.invisible import set_invisible, unknown_particles
 from analysis.inputs.paths import expand
 from analysis.pipeline import Run, Target, versions
 from analysis.processes import PROCESSES
-from analysis.samples import SampleInfo, combine, require_one_cross_section, run_number_of
+from analysis.samples import SampleInfo, combine, run_number_of
 from common import files
 from common.errors import InputError
 from common.tasks import Parts, Range, Task
@@ -100,7 +101,7 @@ def join(run: Run, target: Target, parts: Parts) -> None:
     if not said:
         raise InputError(f"sample '{target.name}': none of its files can be read")
     if run.config.sample(target.name).cross_section is None:
-        require_one_cross_section(target.name, said.values())
+        _require_one_cross_section(target.name, said.values())
     info = combine([info for _, info in said.values()])
     left_out = tuple(f"left out: {skipped.error}" for skipped in parts.skipped)
     info = dataclasses.replace(info, settings=(*info.settings, *left_out))
@@ -109,6 +110,30 @@ def join(run: Run, target: Target, parts: Parts) -> None:
     log.info("%s: %d events", target.name, info.n_events)
     if known is None:
         log.warning("%s: no cross-section in its files: the cut-flow will need it", target.name)
+
+
+def _require_one_cross_section(sample: str, said: Iterable[tuple[str, SampleInfo]]) -> None:
+    """Stop where files, each with what it says, state cross-sections that cannot be estimates of
+    one: they differ by more than 1 % and by more than five of their standard errors.
+
+    Raises:
+        InputError: it names two of the files and their cross-sections.
+    """
+    file, first = "", None
+    for path, info in said:
+        if info.cross_section is None or not info.n_events:
+            continue
+        if first is None or first.cross_section is None:
+            file, first = path, info
+            continue
+        difference = abs(info.cross_section - first.cross_section)
+        error = math.hypot(info.cross_section_error or 0, first.cross_section_error or 0)
+        if difference > max(0.01 * first.cross_section, 5 * error):
+            raise InputError(
+                f"sample '{sample}': the cross-section of {file} is {first.cross_section:g} pb, "
+                f"that of {path} {info.cross_section:g} pb: make them two samples, told apart by "
+                "'slice', or say what the sample's 'cross_section' is"
+            )
 
 
 class _Charges(dict[int, int]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,30 +174,6 @@ def require_one_dataset(sample: str, said: Iterable[tuple[str, SampleInfo]]) -> 
         raise InputError(f"sample '{sample}': none of its files has events")
 
 
-def require_one_cross_section(sample: str, said: Iterable[tuple[str, SampleInfo]]) -> None:
-    """Stop where files, each with what it says, state cross-sections that cannot be estimates of
-    one: they differ by more than 1 % and by more than five of their standard errors.
-
-    Raises:
-        InputError: it names two of the files and their cross-sections.
-    """
-    file, first = "", None
-    for path, info in said:
-        if info.cross_section is None or not info.n_events:
-            continue
-        if first is None or first.cross_section is None:
-            file, first = path, info
-            continue
-        difference = abs(info.cross_section - first.cross_section)
-        error = math.hypot(info.cross_section_error or 0, first.cross_section_error or 0)
-        if difference > max(0.01 * first.cross_section, 5 * error):
-            raise InputError(
-                f"sample '{sample}': the cross-section of {file} is {first.cross_section:g} pb, "
-                f"that of {path} {info.cross_section:g} pb: make them two samples, told apart by "
-                "'slice', or say what the sample's 'cross_section' is"
-            )
-
-
 def of_sources(sources: Sequence[Source], first: SampleInfo, sample: Sample) -> SampleInfo:
     """What is known of a sample from what was read of its files, of which ``first`` says all else,
     and from the configuration.
@@ -207,10 +182,7 @@ def of_sources(sources: Sequence[Source], first: SampleInfo, sample: Sample) -> 
         InputError: the files are of several datasets, or have no events.
     """
     infos = [source.info(first) for source in sources]
-    said = list(zip((source.file for source in sources), infos, strict=True))
-    require_one_dataset(sample.name, said)
-    if sample.cross_section is None:
-        require_one_cross_section(sample.name, said)
+    require_one_dataset(sample.name, zip((source.file for source in sources), infos, strict=True))
     return configured(combine(infos), sample)
 
 
