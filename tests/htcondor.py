@@ -20,20 +20,28 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import daemons
+from tests.daemons import (
+    PATIENCE,
+    SEARCH_PATH,
+    environment_without,
+    free_ports,
+    last_lines,
+    processes_with,
+    send,
+    until,
+)
 from tests.users import its_account, ordinary_user
 
 REPOSITORY = Path(__file__).parent.parent
 PROGRAM = [sys.executable, str(REPOSITORY / "run_analysis.py")]
-SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"  # users' paths often lack sbin
 RELEASE = "MONOJET_TEST_HTCONDOR"
 """The variable that names a release."""
 
@@ -42,9 +50,6 @@ IDLE, RUNNING, REMOVED, COMPLETED, HELD = 1, 2, 3, 4, 5
 
 MARK = "MONOJET_TESTS_HTCONDOR"
 """A variable in the environment of the daemons, by which they are found again."""
-
-PATIENCE = 30.0
-"""Seconds until a daemon that is not up, or a job that does not end, is an error."""
 
 CONFIGURATION = """\
 RELEASE_DIR = {prefix}
@@ -198,7 +203,7 @@ class Pool:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env=_environment(),
+                env=environment_without("CONDOR", "_CONDOR"),
                 cwd="/",
                 start_new_session=True,
             )
@@ -208,12 +213,8 @@ class Pool:
         """End all jobs and daemons; their logs stay."""
         for number in (signal.SIGQUIT, signal.SIGKILL):
             masters = self.processes("condor_master")
-            for process in masters if number == signal.SIGQUIT else self.processes():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, number)
-            end = time.monotonic() + 10
-            while self.processes() and time.monotonic() < end:
-                time.sleep(0.05)
+            send(number, masters if number == signal.SIGQUIT else self.processes())
+            until(lambda: not self.processes(), 10)
         if self.daemon is not None:
             self.daemon.wait()
 
@@ -221,14 +222,11 @@ class Pool:
         """The daemons and the processes of jobs."""
         mark = f"{MARK}={self.directory}"
         in_job = f"_CONDOR_SCRATCH_DIR={self.directory}/"
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                variables = (process / "environ").read_bytes().decode(errors="replace").split("\0")
-                ours = any(v == mark or v.startswith(in_job) for v in variables)
-                if ours and (process / "comm").read_text().startswith(program):
-                    found.append(int(process.name))
-        return found
+
+        def is_ours(variables: list[str]) -> bool:
+            return any(v == mark or v.startswith(in_job) for v in variables)
+
+        return processes_with(is_ours, program)
 
     def _write_files(self) -> None:
         for part in ("", "eos", "execute", "home", "lock", "log", "spool"):
@@ -239,7 +237,7 @@ class Pool:
                 prefix=prefix(),
                 directory=self.directory,
                 user=its_account().pw_name,
-                port=_free_port(),
+                port=free_ports(1)[0],
             )
         )
         plugin = self.directory / "eos_plugin"
@@ -259,17 +257,12 @@ class Pool:
     def _wait_until(
         self, condition: Callable[[], bool], complaint: str, seconds: float = PATIENCE
     ) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            died = self.daemon is not None and self.daemon.poll() is not None
-            if died or time.monotonic() > end:
-                logs = [
-                    f"{path.name}:\n{path.read_text(errors='replace')[-2000:]}"
-                    for path in sorted((self.directory / "log").glob("*"))
-                    if path.is_file()
-                ]
-                raise RuntimeError("\n\n".join([f"HTCondor: {complaint}", *logs]))
-            time.sleep(0.1)
+        def died() -> bool:
+            return self.daemon is not None and self.daemon.poll() is not None
+
+        if not until(lambda: condition() or died(), seconds) or not condition():
+            logs = last_lines((self.directory / "log").glob("*"))
+            raise RuntimeError("\n\n".join([f"HTCondor: {complaint}", *logs]))
 
 
 def prefix() -> Path | None:
@@ -286,17 +279,6 @@ def _give(path: Path) -> None:
     path.chmod(0o755)
     if ordinary_user():
         os.chown(path, its_account().pw_uid, its_account().pw_gid)
-
-
-def _environment() -> dict[str, str]:
-    """This process's, without the settings of a batch system in which the tests may run."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("CONDOR", "_CONDOR"))}
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def why_not() -> str | None:
@@ -337,21 +319,13 @@ def pool() -> Iterator[Pool]:
 
 
 def main() -> None:
+    """Start, use or stop a pool by hand."""
     match sys.argv[1:]:
-        case ["start", directory]:
-            instance = Pool(Path(directory).resolve())
-            try:
-                instance.start()
-            except BaseException:
-                instance.stop()
-                raise
         case ["run", directory, *words] if words:
             command = Pool(Path(directory).resolve()).command(*words)
             os.execvp(command[0], command)
-        case ["stop", directory]:
-            Pool(Path(directory).resolve()).stop()
         case _:
-            sys.exit("usage: python -m tests.htcondor start|stop DIR, or run DIR COMMAND")
+            daemons.main(Pool, "python -m tests.htcondor start|stop DIR, or run DIR COMMAND")
 
 
 if __name__ == "__main__":

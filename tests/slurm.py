@@ -3,9 +3,9 @@
 It needs the programs of Debian's slurmctld, slurmd, slurm-client and munge, but neither systemd nor
 the settings, users or keys of these packages; jobs run as the user who starts it. By hand:
 
-    eval "$(python tests/slurm.py start DIR)"    # starts it and sets SLURM_CONF
+    eval "$(python -m tests.slurm start DIR)"    # starts it and sets SLURM_CONF
     sbatch --wrap hostname && squeue
-    python tests/slurm.py stop DIR
+    python -m tests.slurm stop DIR
 """
 
 from __future__ import annotations
@@ -19,19 +19,25 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import daemons
+from tests.daemons import (
+    PATIENCE,
+    SEARCH_PATH,
+    environment_without,
+    free_ports,
+    last_lines,
+    processes_with,
+    send,
+    until,
+)
+
 PROGRAMS = ("setpriv", "munged", "slurmctld", "slurmd", "sbatch", "scancel", "sinfo", "squeue")
-SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"  # users' paths often lack sbin
 MARK = "MONOJET_TESTS_SLURM"
 """A variable in the environment of the daemons, by which they are found again."""
-
-PATIENCE = 30.0
-"""Seconds until a daemon that is not up, or a job that does not end, is an error."""
 
 CONFIGURATION = """\
 ClusterName=monojet
@@ -120,12 +126,8 @@ class Slurm:
                 self._wait_until(lambda: not self.jobs(), "jobs have not ended")
         finally:
             for number in (signal.SIGTERM, signal.SIGKILL):
-                for process in self.processes():
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(process, number)
-                end = time.monotonic() + 10
-                while self.processes() and time.monotonic() < end:
-                    time.sleep(0.05)
+                send(number, self.processes())
+                until(lambda: not self.processes(), 10)
             for daemon in self.daemons:
                 daemon.wait()
 
@@ -133,19 +135,17 @@ class Slurm:
         """The daemons and the processes of jobs."""
         mark = f"{MARK}={self.directory}"
         setting = f"SLURM_CONF={self.directory / 'slurm.conf'}"
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                variables = (process / "environ").read_bytes().decode(errors="replace").split("\0")
-                in_job = any(v.startswith("SLURM_JOB_ID=") for v in variables)
-                if mark in variables or (setting in variables and in_job):
-                    found.append(int(process.name))
-        return found
+
+        def is_ours(variables: list[str]) -> bool:
+            in_job = any(v.startswith("SLURM_JOB_ID=") for v in variables)
+            return mark in variables or (setting in variables and in_job)
+
+        return processes_with(is_ours)
 
     def _write_files(self) -> None:
         for part in ("state", "spool"):
             (self.directory / part).mkdir(parents=True)
-        ports = _free_ports(2)
+        ports = free_ports(2)
         (self.directory / "slurm.conf").write_text(
             CONFIGURATION.format(
                 directory=self.directory,
@@ -168,7 +168,9 @@ class Slurm:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env=_environment() | self.environment | {MARK: str(self.directory)},
+                env=environment_without("SLURM", "SBATCH")
+                | self.environment
+                | {MARK: str(self.directory)},
                 start_new_session=True,
             )
         self.daemons.append(daemon)
@@ -180,29 +182,12 @@ class Slurm:
             return ""
 
     def _wait_until(self, condition: Callable[[], bool], complaint: str) -> None:
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            died = any(daemon.poll() is not None for daemon in self.daemons)
-            if died or time.monotonic() > end:
-                logs = [
-                    f"{path.name}:\n{path.read_text(errors='replace')[-2000:]}"
-                    for path in sorted(self.directory.glob("*.out"))
-                ]
-                raise RuntimeError("\n\n".join([f"Slurm: {complaint}", *logs]))
-            time.sleep(0.05)
+        def died() -> bool:
+            return any(daemon.poll() is not None for daemon in self.daemons)
 
-
-def _environment() -> dict[str, str]:
-    """This process's, without the settings of a batch system in which the tests may run."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "SBATCH"))}
-
-
-def _free_ports(n: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(n)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        if not until(lambda: condition() or died(), PATIENCE) or not condition():
+            logs = last_lines(self.directory.glob("*.out"))
+            raise RuntimeError("\n\n".join([f"Slurm: {complaint}", *logs]))
 
 
 def why_not() -> str | None:
@@ -232,20 +217,11 @@ def slurm(directory: Path) -> Iterator[Slurm]:
 
 
 def main() -> None:
-    match sys.argv[1:]:
-        case ["start", directory]:
-            instance = Slurm(Path(directory).resolve())
-            try:
-                instance.start()
-            except BaseException:
-                instance.stop()
-                raise
-            for name, value in instance.environment.items():
-                print(f"export {name}={shlex.quote(value)}")
-        case ["stop", directory]:
-            Slurm(Path(directory).resolve()).stop()
-        case _:
-            sys.exit("usage: python tests/slurm.py start|stop DIRECTORY")
+    """Start or stop a Slurm by hand."""
+    started = daemons.main(Slurm, "python -m tests.slurm start|stop DIRECTORY")
+    if isinstance(started, Slurm):
+        for name, value in started.environment.items():
+            print(f"export {name}={shlex.quote(value)}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.daemons import free_ports
+
 ADDRESS = "127.0.0.2"
 PATIENCE = 20.0
 """Seconds until a server that is not up is an error."""
@@ -51,7 +53,7 @@ class Server:
         self.data.mkdir(parents=True)
         (directory / "admin").mkdir()
         (directory / "server.cfg").write_text(CONFIGURATION.format(directory=directory))
-        self.port = free_port()
+        (self.port,) = free_ports(1, ADDRESS)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -79,13 +81,6 @@ class Server:
     def url(self, name: str, port: int | None = None) -> str:
         """The address of a file in ``data``."""
         return f"root://{ADDRESS}:{port or self.port}//data/{name}"
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind((ADDRESS, 0))
-        return int(one.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -22,7 +22,8 @@ from analysis.inputs import reader
 from common.errors import InputError
 from cpp_helpers import load_root
 from tests.conftest import REPOSITORY, TINY, WriteEvents
-from tests.xrootd import ADDRESS, QUICK, Server, free_port, program, relay
+from tests.daemons import free_ports
+from tests.xrootd import ADDRESS, QUICK, Server, program, relay
 
 NOISE = """
 #ifndef MONOJET_TEST_NOISE
@@ -94,7 +95,7 @@ def test_a_server_that_never_comes_is_an_error(monkeypatch: pytest.MonkeyPatch) 
     waited: list[float] = []
     monkeypatch.setattr(reader, "_sleep", waited.append)
     with pytest.raises(InputError, match=r"root://.*/x\.root: .*[Cc]onnection"):
-        reader.inspect(f"root://{ADDRESS}:{free_port()}//data/x.root")
+        reader.inspect(f"root://{ADDRESS}:{free_ports(1, ADDRESS)[0]}//data/x.root")
     assert waited == list(reader.RETRY_AFTER)
 
 

@@ -10,12 +10,18 @@ import pytest
 from common.progress import TaskProgress, progress
 
 
-def test_a_line_tells_tasks_failures_rate_and_time_left(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, to be set, of a process without a terminal."""
+    time_ = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: time_[0])
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    return time_
+
+
+def test_a_line_tells_tasks_failures_rate_and_time_left(
+    caplog: pytest.LogCaptureFixture, now: list[float]
+) -> None:
     with caplog.at_level(logging.INFO, "monojet"), TaskProgress("imaging", 10) as bar:
         now[0] = 10
         bar.advance(events=500)
@@ -44,12 +50,7 @@ def test_a_terminal_has_a_bar(
     assert re.search(r"imaging: 1 failed, \d+ events/s", capsys.readouterr().err)
 
 
-def test_no_rate_is_shown_as_0(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+def test_no_rate_is_shown_as_0(caplog: pytest.LogCaptureFixture, now: list[float]) -> None:
     caplog.set_level(logging.INFO, "monojet")
     with TaskProgress("imaging", 4) as tasks, progress("draw", 17, "figures") as figures:
         now[0] = 30

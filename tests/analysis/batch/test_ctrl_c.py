@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests import slurm
-from tests.analysis.batch.test_engines import CONDOR, program, scheduler, started, wait_for, worker
+from tests.analysis.batch.test_engines import CONDOR, program, scheduler, started, worker
 from tests.conftest import REPOSITORY, WriteEvents
+from tests.daemons import wait_for
 from tests.test_run_analysis import PROGRAM
 
 

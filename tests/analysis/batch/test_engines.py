@@ -8,7 +8,6 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from analysis.pipeline import Run
 from analysis.stages import STAGES
 from common.errors import ConfigError, EngineError, InputError
 from tests.conftest import REPOSITORY, WriteEvents
+from tests.daemons import wait_for
 from tests.test_run_analysis import PROGRAM, fails
 
 RunOf = Callable[..., Run]
@@ -239,13 +239,6 @@ def scheduler(folder: Path, path: str | None) -> Iterator[str]:
     with started(folder, "scheduler", *options, path=path):
         wait_for(file.exists)
         yield json.loads(file.read_text())["address"]
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def imaging(tmp_path: Path, events: Path, address: str) -> list[str]:

@@ -7,13 +7,12 @@ import os
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.analysis.batch.conftest import MakeInputs
+from tests.daemons import wait_for
 from tests.htcondor import PROGRAM, Pool
 
 pytestmark = pytest.mark.slow
@@ -29,7 +28,7 @@ def test_what_is_killed_or_removed_is_made_again(
     assert "2 jobs: 2 job(s) submitted to cluster" in done.stdout, done.stderr
     (cluster,) = {job.split(".")[0] for job in htcondor.jobs()}
     htcondor.run("condor_rm", f"{cluster}.1")
-    wait_for(lambda: bool(processes_of(htcondor, "0/2")))
+    wait_for(lambda: bool(processes_of(htcondor, "0/2")), 120)
     kill(*processes_of(htcondor, "0/2"))
     htcondor.wait()
     log = (folder.output / "submit" / "imaging" / "logs" / f"{cluster}.log").read_text()
@@ -71,7 +70,7 @@ def test_a_worker_that_is_killed_is_replaced(
         htcondor.command(*words), cwd=folder.path, stderr=subprocess.PIPE, text=True
     ) as process:
         parts = folder.output / "parts" / "imaging"
-        wait_for(lambda: len(list(parts.glob("*.h5"))) >= 1 or process.poll() is not None)
+        wait_for(lambda: len(list(parts.glob("*.h5"))) >= 1 or process.poll() is not None, 120)
         assert process.poll() is None, process.communicate()[1]
         kill(*processes_of(htcondor, "distributed.cli.dask_worker"))
         _, stderr = process.communicate(timeout=200)
@@ -79,7 +78,7 @@ def test_a_worker_that_is_killed_is_replaced(
     assert "Traceback" not in stderr
     assert "jobs ended: 1: asking for new ones" in stderr
     assert folder.images == expected
-    wait_for(lambda: not htcondor.jobs())
+    wait_for(lambda: not htcondor.jobs(), 120)
 
 
 def kill(*processes: int) -> None:
@@ -98,10 +97,3 @@ def processes_of(pool: Pool, word: str) -> list[int]:
             if word in words and "python" in Path(words[0]).name:
                 found.append(process)
     return found
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)

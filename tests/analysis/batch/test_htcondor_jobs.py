@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,6 +17,7 @@ from analysis.pipeline import Run
 from tests.analysis.batch.conftest import Inputs, MakeInputs
 from tests.analysis.batch.test_submit import IMAGING, folder_of, states, with_batch
 from tests.conftest import REPOSITORY, WriteEvents
+from tests.daemons import wait_for
 from tests.htcondor import HELD, IDLE, Pool
 
 pytestmark = pytest.mark.slow
@@ -36,13 +36,6 @@ def table(pool: Pool, folder: Inputs, *options: object) -> tuple[dict[str, int],
     """The numbers of the status that are not 0, and its text."""
     text = analyse(pool, folder, "--status", *options)
     return {name: number for name, number in states(text).items() if number}, text
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def submissions(folder: Inputs) -> list[int]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 
 import pytest
 
 from tests.analysis.batch.conftest import Inputs, MakeInputs
 from tests.conftest import REPOSITORY
+from tests.daemons import wait_for
 from tests.htcondor import Pool
 
 pytestmark = pytest.mark.slow
@@ -32,20 +31,13 @@ def start(pool: Pool, folder: Inputs, workers: int, path: str = "") -> subproces
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder.path)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def test_a_worker_that_is_held_is_named_and_the_others_go_on(
     htcondor: Pool, inputs: MakeInputs, expected: bytes
 ) -> None:
     folder = inputs(memory="1 GB", disk="100 MB")
     parts = folder.output / "parts" / "imaging"
     with start(htcondor, folder, 2) as process:
-        wait_for(lambda: bool(list(parts.glob("*.h5"))) or process.poll() is not None)
+        wait_for(lambda: bool(list(parts.glob("*.h5"))) or process.poll() is not None, 120)
         assert process.poll() is None, process.communicate()[1]
         first = sorted(htcondor.jobs())[0]
         htcondor.run("condor_hold", "-reason", "to see", first)
@@ -54,7 +46,7 @@ def test_a_worker_that_is_held_is_named_and_the_others_go_on(
     assert "WARNING jobs held: 1: to see" in stderr
     assert f"(once the cause is mended: condor_release {first})" in stderr
     assert folder.images == expected
-    wait_for(lambda: not htcondor.jobs())  # nor is the held one left
+    wait_for(lambda: not htcondor.jobs(), 120)  # nor is the held one left
     assert not list(folder.output.glob(".tls-*"))
 
 
@@ -65,7 +57,7 @@ def test_jobs_that_are_all_held_are_given_up(htcondor: Pool, inputs: MakeInputs)
     assert process.returncode == 2, stderr
     assert stderr.count("WARNING jobs held: 2: submitted on hold at user's request (once") == 1
     assert "ERROR --cluster htcondor: all jobs are held (submitted on hold at user's" in stderr
-    wait_for(lambda: not htcondor.jobs())
+    wait_for(lambda: not htcondor.jobs(), 120)
 
 
 def test_workers_of_cern_that_fail_at_once_are_given_up_in_their_words(
@@ -82,4 +74,4 @@ def test_workers_of_cern_that_fail_at_once_are_given_up_in_their_words(
         "; the last said: FileNotFoundError: [Errno 2] No such file or directory: '/proc/nosuch'"
     )
     assert len(list((folder.output / "logs").glob("worker-*.err"))) == 3
-    wait_for(lambda: not htcondor.jobs())
+    wait_for(lambda: not htcondor.jobs(), 120)

@@ -21,8 +21,9 @@ from analysis.batch.security import credentials
 from analysis.pipeline import Run
 from common.errors import EngineError
 from tests import slurm as real
-from tests.analysis.batch.test_engines import program, wait_for, with_batch
+from tests.analysis.batch.test_engines import program, with_batch
 from tests.conftest import WriteEvents
+from tests.daemons import wait_for
 from tests.test_env import contents, make_tree
 from tests.test_run_analysis import PROGRAM, call, fails
 
