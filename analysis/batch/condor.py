@@ -113,13 +113,22 @@ def _after(code: str, body: Sequence[str]) -> tuple[State, str] | None:
 
 
 # By JobStatus, where running may be to send what the job has made, or suspended.
-_RUNNING, _HELD = (2, 6, 7), 5
-_ENDED = (3, 4)  # removed, completed
-_SPOOLING = 16  # HoldReasonCode of a job whose files are on their way to the schedd
+_RUNNING, _HELD = ("2", "6", "7"), "5"
+_ENDED = ("3", "4")  # removed, completed
+_SPOOLING = "16"  # HoldReasonCode of a job whose files are on their way to the schedd
 _ASKED = (
     *("ClusterId", "ProcId", "QDate", "SubmitEventNotes"),
     *("JobStatus", "HoldReason", "HoldReasonCode", "ExitCode"),
 )
+
+
+def state_of(status: object, hold_code: object) -> State:
+    """Return the state that JobStatus and HoldReasonCode stand for, in the queue of a schedd."""
+    if str(status) in _RUNNING:
+        return "running"
+    if str(status) == _HELD and str(hold_code) != _SPOOLING:
+        return "held"
+    return "ended" if str(status) in _ENDED else "queued"
 
 
 def in_queue(plan: str, schedd: str | None) -> list[Job] | None:
@@ -138,13 +147,7 @@ def in_queue(plan: str, schedd: str | None) -> list[Job] | None:
 
 def _queued(ad: dict[str, Any], schedd: str | None) -> Job:
     said = _NOTES.search(ad["SubmitEventNotes"])
-    state: State = "queued"
-    if ad["JobStatus"] in _RUNNING:
-        state = "running"
-    elif ad["JobStatus"] == _HELD and ad.get("HoldReasonCode") != _SPOOLING:
-        state = "held"
-    elif ad["JobStatus"] in _ENDED:
-        state = "ended"
+    state = state_of(ad["JobStatus"], ad.get("HoldReasonCode"))
     reason = str(ad.get("HoldReason", "")) if state == "held" else ""
     if state == "ended" and ad.get("ExitCode"):
         reason = f"exit {ad['ExitCode']}"

@@ -7,14 +7,23 @@ import contextlib
 import functools
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import cast
 
 from analysis.batch.engines import Engines
-from analysis.batch.plan import Plan, check, collect, failures, is_part, part_names, plans_of
+from analysis.batch.plan import (
+    Plan,
+    check,
+    collect,
+    failures,
+    is_part,
+    part_names,
+    plans_of,
+    size_of,
+)
 from analysis.pipeline import Done, Run, Stage, Target, to_make
 from common import files
 from common.errors import BatchError, ConfigError, InputError, MonojetError, OutputError
@@ -63,8 +72,10 @@ class _Work:
         for plan in plans:
             for task in plan:
                 samples.add(task.range.sample)
-                there += self._exists(plan, task)
-                missing += not self._exists(plan, task)
+                if self._exists(plan, task):
+                    there += 1
+                else:
+                    missing += 1
         others = sum(is_part(name, samples) for name in self.existing) - there
         if others:
             log.info(
@@ -223,11 +234,6 @@ def gather(stage: Stage, run: Run, folders: Sequence[Path]) -> None:
             size_of(left),
             len(left),
         )
-
-
-def size_of(paths: Iterable[Path]) -> str:
-    """Return for people how much some files hold."""
-    return f"{sum(path.stat().st_size for path in paths) / 1e6:.1f} MB"
 
 
 def _error_of(plan: Plan, failed: Mapping[str, MonojetError], task: Task) -> MonojetError | None:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from analysis.batch.plan import failure_record, key_of, plans_of
-from analysis.batch.submission import Submission, record_of
+from analysis.batch.plan import failure_record, key_of, plans_of, size_of
+from analysis.batch.submission import Submission
 from analysis.pipeline import Run, Stage
 from common.errors import BatchError, ConfigError, OutputError
 
@@ -23,7 +23,7 @@ def places(stage: Stage, run: Run, given: Sequence[Path] | None) -> list[Path]:
     Raises:
         BatchError: such a folder is not there, or HTCondor sends them where nothing is seen.
     """
-    submission = Submission.load(stage, run) if record_of(stage, run).exists() else None
+    submission = Submission.find(stage, run)
     if given:
         for folder in given:
             if not folder.is_dir():
@@ -80,14 +80,13 @@ def clean(stage: Stage, run: Run, folders: Sequence[Path]) -> str:
     linked = [target for target in targets if _is_linked(target.output)]
     plans = plans_of(stage, run, [target for target in targets if target not in linked])
     keys = {task.key for plan in plans for task in plan}
-    removed = size = 0
-    for path in _files(folders):
-        if key_of(path) in keys:
-            removed, size = removed + 1, size + path.stat().st_size
-            path.unlink()
-            failure_record(path).unlink(missing_ok=True)
+    parts = [path for path in _files(folders) if key_of(path) in keys]
+    size = size_of(parts)
+    for path in parts:
+        path.unlink()
+        failure_record(path).unlink(missing_ok=True)
     kept = f"; those that {len(linked)} files refer to stay (--merge link)" if linked else ""
-    return f"{stage.name}: {removed} parts removed, {size / 1e6:.1f} MB{kept}"
+    return f"{stage.name}: {len(parts)} parts removed, {size}{kept}"
 
 
 def _files(folders: Iterable[Path]) -> Iterator[Path]:

@@ -211,6 +211,11 @@ def is_part(name: str, samples: Collection[str]) -> bool:
     return _KEY.search(name) is not None and name.split(".")[0] in samples
 
 
+def size_of(parts: Iterable[Path]) -> str:
+    """How much some parts hold, as text."""
+    return f"{sum(part.stat().st_size for part in parts) / 1e6:.1f} MB"
+
+
 FAILED = ".failed.json"
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from analysis.batch import condor
+
 log = logging.getLogger("monojet")
 
 _TIMEOUT = 60  # seconds
@@ -22,8 +24,6 @@ _LIST = {
         *("ClusterId", "ProcId", "JobStatus", "HoldReasonCode", "HoldReason"),
     ),
 }
-_CONDOR_IDLE, _CONDOR_REMOVED, _CONDOR_COMPLETED, _CONDOR_HELD = "1", "3", "4", "5"
-_CONDOR_SPOOLING = "16"  # held for as long as its files are sent to the schedd
 
 RELEASE = {"slurm": "scontrol release", "htcondor": "condor_release"}
 EXPLAIN = {"slurm": "scontrol show job", "htcondor": "condor_q -better-analyze"}
@@ -59,13 +59,15 @@ def _condor(line: str) -> Queued | None:
     cluster, process, status, code, reason = (*line.split(maxsplit=4), *[""] * 5)[:5]
     if not (cluster.isdigit() and process.isdigit()):  # the second line of a reason
         return None
-    if status in (_CONDOR_REMOVED, _CONDOR_COMPLETED):  # spooled jobs stay in the queue
-        return None
-    identity = f"{cluster}.{process}"
-    if status == _CONDOR_HELD and code != _CONDOR_SPOOLING:
-        return Queued(identity, "held", reason)
-    waits = status in (_CONDOR_IDLE, _CONDOR_HELD)
-    return Queued(identity, "waiting" if waits else "running")
+    match condor.state_of(status, code):
+        case "ended":  # spooled jobs stay in the queue
+            return None
+        case "held":
+            return Queued(f"{cluster}.{process}", "held", reason)
+        case "running":
+            return Queued(f"{cluster}.{process}", "running")
+        case _:
+            return Queued(f"{cluster}.{process}", "waiting")
 
 
 def last_words(logs: Path, ids: Iterable[str], spooled: bool = False) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from analysis.batch.condor import Job, in_brief, latest, words
 from analysis.batch.places import UnseenError, places
 from analysis.batch.plan import failures, plans_of, product_of
-from analysis.batch.submission import Submission, record_of
+from analysis.batch.submission import Submission
 from analysis.pipeline import Run, Stage
 from common.tables import Table
 from common.tasks import Task, part_name
@@ -29,7 +29,7 @@ def status(stage: Stage, run: Run, given: Sequence[Path] | None) -> str:
         BatchError: the plan that was submitted is not of these options, inputs and code; or the
             parts cannot be seen.
     """
-    submission = Submission.load(stage, run) if record_of(stage, run).exists() else None
+    submission = Submission.find(stage, run)
     if submission is None:
         targets = stage.targets(run)
         tasks = [task for plan in plans_of(stage, run, targets) for task in plan]

@@ -110,6 +110,15 @@ class Submission:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BatchError(f"{path}: no submission of this stage: --submit it first") from error
 
+    @classmethod
+    def find(cls, stage: Stage, run: Run) -> Self | None:
+        """The last submission of a stage; None if there is none.
+
+        Raises:
+            BatchError: its record is damaged.
+        """
+        return cls.load(stage, run) if record_of(stage, run).exists() else None
+
     def tasks(self) -> list[Task]:
         """The tasks that were submitted.
 

@@ -27,7 +27,7 @@ from analysis.batch.engines import directive
 from analysis.batch.places import UnseenError, places
 from analysis.batch.plan import Plan, plan_file, write_plan
 from analysis.batch.status import jobs_by_task, present
-from analysis.batch.submission import Submission, System, record_of
+from analysis.batch.submission import Submission, System
 from analysis.pipeline import ROOT_DIRECTORY, Run, Stage, Target, to_make
 from common import files
 from common.errors import BatchError, ConfigError, EngineError
@@ -65,7 +65,7 @@ def submit(
     if not targets:
         return f"{stage.name}: up to date"
     _check_inputs(targets, system)
-    before = Submission.load(stage, run) if record_of(stage, run).exists() else None
+    before = Submission.find(stage, run)
     if before is not None and not force:
         _require_ended(before)
     tasks = write_plan(plan_file(stage, run), [Plan(stage, run, target) for target in targets])
