@@ -239,6 +239,8 @@ def _recognised(path: str, handle: Any, layout: Layout) -> tuple[Format, str, di
 
 def _refuse_old_ntuples(path: str, handle: Any, layout: Layout) -> None:
     """Stop where what would be read is an RNTuple that no ROOT since 6.34 reads."""
+    if layout.tree is None and any(kind in _TREES for kind in _keys(handle).values()):
+        return  # without a look into its folders, each a request to a server
     keys = dict(_all_keys(handle))
     old = sorted(name for name, kind in keys.items() if kind == _OLD_NTUPLE)
     if old and (layout.tree in old or not any(kind in _TREES for kind in keys.values())):
