@@ -14,6 +14,7 @@ from analysis.pipeline import Run
 from analysis.yields import Yield
 from common import hdf5
 from common.errors import InputError
+from common.roc import first_with
 from common.score_file import read_scores_of
 
 Floats = npt.NDArray[np.float64]
@@ -59,9 +60,7 @@ class Scored:
         if not len(order) or self.total.sumw <= 0:
             return np.full(len(efficiencies), np.inf)
         kept = np.maximum.accumulate(np.cumsum(self.weight[order])) / self.total.sumw
-        # 1e-12: what rounding may leave of a sum of all
-        place = np.searchsorted(kept, np.asarray(efficiencies) - 1e-12)
-        return self.scores[network][order][np.minimum(place, len(order) - 1)]
+        return self.scores[network][order][first_with(efficiencies, kept)]
 
     def passing(self, network: str, thresholds: Floats) -> list[Yield]:
         """Events of ``score >= threshold``, for each threshold."""

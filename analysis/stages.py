@@ -686,6 +686,7 @@ def sensitivity_targets(run: Run) -> list[Target]:
                 "analysis/scored.py",
                 "analysis/yields.py",
                 "common/measured.py",
+                "common/roc.py",
                 "analysis/reference/*.json",
                 *_SELECTION,
             ),

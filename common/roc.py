@@ -21,6 +21,18 @@ class Scored:
     weight: npt.NDArray[np.float64]
 
 
+def first_with(
+    efficiency: npt.NDArray[np.float64], reached: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int64]:
+    """The first places at which at least these efficiencies are reached, the last if nowhere.
+
+    ``reached`` are efficiencies that do not fall.
+    """
+    # 1e-12: what rounding may leave of a sum of all
+    found = np.searchsorted(reached, np.asarray(efficiency) - 1e-12)
+    return np.minimum(found, len(reached) - 1)
+
+
 class Curve:
     """The ROC curve of events with weights, of either sign.
 
@@ -66,9 +78,7 @@ class Curve:
         return float((steps * (signal[1:] + signal[:-1])).sum() / 2)
 
     def _places(self, efficiency: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        # 1e-12: what rounding may leave of a sum of all
-        found = np.searchsorted(self._reached, np.asarray(efficiency) - 1e-12)
-        return np.minimum(found, len(self.scores) - 1)
+        return first_with(efficiency, self._reached)
 
     def threshold_at(self, efficiency: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """The highest scores with which at least these shares of the signal are kept."""

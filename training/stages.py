@@ -196,11 +196,12 @@ def evaluate(run: Run, targets: Sequence[Target], done: Done) -> None:
         sample.name: read_scores(run.scores(sample.name), names, identity=IDENTITY)
         for sample in config.analysed()
     }
+    weights = {name: relative_weights(columns["weight"]) for name, columns in events.items()}
     results = []
     for spec in config.training.networks:
         samples = {
             name: [
-                Scored(columns[spec.name][mine], relative_weights(columns["weight"])[mine])
+                Scored(columns[spec.name][mine], weights[name][mine])
                 for mine in _by_fold(columns["fold"], config.folds)
             ]
             for name, columns in events.items()
