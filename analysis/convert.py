@@ -119,20 +119,18 @@ def _require_one_cross_section(sample: str, said: Iterable[tuple[str, SampleInfo
     Raises:
         InputError: it names two of the files and their cross-sections.
     """
-    file, first = "", None
-    for path, info in said:
-        if info.cross_section is None or not info.n_events:
-            continue
-        if first is None or first.cross_section is None:
-            file, first = path, info
-            continue
-        difference = abs(info.cross_section - first.cross_section)
-        error = math.hypot(info.cross_section_error or 0, first.cross_section_error or 0)
-        if difference > max(0.01 * first.cross_section, 5 * error):
+    known = [
+        (path, info.cross_section, info.cross_section_error or 0.0)
+        for path, info in said
+        if info.cross_section is not None and info.n_events
+    ]
+    for path, pb, error in known[1:]:
+        first, first_pb, first_error = known[0]
+        if abs(pb - first_pb) > max(0.01 * first_pb, 5 * math.hypot(error, first_error)):
             raise InputError(
-                f"sample '{sample}': the cross-section of {file} is {first.cross_section:g} pb, "
-                f"that of {path} {info.cross_section:g} pb: make them two samples, told apart by "
-                "'slice', or say what the sample's 'cross_section' is"
+                f"sample '{sample}': the cross-section of {first} is {first_pb:g} pb, that of "
+                f"{path} {pb:g} pb: make them two samples, told apart by 'slice', or say what the "
+                "sample's 'cross_section' is"
             )
 
 

@@ -272,7 +272,7 @@ def hash_of_code(patterns: tuple[str, ...]) -> str:
 
 
 def code_of(patterns: Iterable[str]) -> dict[str, str]:
-    """Return the source files of these globs, each with a hash of what it holds."""
+    """Return the source files that match these globs, each with the hash of its content."""
     paths = (path for p in patterns for path in glob.glob(p, root_dir=ROOT_DIRECTORY))
     return {path: _hash_of_source(path) for path in sorted(paths)}
 

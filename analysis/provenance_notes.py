@@ -10,7 +10,7 @@ from typing import Any
 from analysis.config import Config, Sample
 from analysis.processes import PROCESSES
 
-NEAR = 1.1  # times the lowest boson pT: what is below is at the edge of what is simulated
+NEAR = 1.1  # times the lowest generated boson pT: events below count as at the edge
 
 EDGE_NOTE = (
     f"At the edge: share of the events whose boson pT is less than {NEAR:g} times the lowest that "

@@ -49,7 +49,7 @@ class Column:
     how: How = "read"
     note: str = ""
     warning: str = ""
-    """What the user is told of a file of which it is made in this way."""
+    """Shown for each file whose column is made this way."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def set_invisible(codes: Iterable[int]) -> None:
 
 
 def unknown_particles(counts: Mapping[str, int]) -> str:
-    """What the user is told of particles by PDG code that no list knows."""
+    """Return the warning of particles that no list knows, by their numbers per PDG code."""
     by_number = sorted(counts, key=lambda code: (-counts[code], code))
     shown = ", ".join(f"{code} ({counts[code]})" for code in by_number[:_SHOWN])
     more = f" and {len(counts) - _SHOWN} other codes" if len(counts) > _SHOWN else ""
