@@ -17,27 +17,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis import __version__, pipeline
+from analysis import __version__
 from analysis.batch.driver import carry_out, drop_partials, gather
 from analysis.batch.engines import Engines, check_cluster
 from analysis.batch.places import clean, places
-from analysis.batch.plan import plans_of, product_of, read_plan
-from analysis.batch.shards import Shard, run_shard
+from analysis.batch.plan import Shard, plans_of, read_plan
+from analysis.batch.shards import run_shard
 from analysis.batch.status import status
 from analysis.batch.submission import SYSTEMS
 from analysis.batch.submit import resubmit, submit
 from analysis.config import DEFAULT, Config, load
-from analysis.pipeline import Run
+from analysis.datasets import can_train
 from analysis.processes import PROCESSES
-from analysis.run_folder import RUNS, Origin, default_folder, record, require_own
-from analysis.stages import STAGES
-from common.child import set_up_log
-from common.errors import ConfigError, MonojetError, did_you_mean
-from common.files import locked, require_writable
+from analysis.workflow.execute import execute, require_inputs, some, with_needs
+from analysis.workflow.registry import stages as all_stages
+from analysis.workflow.run import Run
+from analysis.workflow.run_folder import RUNS, Origin, default_folder, record, require_own
+from analysis.workflow.stage import AnyStage, PartitionedStage
+from analysis.workflow.target import NOT_THERE, reasons
+from common.runtime.child import set_up_log
+from common.runtime.errors import ConfigError, MonojetError, did_you_mean
+from common.runtime.files import locked, require_writable
 
 log = logging.getLogger("monojet")
-
-NAMES = [stage.name for stage in STAGES]
 
 # What a configuration lacks that has not the study of a stage.
 NEEDS = {
@@ -50,7 +52,7 @@ NEEDS = {
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
-    stages = "\n".join(f"  {stage.name:12} {stage.summary}" for stage in STAGES)
+    stages = "\n".join(f"  {stage.name:12} {stage.summary}" for stage in all_stages())
     made = argparse.ArgumentParser(
         prog="run_analysis.py",
         description="Search for dark matter in events with a jet and missing transverse momentum.",
@@ -205,7 +207,7 @@ def configuration(options: argparse.Namespace) -> Config:
     if overrides:
         config = load(options.config, **overrides)
     models = options.models
-    if models is None and options.input and not config.can_train():
+    if models is None and options.input and not can_train(config):
         models = RUNS / configured.name
     if models is not None:
         overrides["training"] = config.training.model_dump() | {
@@ -272,11 +274,11 @@ def chosen_stages(names: Sequence[str] | None, config: Config) -> list[str]:
                 "neither 'training' with 'networks' nor 'anomaly' is configured: name a --stage, "
                 "imaging or cutflow"
             )
-        return [stage.name for stage in STAGES if stage.study in config.studies]
-    by_name = {stage.name: stage for stage in STAGES}
+        return [stage.name for stage in all_stages() if stage.study in config.studies]
+    by_name = {stage.name: stage for stage in all_stages()}
     for name in names:
         if name not in by_name:
-            raise ConfigError(f"unknown stage '{name}'{did_you_mean(name, NAMES)}")
+            raise ConfigError(f"unknown stage '{name}'{did_you_mean(name, by_name)}")
         study = by_name[name].study
         if study is not None and study not in config.studies:
             if study == "training" and config.training.models:
@@ -293,16 +295,16 @@ def list_stages(run: Run) -> str:
     """A table of the stages: what each reads and writes, and how much of it is current."""
     lines = [f"{'stage':15} {'up to date':>10}  {'reads':30} writes below {run.output}"]
     changed = []
-    for stage in STAGES:
+    for stage in all_stages():
         try:
             chosen_stages([stage.name], run.config)
             targets = stage.targets(run)
             others = [target for target in targets if target.state() != "current"]
             state = f"{len(targets) - len(others)} of {len(targets)}"
             changed += [
-                f"{stage.name}: {pipeline.some(names)}: {reason}"
-                for reason, names in pipeline.reasons(others).items()
-                if reason != pipeline.NOT_THERE
+                f"{stage.name}: {some(names)}: {reason}"
+                for reason, names in reasons(others).items()
+                if reason != NOT_THERE
             ]
         except ConfigError:  # this configuration has no such stage: training on one process, say
             state = "-"
@@ -312,7 +314,7 @@ def list_stages(run: Run) -> str:
     return "\n".join(lines)
 
 
-def dry_run(stages: Sequence[pipeline.Stage], run: Run, force: Sequence[str]) -> str:
+def dry_run(stages: Sequence[AnyStage], run: Run, force: Sequence[str]) -> str:
     """What would run, and why."""
     lines = []
     for stage in stages:
@@ -346,18 +348,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def only_stage(names: Sequence[str] | None) -> pipeline.Stage:
+def only_stage(names: Sequence[str] | None) -> PartitionedStage:
     """The one stage that is to be carried out in parts.
 
     Raises:
         ConfigError: not one stage is named, or it does not work in parts.
     """
-    in_parts = [stage.name for stage in STAGES if stage.in_parts]
+    in_parts = {s.name: s for s in all_stages() if isinstance(s, PartitionedStage)}
     if names is None or len(names) != 1:
         raise ConfigError(f"name one --stage to work on in parts: {', '.join(in_parts)}")
-    stage = next(stage for stage in STAGES if stage.name == names[0])
-    product_of(stage)
-    return stage
+    if names[0] not in in_parts:
+        raise ConfigError(f"stage '{names[0]}' does not work in parts: run it without --cluster")
+    return in_parts[names[0]]
 
 
 def _jobs(options: argparse.Namespace, run: Run) -> str:
@@ -392,10 +394,10 @@ def _run(options: argparse.Namespace) -> int:
         options.merge,
         options.skip_bad_files,
     )
-    stages = pipeline.with_needs(names, STAGES, config.studies)
+    stages = with_needs(names, all_stages(), run)
     if options.only:
         stages = [stage for stage in stages if stage.name in names]
-        pipeline.require_inputs(stages, run)
+        require_inputs(stages, run)
     force = names if options.force else ()
     if options.list:
         print(list_stages(run))
@@ -432,15 +434,15 @@ def _run(options: argparse.Namespace) -> int:
     with locked(run.output):
         try:
             with Engines(run) as engines:
-                pipeline.execute(stages, run, force, functools.partial(carry_out, engines))
+                execute(stages, run, force, functools.partial(carry_out, engines))
         finally:
             drop_partials(run)
             if any(run.output.rglob("*.manifest.json")):  # else nothing was made, of any run
                 record(run.output, origin, config)
     if not options.quiet:
-        for stage in stages:
-            if options.stage is None or stage.name in options.stage:
-                for text in _texts(stage, run):
+        for one in stages:
+            if options.stage is None or one.name in options.stage:
+                for text in _texts(one, run):
                     print(text.read_text())
     sys.stdout.flush()
     reports = [t.output for s in stages for t in s.targets(run) if t.output.suffix == ".html"]
@@ -449,7 +451,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _texts(stage: pipeline.Stage, run: Run) -> Iterator[Path]:
+def _texts(stage: AnyStage, run: Run) -> Iterator[Path]:
     """The tables that are shown: where there is none of Znunu, those of the other processes."""
     for table in stage.tables:
         text = run.table(table).with_suffix(".txt")

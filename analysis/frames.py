@@ -1,7 +1,7 @@
 """All samples of a configuration as data frames, to work with by hand.
 
     from analysis.frames import frames
-    from analysis.pipeline import Run
+    from analysis.workflow.pipeline import Run
     from analysis.config import load
 
     run = Run(load(Path("analysis/configs/anomaly_quickstart.yaml")), Path("output"))
@@ -16,20 +16,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from analysis import cutflow, rmm
 from analysis.config import Sample
 from analysis.inputs import paths, reader
+from analysis.inputs.cluster_ranges import info_of, inspected
 from analysis.inputs.invisible import set_invisible
-from analysis.inputs.sources import info_of, inspected
-from analysis.pipeline import Run
-from analysis.regions import define, define_per_sample, names_of, require
-from analysis.samples import combine, configured, normalisation, require_one_dataset
-from common.errors import ConfigError, InputError, did_you_mean
+from analysis.inputs.sample_info import combine, configured, normalisation, require_one_dataset
+from analysis.matrices import rmm
+from analysis.monojet import cutflow
+from analysis.rdf.regions import define, define_per_sample, names_of, require
+from analysis.workflow.run import Run
+from common.runtime.errors import ConfigError, InputError, did_you_mean
 from cpp_helpers import declare
-from selections import monojet, three_lepton
+from selections import monojet36, three_lepton
 from selections.cuts import Definition, Region
 
-REGIONS: Mapping[str, Region] = monojet.REGIONS | three_lepton.REGIONS
+REGIONS: Mapping[str, Region] = monojet36.REGIONS | three_lepton.REGIONS
 
 EXPECTED = "expected"
 
@@ -62,14 +63,14 @@ def _frame(run: Run, sample: Sample, region: str | None) -> Any:
     weight = "weight"
     df = reader.open_files(files)
     if region in three_lepton.REGIONS:
-        search = run.config.search
+        search = run.config.anomaly_search
         for file in files:
             reader.require_columns(file, rmm.needs(search.rmm))
         df, weight = rmm.defined(df, files[0], search), "event_weight"
     elif region is not None:
         for file in files:
             reader.require_columns(file, cutflow.needs())
-        df = define(df, monojet.DEFINITIONS)
+        df = define(df, monojet36.DEFINITIONS)
     infos = [info_of(run, sample.name, file) for file in files]
     require_one_dataset(sample.name, zip(names, infos, strict=True))
     factor = normalisation(configured(combine(infos), sample), run.config)

@@ -45,26 +45,29 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from analysis import imaging
 from analysis.batch.driver import carry_out
 from analysis.batch.engines import Engines
 from analysis.batch.plan import Plan
 from analysis.batch.shards import read_plan, write_plan
 from analysis.batch.worker import Setup
 from analysis.config import Batch, Config, Sample, load
-from analysis.image_file import ImageWriter
-from analysis.image_links import ImageLinker
+from analysis.formats.native import TREE
+from analysis.images import imaging
+from analysis.images.image_file import ImageWriter
+from analysis.images.image_links import ImageLinker
 from analysis.inputs import reader
-from analysis.inputs.native import TREE
-from analysis.inputs.sources import ranges as cut
-from analysis.pipeline import Run, Stage, Target, hash_of_code
-from analysis.regions import define, require
-from analysis.stages import STAGES
+from analysis.inputs.cluster_ranges import ranges as cut
+from analysis.rdf.regions import define, require
+from analysis.workflow.fingerprint import hash_of_code
+from analysis.workflow.registry import partitioned_stage
+from analysis.workflow.run import Run
+from analysis.workflow.stage import Parts, Stage
+from analysis.workflow.target import Target
 from benchmarks.imaging import QUICKSTART, REPOSITORY, cpu, generate, repeat, run_stage
-from common import files
-from common.tasks import Parts, Provenance, Range, Task
+from common.runtime import files
+from common.tasks import Provenance, Range, Task
 from cpp_helpers import declare, load_root
-from selections import monojet
+from selections import monojet36
 from selections.cuts import Cut, Definition
 
 PARTS = ("plan", "overhead", "memory", "workers", "distributed")
@@ -102,7 +105,7 @@ def of_files(paths: Sequence[Path], **batch: Any) -> Config:
 
 
 def stage_named(name: str) -> Stage:
-    return next(stage for stage in STAGES if stage.name == name)
+    return partitioned_stage(name)
 
 
 def in_process(part: str, *arguments: object) -> dict[str, float]:
@@ -199,7 +202,9 @@ def ranges(run: Run, target: Target) -> Iterator[Range]:
 
 def make_part(run: Run, task: Task, path: Path) -> int:
     """Only what a part says of itself."""
-    files.write_json(path, asdict(Provenance(task.recipe, task.identity, task.range.file, 0, 1)))
+    files.write_json(
+        path, asdict(Provenance(task.code_settings_hash, task.input_version, task.range.file, 0, 1))
+    )
     return 1
 
 
@@ -360,7 +365,7 @@ def image_when_asked(path: str, folder: str) -> None:
     run = Run(of_files([Path(path)]), Path(folder))
     output = run.output / f"machine{os.getpid()}.h5"
     for n_events in (10, inspected.n_events):
-        task = Task(Range("Znunu", path, 0, n_events), "identity", "recipe")
+        task = Task(Range("Znunu", path, 0, n_events), "input_version", "code_settings_hash")
         imaging.make_part(run, task, output)
         if n_events == 10:
             print("ready", flush=True)
@@ -428,7 +433,10 @@ def start_up(path: Path, folder: Path) -> None:
     names[0].parent.mkdir()
     for name in names:
         name.symlink_to(path.resolve())
-    tasks = [Task(Range("Znunu", str(name), 0, 10), "identity", "recipe") for name in names]
+    tasks = [
+        Task(Range("Znunu", str(name), 0, 10), "input_version", "code_settings_hash")
+        for name in names
+    ]
     for number in (1, 2):
         run = Run(of_files(names), folder / f"start{number}", workers=number)
         begin = time.perf_counter()
@@ -471,9 +479,9 @@ WEIGHT = Definition("histogram_weight", "weight * sqrt(met)")  # no whole number
 
 def book(df: Any) -> Any:
     """The histogram after the selection of the signal region, step by step as a user would."""
-    for definition in (*monojet.DEFINITIONS, WEIGHT):
+    for definition in (*monojet36.DEFINITIONS, WEIGHT):
         df = df.Define(definition.name, definition.expression)
-    return df.Filter(monojet.SR.expression).Histo1D(MODEL, "met", WEIGHT.name)
+    return df.Filter(monojet36.SR.expression).Histo1D(MODEL, "met", WEIGHT.name)
 
 
 def contents(histogram: Any) -> npt.NDArray[np.float64]:
@@ -494,8 +502,8 @@ class Histogram:
         where = task.range
         assert where.end is not None
         df = declare().open_range(TREE, [where.file], where.begin, where.end)
-        df = define(df, (*monojet.DEFINITIONS, WEIGHT))
-        df = require(df, Cut("SR", monojet.SR.expression, ""))
+        df = define(df, (*monojet36.DEFINITIONS, WEIGHT))
+        df = require(df, Cut("SR", monojet36.SR.expression, ""))
         np.save(self.folder / f"{task.key}.npy", contents(df.Histo1D(MODEL, "met", WEIGHT.name)))
         return where.end - where.begin
 

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import uproot
 
-from analysis.image_file import (
+from analysis.images.image_file import (
     COMPRESSIONS,
     CROPS,
     N_COLUMNS,

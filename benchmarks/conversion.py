@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from analysis import generate
 from analysis.processes import PROCESSES
+from analysis.simulation import generate
 from benchmarks.imaging import timed
 from tests.analysis.hepmc_events import of_pythia, write
 

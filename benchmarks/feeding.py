@@ -33,7 +33,7 @@ MEMORY = """
 import sys
 from pathlib import Path
 from training import dataset
-from training.pools import Pools
+from training.data.pools import Pools
 
 def largest():
     (line,) = [x for x in open("/proc/self/status") if x.startswith("VmHWM")]
@@ -87,8 +87,9 @@ def rates(paths: list[Path], pairs: int, **options: object) -> None:
     import keras
 
     from analysis.config import NetworkTraining
-    from training import dataset, fit
-    from training.pools import POOL_CELLS, Pools
+    from training.classifier import fit
+    from training.data import dataset
+    from training.data.pools import POOL_CELLS, Pools
 
     class Turn(keras.utils.PyDataset):
         """Some batches of an epoch, each turn after the last; or the first one all the time."""

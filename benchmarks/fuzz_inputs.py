@@ -36,22 +36,17 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from analysis import cutflow, imaging
-from analysis.columns import CANONICAL
+from analysis.formats.columns import CANONICAL
+from analysis.formats.format import Layout
+from analysis.images import imaging
 from analysis.inputs import hepmc, reader
-from analysis.inputs.format import Layout
-from common.errors import InputError, MonojetError
+from analysis.monojet import cutflow
+from common.runtime.errors import InputError, MonojetError
 from cpp_helpers import declare_jets, load_root
 from cpp_helpers.errors import failure_of
-from tests.analysis import (
-    hepmc_events,
-    hepmc_tree_events,
-    mini_events,
-    test_inputs_delphes,
-    test_inputs_nanoaod,
-    xaod_events,
-)
+from tests.analysis import hepmc_events, hepmc_tree_events, mini_events, xaod_events
 from tests.analysis import three_lepton_events as leptons
+from tests.analysis.formats import test_delphes, test_nanoaod
 from tests.conftest import EVENTS
 
 MEMORY = 3 << 30
@@ -388,7 +383,7 @@ def _hepmc_tree(folder: Path) -> Path:
 
 
 def _delphes(folder: Path) -> Path:
-    return test_inputs_delphes.write_delphes(folder / "delphes.root")
+    return test_delphes.write_delphes(folder / "delphes.root")
 
 
 _EFLOW = Layout("delphes_eflow")
@@ -410,7 +405,7 @@ KINDS = {
         ),
         Kind(
             "nanoaod",
-            lambda folder: test_inputs_nanoaod.write_nano(folder / "nano.root", candidates=True),
+            lambda folder: test_nanoaod.write_nano(folder / "nano.root", candidates=True),
             rewrite_arrays("Events"),
             damages=_ALL,
         ),

@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from analysis import generate
 from analysis.processes import PROCESSES
+from analysis.simulation import generate
 
 
 def bare(block: generate.Block) -> float:

@@ -31,12 +31,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from analysis import imaging
 from analysis.config import Config, load
-from analysis.image_file import ImageWriter
+from analysis.formats.native import TREE
+from analysis.images import imaging
+from analysis.images.image_file import ImageWriter
 from analysis.inputs import reader
-from analysis.inputs.native import TREE
-from analysis.inputs.sources import ranges
+from analysis.inputs.cluster_ranges import ranges
 from cpp_helpers import declare, load_root
 
 REPOSITORY = Path(__file__).parent.parent

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.inputs import reader
-from analysis.regions import define
+from analysis.rdf.regions import define
 from benchmarks.imaging import seconds
 from cpp_helpers import declare, load_root
 from selections.cuts import Definition

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common import files
+from common.runtime import files
 
 
 def with_error(value: float, *errors: float) -> str:

@@ -1,8 +1,8 @@
 """C++ helpers, declared to cling once a process.
 
 The headers use one namespace, ``monojet``, and are pure functions of columns; what works on data
-frames (``graph.hxx``) comes from a compiled library where one can be made. ``jets.hxx`` and
-``detector_jets.hxx`` need FastJet, whose wheel carries headers and library (an LCG view has both on
+frames (``rdf/rdf_actions.hxx``) comes from a compiled library where one can be made. ``objects/jets.hxx``
+and ``imaging/detector_jets.hxx`` need FastJet, whose wheel carries headers and library (an LCG view has both on
 its own paths): the others are declared without it.
 """
 
@@ -16,7 +16,7 @@ from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
-from common.child import PARENT
+from common.runtime.child import PARENT
 from cpp_helpers.library import DIRECTORY, SOURCE, compiled
 
 log = logging.getLogger("monojet")
@@ -32,18 +32,18 @@ _XROOTD = {
 }
 
 HEADERS = (
-    "messages.hxx",
-    "convert.hxx",
-    "truth.hxx",
-    "history.hxx",
-    "candidates.hxx",
-    "atlas.hxx",
-    "cms.hxx",
-    "leptons.hxx",
-    "three_lepton.hxx",
-    "rmm.hxx",
-    "scores.hxx",
-    "batch.hxx",
+    "runtime/messages.hxx",
+    "rdf/convert.hxx",
+    "objects/truth.hxx",
+    "objects/decay_record.hxx",
+    "objects/candidates.hxx",
+    "objects/atlas.hxx",
+    "objects/cms.hxx",
+    "objects/leptons.hxx",
+    "three_lepton/three_lepton.hxx",
+    "three_lepton/rmm.hxx",
+    "rdf/scores.hxx",
+    "rdf/batch.hxx",
 )
 
 
@@ -77,10 +77,10 @@ def declare() -> Any:
     root.gInterpreter.AddIncludePath(str(DIRECTORY))
     library = compiled(root)
     if library is None:
-        _declare(*HEADERS, SOURCE.name)
+        _declare(*HEADERS, str(SOURCE.relative_to(DIRECTORY)))
     else:
         _load(str(library))
-        _declare(*HEADERS, "graph.hxx")
+        _declare(*HEADERS, "rdf/rdf_actions.hxx")
     root.monojet.watch_messages()
     if not log.isEnabledFor(logging.DEBUG):  # else ROOT prints where it crashed
         root.monojet.watch_crashes(PARENT in os.environ or bool(parent_process()))
@@ -100,7 +100,7 @@ def declare_jets() -> Any:
             root.gInterpreter.AddIncludePath(str(package / "include"))
             library = str(package / "lib64" / "libfastjet.so")
     _load(library)
-    _declare("jets.hxx")
+    _declare("objects/jets.hxx")
     root.gInterpreter.ProcessLine("fastjet::ClusterSequence::set_fastjet_banner_stream(nullptr);")
     return root.monojet
 
@@ -110,7 +110,7 @@ def declare_detector() -> Any:
     """Declare what fills images with a detector, jets among it; returns the ``monojet``
     namespace."""
     declare_jets()
-    _declare("detector_jets.hxx")
+    _declare("imaging/detector_jets.hxx")
     return load_root().monojet
 
 

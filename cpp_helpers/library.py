@@ -1,6 +1,6 @@
 """The part of the helpers that instantiates RDataFrame, compiled once to a shared library.
 
-cling compiles ``graph.cxx`` in every process for seconds; the C++ compiler, which cling needs
+cling compiles ``rdf/rdf_actions.cxx`` in every process for seconds; the C++ compiler, which cling needs
 anyway, does so once. The library is kept beside the Python environment (or in the user's cache)
 under a name made from the sources, ROOT and the compiler. Where it cannot be made, cling compiles
 the same source.
@@ -14,18 +14,16 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common import files
-from common.errors import OutputError
+from common.runtime import files
+from common.runtime.errors import OutputError
 
 log = logging.getLogger("monojet")
 
 DIRECTORY = Path(__file__).parent
-SOURCE = DIRECTORY / "graph.cxx"
+SOURCE = DIRECTORY / "rdf" / "rdf_actions.cxx"
 _OPTIONS: tuple[str, ...] = ("-O3", "-shared", "-fPIC", "-ffp-contract=off")
 if platform.machine() == "x86_64":
     _OPTIONS += (
@@ -43,7 +41,7 @@ def compiled(root: Any) -> Path | None:
     if compiler is None or os.environ.get("MONOJET_HELPERS") == "jit":
         return None
     name = f"libmonojet-{_key(root, compiler)}.so"
-    places = list(_places())
+    places = list(files.cache_folders())
     for place in places:
         if (place / name).is_file():
             return place / name
@@ -60,12 +58,6 @@ def compiled(root: Any) -> Path | None:
     return None
 
 
-def _places() -> Iterator[Path]:
-    yield Path(sys.prefix) / "lib" / "monojet"
-    cache = os.environ.get("XDG_CACHE_HOME")
-    yield (Path(cache) if cache else Path.home() / ".cache") / "monojet"
-
-
 def _standard(root: Any) -> str:
     """The C++ standard of this ROOT, as in ``-std=c++17``."""
     return f"c++{int(root.gROOT.ProcessLine('__cplusplus;')) // 100 % 100}"
@@ -73,8 +65,8 @@ def _standard(root: Any) -> str:
 
 def _key(root: Any, compiler: str) -> str:
     found = hashlib.sha256()
-    for path in sorted((*DIRECTORY.glob("*.hxx"), SOURCE)):
-        found.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted((*DIRECTORY.rglob("*.hxx"), SOURCE)):
+        found.update(str(path.relative_to(DIRECTORY)).encode() + b"\0" + path.read_bytes())
     real = Path(compiler).resolve()
     include = root.TROOT.GetIncludeDir()
     for part in (root.__version__, include, real, real.stat().st_size, *_OPTIONS):

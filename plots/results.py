@@ -12,8 +12,8 @@ import hdf5plugin  # noqa: F401  (registers the codec of the image files)
 import numpy as np
 import numpy.typing as npt
 
-from common import hdf5
-from common.errors import InputError, ScoreError, did_you_mean
+from common.runtime.errors import InputError, ScoreError, did_you_mean
+from common.schema import hdf5
 
 Array = npt.NDArray[Any]
 Kind = Literal["background", "signal", "observed"]

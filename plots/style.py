@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap, LogNorm
 from matplotlib.figure import Figure
 
-from common import files
+from common.runtime import files
 
 BLACK = "#000000"
 ORANGE = "#E69F00"

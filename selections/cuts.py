@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -68,3 +70,20 @@ class MetBin:
             f"met > {self.low:g} && met <= {self.high:g}",
             rf"${self.low:g} < E_\mathrm{{T}}^\mathrm{{miss}} \leq {self.high:g}$ GeV",
         )
+
+
+def used_definitions(
+    definitions: Iterable[Definition], expressions: Iterable[str]
+) -> tuple[Definition, ...]:
+    """Return the definitions that some expressions use, directly or through others, in order."""
+    all_of_them = tuple(definitions)
+    words = {word for one in expressions for word in _WORD.findall(one)}
+    found: list[Definition] = []
+    for definition in reversed(all_of_them):
+        if definition.name in words:
+            words.update(_WORD.findall(definition.expression))
+            found.append(definition)
+    return tuple(reversed(found))
+
+
+_WORD = re.compile(r"[A-Za-z_]\w*")

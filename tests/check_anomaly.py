@@ -13,9 +13,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from analysis.matrices.rmm_file import frame
 from analysis.processes import HEAVY_NEUTRINOS
-from analysis.rmm_file import frame
-from common.score_file import read_scores
+from common.schema.scores import read_scores
 from selections import three_lepton
 
 

@@ -17,8 +17,8 @@ import hdf5plugin  # noqa: F401
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from analysis import results
 from analysis.processes import SIGNALS
+from analysis.reporting import results
 
 REGIONS = [f"IM{i}" for i in range(1, 11)]
 

@@ -16,8 +16,9 @@ from analysis.batch.driver import carry_out
 from analysis.batch.engines import Engines
 from analysis.config import Config, load
 from analysis.inputs import reader
-from analysis.pipeline import Run, Target
-from analysis.stages import STAGES
+from analysis.workflow.registry import partitioned_stage
+from analysis.workflow.run import Run
+from analysis.workflow.target import Target
 from cpp_helpers import declare_jets, load_root
 
 REPOSITORY = Path(__file__).parent.parent
@@ -82,7 +83,7 @@ EVENTS = {
 
 def make_stage(name: str, run: Run) -> list[Target]:
     """Make what is not current of a stage that works in parts, and its manifests."""
-    stage = next(stage for stage in STAGES if stage.name == name)
+    stage = partitioned_stage(name)
     targets = stage.targets(run)
     missing = [target for target in targets if target.state() != "current"]
     with Engines(run) as engines:

@@ -18,9 +18,9 @@ import numpy.typing as npt
 import pytest
 import uproot
 
-from analysis import imaging
 from analysis.config import Config
-from analysis.image_file import SOURCES, ImageWriter
+from analysis.images import imaging
+from analysis.images.image_file import SOURCES, ImageWriter
 from analysis.inputs.reader import inspect
 from benchmarks import columnar
 

@@ -17,9 +17,10 @@ import run_analysis
 from analysis.config import NetworkTraining, load
 from tests.reference import auc
 from tests.training.image_files import image_columns, read_all, write_columns
-from training import dataset, fit
-from training.dataset import Images, Indices
-from training.score import Scorer
+from training.classifier import fit
+from training.classifier.score import Scorer
+from training.data import dataset
+from training.data.dataset import Images, Indices
 
 NETWORKS = [
     {"network": "particle_flow", "max_cells": 20, "angles": ["met", "leading_jet"]},
@@ -95,7 +96,7 @@ def area(paths: list[Path], folder: Path) -> float:
         xla=False,
     )
     labelled = dataset.Labelled(paths, [0, 1])
-    fit.train(spec, labelled, folder, folds=2, validation_fraction=0.1, seed=1, recipe="leaks")
+    fit.train(spec, labelled, folder, folds=2, validation_fraction=0.1, seed=1, fingerprint="leaks")
     scorer = Scorer(spec, folder)
     scores: list[Any] = []
     labels: list[Any] = []

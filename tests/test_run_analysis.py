@@ -58,7 +58,7 @@ def test_looking_around_needs_neither_root_nor_keras(option: str, tmp_path: Path
 def test_training_runs_without_root_and_without_analysis() -> None:
     code = (
         "import sys\n"
-        "import training.stages, training.fit, training.evaluate\n"
+        "import training.stages, training.classifier.fit, training.classifier.evaluate\n"
         "assert not {'ROOT', 'analysis'} & set(sys.modules), sys.modules.keys()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True)

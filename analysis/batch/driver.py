@@ -9,9 +9,7 @@ import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
-from typing import cast
 
 from analysis.batch.engines import Engines
 from analysis.batch.plan import (
@@ -24,11 +22,15 @@ from analysis.batch.plan import (
     plans_of,
     size_of,
 )
-from analysis.pipeline import Done, Run, Stage, Target, to_make
-from common import files
-from common.errors import BatchError, ConfigError, InputError, MonojetError, OutputError
-from common.progress import TaskProgress
-from common.tasks import Part, Product, Skipped, Task, part_name
+from analysis.workflow.execute import to_make
+from analysis.workflow.registry import partitioned_stage
+from analysis.workflow.run import Run
+from analysis.workflow.stage import PartitionedStage
+from analysis.workflow.target import Done, Target
+from common.runtime import files
+from common.runtime.errors import BatchError, ConfigError, InputError, MonojetError, OutputError
+from common.runtime.progress import TaskProgress
+from common.tasks import Part, Skipped, Task, part_name
 
 log = logging.getLogger("monojet")
 
@@ -40,19 +42,19 @@ class Maker:
     """Makes the part of a task: what is sent to the workers, who write in the name of the process
     that made this."""
 
-    module: str
+    stage: str
     run: Run
     folder: Path
     writer: str = files.WRITER
 
     def __call__(self, task: Task) -> int:
         """Returns the number of events worked on; 0 if the part is there already."""
-        product = cast(Product, import_module(self.module))
-        path = self.folder / part_name(task.range.sample, task.key, product.SUFFIX)
+        work = partitioned_stage(self.stage).work()
+        path = self.folder / part_name(task.range.sample, task.key, work.suffix)
         if path.exists():
             return 0
         with files.written_by(self.writer):
-            return product.make_part(self.run, task, path)
+            return work.make_part(self.run, task, path)
 
 
 class _FailedError(Exception):
@@ -62,7 +64,9 @@ class _FailedError(Exception):
 class _Work:
     """The outcomes of the tasks of all plans of a stage."""
 
-    def __init__(self, stage: Stage, run: Run, plans: Sequence[Plan], engines: Engines) -> None:
+    def __init__(
+        self, stage: PartitionedStage, run: Run, plans: Sequence[Plan], engines: Engines
+    ) -> None:
         self.plans, self.run = plans, run
         self.existing = part_names(run.parts(stage.name))
         self.ended: dict[str, MonojetError | None] = {}  # by key, until joined
@@ -84,7 +88,7 @@ class _Work:
                 stage.name,
                 others,
             )
-        maker = Maker(stage.module, run, run.parts(stage.name))
+        maker = Maker(stage.name, run, run.parts(stage.name))
         self.outcomes = engines.of(stage, missing).map(maker, self._missing())
         self.bar = TaskProgress(stage.name, missing)
 
@@ -161,7 +165,7 @@ class _Parts:
 
 def carry_out(
     engines: Engines,
-    stage: Stage,
+    stage: PartitionedStage,
     run: Run,
     targets: Sequence[Target],
     done: Done,
@@ -187,11 +191,11 @@ def carry_out(
             wait = functools.partial(work.wait, plan)
             parts = _Parts(plan, wait, plan.path, plan.single)
             try:
-                plan.product.join(run, plan.target, parts)
+                plan.work.merge(run, plan.target, parts)
             except _FailedError:
                 continue
             done(plan.target)
-            _remove_parts(plan, keep=run.merge == "link" and plan.product.LINKS)
+            _remove_parts(plan, keep=run.merge == "link" and plan.work.links)
         work.finish()
     files.remove_partials(run.parts(stage.name))  # of workers that were killed
     _remove_empty(run.parts(stage.name))
@@ -204,7 +208,7 @@ def carry_out(
         raise BatchError(report(failures))
 
 
-def gather(stage: Stage, run: Run, folders: Sequence[Path]) -> None:
+def gather(stage: PartitionedStage, run: Run, folders: Sequence[Path]) -> None:
     """Join the parts that lie in some folders, for all targets of a stage that are not current.
 
     Raises:
@@ -223,7 +227,7 @@ def gather(stage: Stage, run: Run, folders: Sequence[Path]) -> None:
         wait = functools.partial(_error_of, plan, failed)
         parts = _Parts(plan, wait, lambda task: found[task.key])
         plan.target.manifest.unlink(missing_ok=True)
-        plan.product.join(run, plan.target, parts)
+        plan.work.merge(run, plan.target, parts)
         plan.target.write_manifest(0)
         log.info("%s: %s: joined", stage.name, plan.target.name)
     if run.merge == "copy":

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from analysis.batch import security
-from analysis.pipeline import ROOT_DIRECTORY, Run, Stage
-from common.errors import (
+from analysis.workflow.run import Run
+from analysis.workflow.stage import PartitionedStage
+from common.repository import REPOSITORY
+from common.runtime.errors import (
     ConfigError,
     EngineError,
     InputError,
@@ -55,7 +57,7 @@ _TIMEOUT = 10  # seconds to reach a scheduler
 _AHEAD = 8  # tasks under way a worker
 _HOW_TO_START = (
     "start the scheduler and workers after `source env.sh`, with the repository on PYTHONPATH: "
-    f"{ROOT_DIRECTORY}"
+    f"{REPOSITORY}"
 )
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -104,7 +106,7 @@ class Engines:
         self.run = run
         self._dask: Engine | None = None
 
-    def of(self, stage: Stage, n_tasks: int) -> Engine:
+    def of(self, stage: PartitionedStage, n_tasks: int) -> Engine:
         """The engine for so many tasks of a stage.
 
         Raises:
@@ -351,11 +353,3 @@ def _local(run: Run) -> Any:
         dashboard_address=f"{security.LOOPBACK}:{run.config.batch.dashboard_port}",
         silence_logs=logging.CRITICAL,
     )
-
-
-def directive(text: str) -> tuple[str, str]:
-    """``name = value`` of a submit file."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ConfigError(f"batch.directives: '{text}' is not of the form 'name = value'")
-    return name.strip(), value.strip()

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 from analysis.batch.submission import Submission
-from analysis.pipeline import ROOT_DIRECTORY
-from common import files
-from common.errors import BatchError
+from common.repository import REPOSITORY
+from common.runtime import files
+from common.runtime.errors import BatchError
 
 # What a job on the grid gets of the repository, and of which kinds.
 _SHIPPED = ("analysis", "common", "cpp_helpers", "plots", "selections", "training")
@@ -41,7 +41,7 @@ def _write_tarball(folder: Path) -> None:
     Raises:
         BatchError: it is larger than the grid takes.
     """
-    content = {f"monojet/{path}": ROOT_DIRECTORY / path for path in _shipped()}
+    content = {f"monojet/{path}": REPOSITORY / path for path in _shipped()}
     content |= {n: folder / n for n in ("config.yaml", "job.sh", "jobs.txt", "plan.jsonl")}
     path = folder / _TARBALL
     with files.whole(path) as partial, tarfile.open(partial, "w:gz") as tar:
@@ -65,9 +65,9 @@ def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 def _shipped() -> list[str]:
     """The files of the repository that a job needs, relative to it."""
     found = [
-        str(path.relative_to(ROOT_DIRECTORY))
+        str(path.relative_to(REPOSITORY))
         for folder in _SHIPPED
-        for path in sorted((ROOT_DIRECTORY / folder).rglob("*"))
+        for path in sorted((REPOSITORY / folder).rglob("*"))
         if path.suffix in _SHIPPED_KINDS and path.is_file()
     ]
     return [*_SHIPPED_FILES, *found]

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from analysis.batch import queue
-from analysis.batch.engines import directive
+from analysis.batch.environment import directive, exports
 from analysis.batch.queue import Queued
 from analysis.batch.security import LOOPBACK
-from analysis.batch.submit import exports
-from analysis.pipeline import ROOT_DIRECTORY, Run
-from common.errors import EngineError
+from analysis.workflow.run import Run
+from common.repository import REPOSITORY
+from common.runtime.errors import EngineError
 
 log = logging.getLogger("monojet")
 
@@ -124,7 +124,7 @@ def _logs(run: Run) -> Path:
 
 def _prologue() -> list[str]:
     """What a job does before it starts the worker; it may have an empty environment."""
-    root, here = shlex.quote(str(ROOT_DIRECTORY)), shlex.quote(str(Path.cwd()))
+    root, here = shlex.quote(str(REPOSITORY)), shlex.quote(str(Path.cwd()))
     return [
         'export PATH="${PATH:-/usr/local/bin:/usr/bin:/bin}"',
         'export HOME="${HOME:-$PWD}"',

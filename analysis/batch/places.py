@@ -11,11 +11,12 @@ from pathlib import Path
 
 from analysis.batch.plan import failure_record, key_of, plans_of, size_of
 from analysis.batch.submission import Submission
-from analysis.pipeline import Run, Stage
-from common.errors import BatchError, ConfigError, OutputError
+from analysis.workflow.run import Run
+from analysis.workflow.stage import PartitionedStage
+from common.runtime.errors import BatchError, ConfigError, OutputError
 
 
-def places(stage: Stage, run: Run, given: Sequence[Path] | None) -> list[Path]:
+def places(stage: PartitionedStage, run: Run, given: Sequence[Path] | None) -> list[Path]:
     """Return the folders to look for parts in: the ``given`` ones, which are noted for the next
     time if they hold some; else those that are noted, else where HTCondor sends the parts, as this
     machine sees it; and the one below the output folder.
@@ -67,7 +68,7 @@ def _seen(url: str) -> Path:
     return Path("/" + re.sub(r"^\w+://[^/]*/*", "", url))
 
 
-def clean(stage: Stage, run: Run, folders: Sequence[Path]) -> str:
+def clean(stage: PartitionedStage, run: Run, folders: Sequence[Path]) -> str:
     """Remove the parts of outputs that are up to date; returns what to tell the user. Those that
     an output refers to stay, as do those of other outputs and all other files.
 
@@ -100,7 +101,7 @@ def _is_linked(output: Path) -> bool:
         return False
     import h5py
 
-    from common import hdf5
+    from common.schema import hdf5
 
     found = False
 

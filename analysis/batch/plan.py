@@ -10,27 +10,18 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from analysis.pipeline import Run, Stage, Target, hash_of_code
-from common import files
-from common.errors import BatchError, ConfigError
-from common.tasks import Part, Product, Range, Task, part_name
+from analysis.workflow.fingerprint import hash_of_file
+from analysis.workflow.run import Run
+from analysis.workflow.stage import AnyStage, PartitionedStage, PartitionedWork
+from analysis.workflow.target import Target
+from common.runtime import files
+from common.runtime.errors import BatchError, ConfigError
+from common.tasks import Part, Range, Task, part_name
 
 log = logging.getLogger("monojet")
-
-
-def product_of(stage: Stage) -> Product:
-    """The module of a stage that works in parts.
-
-    Raises:
-        ConfigError: the stage does not.
-    """
-    if not stage.in_parts:
-        raise ConfigError(f"stage '{stage.name}' does not work in parts: run it without --cluster")
-    return cast(Product, import_module(stage.module))
 
 
 @dataclass(frozen=True)
@@ -38,15 +29,15 @@ class Plan:
     """The tasks of one target and the folder of their parts. Nothing is kept in memory that grows
     with the number of tasks but the names of files, unless they are those that were submitted."""
 
-    stage: Stage
+    stage: PartitionedStage
     run: Run
     target: Target
     submitted: Sequence[Task] | None = None
 
     @property
-    def product(self) -> Product:
-        """What makes and joins the parts."""
-        return product_of(self.stage)
+    def work(self) -> PartitionedWork:
+        """Return how parts are made and merged."""
+        return self.stage.work()
 
     @property
     def folder(self) -> Path:
@@ -57,11 +48,11 @@ class Plan:
         if self.submitted is not None:
             yield from self.submitted
             return
-        identity_file, identity = None, ""
-        for found in self.product.ranges(self.run, self.target):
-            if found.file != identity_file:
-                identity_file, identity = found.file, self.target.identity_of(found.file)
-            yield Task(found, identity, self.target.recipe)
+        last, input_version = None, ""
+        for found in self.work.ranges(self.run, self.target):
+            if found.file != last:
+                last, input_version = found.file, self.target.input_version(found.file)
+            yield Task(found, input_version, self.target.code_settings_hash)
 
     @property
     def single(self) -> bool:
@@ -74,15 +65,40 @@ class Plan:
 
     def name(self, task: Task) -> str:
         """The name of that file."""
-        return part_name(task.range.sample, task.key, self.product.SUFFIX)
+        return part_name(task.range.sample, task.key, self.work.suffix)
 
 
-def plan_file(stage: Stage, run: Run) -> Path:
+@dataclass(frozen=True)
+class Shard:
+    """Number ``index`` of ``count`` shards."""
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """From ``i/n``.
+
+        Raises:
+            ConfigError: it is not of this form, or not 0 <= i < n.
+        """
+        index, _, count = text.partition("/")
+        if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
+            raise ConfigError(f"--shard {text}: not of the form i/n with 0 <= i < n")
+        return cls(int(index), int(count))
+
+    def of(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """The shard's tasks."""
+        n = len(tasks)
+        return tasks[self.index * n // self.count : (self.index + 1) * n // self.count]
+
+
+def plan_file(stage: AnyStage, run: Run) -> Path:
     """Where the tasks lie that were submitted."""
     return run.output.absolute() / "submit" / stage.name / "plan.jsonl"
 
 
-def plans_of(stage: Stage, run: Run, targets: Iterable[Target]) -> list[Plan]:
+def plans_of(stage: PartitionedStage, run: Run, targets: Iterable[Target]) -> list[Plan]:
     """The plans of targets. Where one was submitted with these options, inputs and code, it counts:
     another ``batch.task_size`` would make other parts than those that the jobs make."""
     try:
@@ -91,8 +107,12 @@ def plans_of(stage: Stage, run: Run, targets: Iterable[Target]) -> list[Plan]:
         return [Plan(stage, run, target) for target in targets]
     plans = []
     for target in targets:
-        same = found.targets.get(target.recipe) == version(target)
-        tasks = [task for task in found.tasks if task.recipe == target.recipe] if same else None
+        same = found.targets.get(target.code_settings_hash) == version(target)
+        tasks = (
+            [task for task in found.tasks if task.code_settings_hash == target.code_settings_hash]
+            if same
+            else None
+        )
         plans.append(Plan(stage, run, target, tasks))
     size = run.config.batch.task_size
     if size != found.task_size and any(plan.submitted is not None for plan in plans):
@@ -107,7 +127,7 @@ def plans_of(stage: Stage, run: Run, targets: Iterable[Target]) -> list[Plan]:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a plan file says: the tasks, the versions of their targets by recipe, and the number of
+    """What a plan file says: the tasks, the versions of their targets by code_settings_hash, and the number of
     events a task."""
 
     path: Path
@@ -117,12 +137,12 @@ class Recorded:
 
 
 def version(target: Target) -> str:
-    """What a plan of a target depends on: its recipe and all inputs; those that the run has made
+    """What a plan of a target depends on: its code_settings_hash and all inputs; those that the run has made
     may have changed in size alone, without files that could not be read."""
     sizes = [
         path.stat().st_size if path.exists() else 0
-        for made_from in target.made_from
-        for path in made_from.outputs
+        for upstream in target.upstream
+        for path in upstream.outputs
     ]
     return " ".join(map(str, (target.fingerprint, *sizes)))
 
@@ -130,11 +150,9 @@ def version(target: Target) -> str:
 def write_plan(path: Path, plans: Sequence[Plan]) -> list[Task]:
     """Write the tasks of a stage, one a line of JSON after a first line that tells the code;
     returns the tasks."""
-    patterns = plans[0].target.code
     head = {
-        "code": patterns,
-        "hash": hash_of_code(patterns),
-        "targets": {plan.target.recipe: version(plan.target) for plan in plans},
+        "code": {path: one for plan in plans for path, one in plan.target.code.items()},
+        "targets": {plan.target.code_settings_hash: version(plan.target) for plan in plans},
         "task_size": plans[0].run.config.batch.task_size,
     }
     tasks = [task for plan in plans for task in plan]
@@ -163,18 +181,20 @@ def recorded(path: Path) -> Recorded:
     try:
         with path.open() as file:
             head = json.loads(next(file))
-            same = head["hash"] == hash_of_code(tuple(head["code"]))
+            changed = [path for path, one in head["code"].items() if hash_of_file(path) != one]
             tasks = [_task(json.loads(line)) for line in file]
         found = Recorded(path, tasks, head["targets"], int(head["task_size"]))
     except (OSError, StopIteration, ValueError, TypeError, KeyError) as error:
         raise BatchError(f"{path}: not a plan: {error}") from error
-    if not same:
-        raise BatchError(f"{path}: a plan of other code than this: submit again")
+    if changed:
+        raise BatchError(
+            f"{path}: the plan was written by a different version of {changed[0]}: submit again"
+        )
     return found
 
 
 def _task(data: dict[str, Any]) -> Task:
-    return Task(Range(**data["range"]), data["identity"], data["recipe"])
+    return Task(Range(**data["range"]), data["input_version"], data["code_settings_hash"])
 
 
 def part_names(folder: Path) -> set[str]:
@@ -191,7 +211,7 @@ def check(plan: Plan, part: Part) -> None:
     Raises:
         BatchError: it cannot be read, or was made by another plan.
     """
-    if not plan.product.provenance(part.path).is_of(part.task):
+    if not plan.work.provenance(part.path).is_of(part.task):
         raise BatchError(
             f"{part.path}: a part of another plan under this name: remove it and run again"
         )

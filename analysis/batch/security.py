@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common.errors import ConfigError
+from common.runtime.errors import ConfigError
 
 log = logging.getLogger("monojet")
 

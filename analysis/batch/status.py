@@ -9,9 +9,10 @@ from pathlib import Path
 
 from analysis.batch.condor import Job, in_brief, latest, words
 from analysis.batch.places import UnseenError, places
-from analysis.batch.plan import failures, plans_of, product_of
+from analysis.batch.plan import failures, plans_of
 from analysis.batch.submission import Submission
-from analysis.pipeline import Run, Stage
+from analysis.workflow.run import Run
+from analysis.workflow.stage import PartitionedStage
 from common.tables import Table
 from common.tasks import Task, part_name
 
@@ -21,7 +22,7 @@ _WIDTH = 200  # characters of what a job says
 _DIFFERS = re.compile(r"slot\S+|\w+://\S+|\d+")  # in reasons that are the same of many jobs
 
 
-def status(stage: Stage, run: Run, given: Sequence[Path] | None) -> str:
+def status(stage: PartitionedStage, run: Run, given: Sequence[Path] | None) -> str:
     """A table of the tasks of each sample: whose parts are there, and what the jobs of the others
     do, with what holds or has ended them.
 
@@ -45,7 +46,7 @@ def status(stage: Stage, run: Run, given: Sequence[Path] | None) -> str:
         folders = []  # no job has ended: nothing has been sent
     there = present(stage, run, folders, tasks)
     errors = {part: error for folder in folders for part, error in failures(folder)}
-    suffix = product_of(stage).SUFFIX
+    suffix = stage.work().suffix
     states: dict[Task, str] = {}
     failed: list[str] = []
     for task in tasks:
@@ -69,15 +70,20 @@ def jobs_by_task(submission: Submission, tasks: Sequence[Task]) -> dict[Task, Jo
     return {task: job for job in latest(mine) for task in submission.shard(job.shard, tasks)}
 
 
-def present(stage: Stage, run: Run, folders: Iterable[Path], tasks: Iterable[Task]) -> set[Task]:
+def present(
+    stage: PartitionedStage, run: Run, folders: Iterable[Path], tasks: Iterable[Task]
+) -> set[Task]:
     """The tasks whose parts are there, or have been joined already."""
     names = {path.name for folder in folders for path in folder.rglob("*")}
-    joined = {target.recipe for target in stage.targets(run) if target.state() == "current"}
-    suffix = product_of(stage).SUFFIX
+    joined = {
+        target.code_settings_hash for target in stage.targets(run) if target.state() == "current"
+    }
+    suffix = stage.work().suffix
     return {
         task
         for task in tasks
-        if task.recipe in joined or part_name(task.range.sample, task.key, suffix) in names
+        if task.code_settings_hash in joined
+        or part_name(task.range.sample, task.key, suffix) in names
     }
 
 
@@ -158,7 +164,7 @@ def _some(notes: Iterable[str]) -> list[str]:
     return notes if left <= 0 else [*notes[:_SHOWN], f"… and {left} more"]
 
 
-def _table(stage: Stage, states: Mapping[Task, str], notes: Sequence[str]) -> str:
+def _table(stage: PartitionedStage, states: Mapping[Task, str], notes: Sequence[str]) -> str:
     counts: dict[str, Counter[str]] = {}
     for task, state in states.items():
         counts.setdefault(task.range.sample, Counter())[state] += 1

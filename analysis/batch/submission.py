@@ -13,11 +13,11 @@ from typing import Any, Literal, Self
 
 from analysis.batch import condor
 from analysis.batch.condor import Job
-from analysis.batch.plan import plan_file, recorded, version
-from analysis.batch.shards import Shard
-from analysis.pipeline import Run, Stage
-from common import files
-from common.errors import BatchError
+from analysis.batch.plan import Shard, plan_file, recorded, version
+from analysis.workflow.run import Run
+from analysis.workflow.stage import PartitionedStage
+from common.runtime import files
+from common.runtime.errors import BatchError
 from common.tasks import Task
 
 System = Literal["condor", "grid"]
@@ -41,7 +41,7 @@ class Submission:
     """A stage cut into so many jobs for a batch system. ``destination`` is the URL that parts are
     sent to, ``parts`` the folders where they were found."""
 
-    stage: Stage
+    stage: PartitionedStage
     run: Run
     system: System
     jobs: int
@@ -88,7 +88,7 @@ class Submission:
         return replace(self, clusters=(*self.clusters, new))
 
     @classmethod
-    def load(cls, stage: Stage, run: Run) -> Self:
+    def load(cls, stage: PartitionedStage, run: Run) -> Self:
         """The last submission of a stage.
 
         Raises:
@@ -111,7 +111,7 @@ class Submission:
             raise BatchError(f"{path}: no submission of this stage: --submit it first") from error
 
     @classmethod
-    def find(cls, stage: Stage, run: Run) -> Self | None:
+    def find(cls, stage: PartitionedStage, run: Run) -> Self | None:
         """The last submission of a stage; None if there is none.
 
         Raises:
@@ -126,9 +126,12 @@ class Submission:
             BatchError: the plan is not of this configuration, these inputs and this code.
         """
         found = recorded(plan_file(self.stage, self.run))
-        targets = {target.recipe: target for target in self.stage.targets(self.run)}
-        for recipe, submitted in found.targets.items():
-            if recipe not in targets or version(targets[recipe]) != submitted:
+        targets = {target.code_settings_hash: target for target in self.stage.targets(self.run)}
+        for code_settings_hash, submitted in found.targets.items():
+            if (
+                code_settings_hash not in targets
+                or version(targets[code_settings_hash]) != submitted
+            ):
                 raise BatchError(
                     f"{found.path}: a plan of other options or inputs than these: give those of "
                     "--submit, or submit again"
@@ -177,7 +180,7 @@ class Submission:
         return jobs
 
 
-def record_of(stage: Stage, run: Run) -> Path:
+def record_of(stage: PartitionedStage, run: Run) -> Path:
     """Return where a submission is recorded."""
     return plan_file(stage, run).with_name("submission.json")
 

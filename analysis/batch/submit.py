@@ -8,7 +8,6 @@ Credentials are the batch system's affair: none is read, copied or named here.
 from __future__ import annotations
 
 import math
-import os
 import re
 import shlex
 import shutil
@@ -17,20 +16,23 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import yaml
 
 from analysis.batch import grid
 from analysis.batch.condor import LIVE, Job, in_brief, notes, schedd_of, words
-from analysis.batch.engines import directive
+from analysis.batch.environment import directive, exports
 from analysis.batch.places import UnseenError, places
 from analysis.batch.plan import Plan, plan_file, write_plan
 from analysis.batch.status import jobs_by_task, present
 from analysis.batch.submission import Submission, System
-from analysis.pipeline import ROOT_DIRECTORY, Run, Stage, Target, to_make
-from common import files
-from common.errors import BatchError, ConfigError, EngineError
+from analysis.workflow.execute import to_make
+from analysis.workflow.run import Run
+from analysis.workflow.stage import PartitionedStage
+from analysis.workflow.target import Target
+from common.repository import REPOSITORY
+from common.runtime import files
+from common.runtime.errors import BatchError, ConfigError, EngineError
 from common.tasks import Task
 
 _PROGRAM = {"condor": "condor_submit", "grid": "prun"}
@@ -43,12 +45,14 @@ _TAKEN = {  # by which they tell the number of what they have taken
 }
 _MAX_JOBS = 500  # unless --jobs asks for more
 
-# What the user has set for env.sh must hold in the job too; paths of here mean nothing on the grid.
-_SETTINGS = {"use": ("EXTRA_CLING_ARGS",), "make": ("EXTRA_CLING_ARGS", "MONOJET_LCG_VIEW")}
-
 
 def submit(
-    stage: Stage, run: Run, system: System, jobs: int | None, dry_run: bool, force: bool = False
+    stage: PartitionedStage,
+    run: Run,
+    system: System,
+    jobs: int | None,
+    dry_run: bool,
+    force: bool = False,
 ) -> str:
     """Write the submit folder for the targets that are not current and, unless ``dry_run``, submit
     it. Returns what to tell the user.
@@ -85,7 +89,7 @@ def submit(
     return _few(stage, jobs, len(tasks)) + _hand_in(submission, shards, dry_run)
 
 
-def _few(stage: Stage, jobs: int | None, n_tasks: int) -> str:
+def _few(stage: PartitionedStage, jobs: int | None, n_tasks: int) -> str:
     """Why there are fewer jobs than were asked for."""
     if jobs is None or jobs <= n_tasks:
         return ""
@@ -123,7 +127,11 @@ def _clusters(jobs: Iterable[Job]) -> list[str]:
 
 
 def resubmit(
-    stage: Stage, run: Run, given: Sequence[Path] | None, dry_run: bool, force: bool = False
+    stage: PartitionedStage,
+    run: Run,
+    given: Sequence[Path] | None,
+    dry_run: bool,
+    force: bool = False,
 ) -> str:
     """Submit those jobs again that have parts missing, but for those that have not ended, unless
     this is to be done all the same (``force``). Returns what to tell the user.
@@ -212,7 +220,7 @@ def _check_inputs(targets: Iterable[Target], system: System) -> None:
         BatchError: they will not.
     """
     for target in targets:
-        for source in target.made_from:
+        for source in target.upstream:
             if system == "grid":
                 raise BatchError(
                     f"{target.stage} of '{target.name}' reads what this run has made, which the "
@@ -223,7 +231,7 @@ def _check_inputs(targets: Iterable[Target], system: System) -> None:
                     f"{source.output}: not up to date, and {target.stage} reads it: make it first, "
                     f"with --stage {source.stage}"
                 )
-        for file in target.external:
+        for file in target.input_files:
             if system == "grid" and "://" not in file:
                 raise BatchError(
                     f"{file}: the grid cannot reach a local file: give it as root://, or "
@@ -339,7 +347,7 @@ def _submit_file(submission: Submission) -> str:
     return "\n".join([*lines, "queue shard,begin,end,file from jobs.txt", ""])
 
 
-def _destination(stage: Stage, run: Run) -> str | None:
+def _destination(stage: PartitionedStage, run: Run) -> str | None:
     """Where HTCondor sends the parts."""
     url = run.config.batch.output_destination
     if url is None:
@@ -403,16 +411,6 @@ exit $code
 """
 
 
-def exports(environment: Literal["use", "make"]) -> list[str]:
-    """Lines of a job before it sources env.sh, which is to use the environment beside it or, where
-    the job has a repository of its own, to make one."""
-    names = [name for name in _SETTINGS[environment] if name in os.environ]
-    return [
-        f"export MONOJET_ENV={environment}",
-        *(f"export {name}={shlex.quote(os.environ[name])}" for name in names),
-    ]
-
-
 def _wrapper(submission: Submission) -> str:
     """The program of a job: a shell script."""
     run, grid = submission.run, submission.system == "grid"
@@ -422,7 +420,7 @@ def _wrapper(submission: Submission) -> str:
         "stage": submission.stage.name,
         "jobs": submission.jobs,
         "threads": run.threads,
-        "repository": "monojet" if grid else shlex.quote(str(ROOT_DIRECTORY)),
+        "repository": "monojet" if grid else shlex.quote(str(REPOSITORY)),
         "output": '"$folder/run"' if grid or to_url else quoted,
         "argument": "any number; modulo, a line of jobs.txt" if grid else "the shard",
     }

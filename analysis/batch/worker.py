@@ -11,7 +11,7 @@ from typing import Any
 
 from distributed import WorkerPlugin
 
-from common.child import set_up_log
+from common.runtime.child import set_up_log
 from cpp_helpers import declare, load_root
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from analysis.inputs.format import Bookkeeping
+from analysis.formats.format import Bookkeeping
 from cpp_helpers import load_root
 
 _HEADER = struct.Struct(">IH")

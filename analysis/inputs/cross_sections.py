@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-PATH = Path(__file__).with_suffix(".yaml")
+from common.repository import REPOSITORY
+
+DATA_FILES = ("analysis/inputs/cross_sections.yaml",)
+PATH = REPOSITORY / DATA_FILES[0]
 
 
 class Dataset(BaseModel):

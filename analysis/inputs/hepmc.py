@@ -21,8 +21,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
-from analysis.event_file import TAU, Decayed, Floats, Indices, Momenta, Particles
-from common.errors import InputError
+from analysis.inputs.particles import TAU, Decayed, Floats, Indices, Momenta, Particles
+from common.runtime.errors import InputError
 
 log = logging.getLogger("monojet")
 

@@ -1,6 +1,6 @@
 """Which stable particles escape a detector: those known to, and what the configuration adds.
 
-The codes that are known are in ``cpp_helpers/particles.hxx``.
+The codes that are known are in ``cpp_helpers/objects/particles.hxx``.
 """
 
 from __future__ import annotations

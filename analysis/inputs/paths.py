@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from common.errors import InputError
+from common.runtime.errors import InputError
 
 LIST_SUFFIX = ".txt"
-
-HEPMC = "hepmc"
-_HEPMC = re.compile(r"\.hepmc[23]?(\.gz)?$")
 
 
 class Listed(NamedTuple):
@@ -50,11 +46,6 @@ def listed(patterns: Sequence[str]) -> list[Listed]:
         path, times = Counter(really).most_common(1)[0]
         raise InputError(f"{path}: given {times} times: its events would be counted as often")
     return found
-
-
-def is_hepmc(pattern: str) -> bool:
-    """Whether files are HepMC ascii files by their names."""
-    return _HEPMC.search(pattern) is not None
 
 
 def expand(patterns: Sequence[str]) -> list[str]:

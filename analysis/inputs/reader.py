@@ -17,19 +17,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from analysis.columns import CANONICAL, PREFIX, converts, names_in, own, plain_type, renamed
-from analysis.inputs import bookkeeping
-from analysis.inputs.cross_sections import cross_section_of
-from analysis.inputs.custom import custom
-from analysis.inputs.format import (
+from analysis.formats.columns import CANONICAL, PREFIX, converts, names_in, own, plain_type, renamed
+from analysis.formats.custom import custom
+from analysis.formats.format import (
     IS_DATA,
     Column,
     Format,
     Layout,
 )
-from analysis.inputs.formats import FORMATS
-from analysis.samples import SampleInfo
-from common.errors import InputError
+from analysis.formats.registry import FORMATS
+from analysis.inputs import bookkeeping
+from analysis.inputs.cross_sections import cross_section_of
+from analysis.inputs.sample_info import SampleInfo
+from common.runtime.errors import InputError
 from cpp_helpers import declare, declare_jets, load_root
 from cpp_helpers.errors import Diagnostics, cause_of, diagnostics, failure_of, forget_errors
 

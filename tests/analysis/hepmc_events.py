@@ -9,7 +9,7 @@ from typing import Any
 
 import pyhepmc
 
-from analysis.generate import MILLIBARN
+from analysis.simulation.generate import MILLIBARN
 
 MUON = (30.0, 5.0, 7.0, 13)
 """px, py, pz in GeV and PDG code."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.inputs.mini import WEIGHT_FACTORS
+from analysis.formats.mini import WEIGHT_FACTORS
 from cpp_helpers import load_root
 from tests.analysis.three_lepton_events import Event, Jet, Lepton, column, full_met
 from tests.conftest import shared_file

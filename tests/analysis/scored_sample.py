@@ -1,4 +1,4 @@
-"""Image and score files with the columns that `analysis.scored` reads."""
+"""Image and score files with the columns that `analysis.monojet.scored` reads."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from analysis.pipeline import Run
-from common.score_file import write_scores
-from selections import monojet
+from analysis.workflow.run import Run
+from common.schema.scores import write_scores
+from selections import monojet36
 
 
 def write_sample(run: Run, name: str, met: Any, passing: Any, score: Any, fold: Any = None) -> None:
@@ -24,7 +24,7 @@ def write_sample(run: Run, name: str, met: Any, passing: Any, score: Any, fold: 
     run.scores(name).parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(run.images(name), "w") as file:
         columns = {"weight": np.full(n, 2.0), "met": met}
-        columns |= {f"pass_{region}": passing for region in monojet.REGIONS}
+        columns |= {f"pass_{region}": passing for region in monojet36.REGIONS}
         for key, values in (identity | columns).items():
             file[f"events/{key}"] = values
     write_scores(run.scores(name), identity, {"net": np.asarray(score, np.float32)})

@@ -9,7 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from analysis.config import CONFIGS, DEFAULT, Autoencoder, Config, NetworkTraining, Sample, load
-from common.errors import ConfigError
+from analysis.datasets import judging_samples, training_samples
+from common.runtime.errors import ConfigError
 from tests.conftest import TINY
 
 
@@ -202,7 +203,7 @@ def test_overrides_replace_top_level_keys() -> None:
 def test_training_samples_are_those_of_the_configured_slices() -> None:
     config = load(DEFAULT)
     for network in config.training.networks:
-        assert config.training_samples(network) == {"Znunu_high": 0, "Wtaunu_high": 1}
+        assert training_samples(config, network) == {"Znunu_high": 0, "Wtaunu_high": 1}
 
 
 def test_samples_to_learn_from_are_used_for_no_more(tiny_config: Config) -> None:
@@ -216,13 +217,16 @@ def test_samples_to_learn_from_are_used_for_no_more(tiny_config: Config) -> None
     ]
     config = Config.model_validate(data)
     network = config.training.networks[0]
-    assert config.training_samples(network) == {"Znunu_high_training": 0, "Wtaunu_high_training": 1}
-    assert config.test_samples(network) == tiny_config.training_samples(network)
-    assert config.analysed() == tiny_config.samples
+    assert training_samples(config, network) == {
+        "Znunu_high_training": 0,
+        "Wtaunu_high_training": 1,
+    }
+    assert judging_samples(config, network) == training_samples(tiny_config, network)
+    assert config.analysis_samples() == tiny_config.samples
     assert (config.folds, tiny_config.folds) == (1, 2)
     data["samples"].pop()
     with pytest.raises(ConfigError, match="'Wtaunu' in slice high, of role 'training'"):
-        Config.model_validate(data).training_samples(network)
+        training_samples(Config.model_validate(data), network)
 
 
 def test_a_network_may_learn_more_than_the_others(tiny_config: Config) -> None:
@@ -243,17 +247,17 @@ def test_a_network_may_learn_more_than_the_others(tiny_config: Config) -> None:
     config = Config.model_validate(data)
     first, wide, classes, muons = config.training.networks
     usual = {"Znunu_high": 0, "Wtaunu_high": 1}
-    assert config.training_samples(first) == usual
-    assert config.training_samples(wide) == usual | {
+    assert training_samples(config, first) == usual
+    assert training_samples(config, wide) == usual | {
         "Znunu_low": 0,
         "Wmunu_high": 1,
         "Wmunu_low": 1,
     }
-    assert config.training_samples(classes) == {"Znunu_high": 0, "Wmunu_high": 1, "Wtaunu_high": 2}
-    assert config.training_samples(muons) == {"Wmunu_high": 0, "Wtaunu_high": 1}
-    assert [config.test_samples(n) for n in (first, wide, classes)] == [usual] * 3
-    assert config.test_samples(muons) == {"Wmunu_high": 0, "Wtaunu_high": 1}
-    assert config.selecting_networks() == (first, wide, classes)
+    assert training_samples(config, classes) == {"Znunu_high": 0, "Wmunu_high": 1, "Wtaunu_high": 2}
+    assert training_samples(config, muons) == {"Wmunu_high": 0, "Wtaunu_high": 1}
+    assert [judging_samples(config, n) for n in (first, wide, classes)] == [usual] * 3
+    assert judging_samples(config, muons) == {"Wmunu_high": 0, "Wtaunu_high": 1}
+    assert config.training.signal_networks() == (first, wide, classes)
     assert classes.columns == (classes.name, f"{classes.name}:class")
     data["training"]["networks"] = [{**plain, "background": ["Wtaunu", "Znunu"]}]
     with pytest.raises(ValidationError, match="has 'Znunu' as signal and as background"):
@@ -267,7 +271,7 @@ def test_training_without_background_is_refused(tiny_config: Config) -> None:
     data = tiny_config.model_dump()
     data["samples"] = [s for s in data["samples"] if s["process"] != "Wtaunu"]
     with pytest.raises(ConfigError, match="needs a sample of process 'Wtaunu' in slice high"):
-        Config.model_validate(data).training_samples(tiny_config.training.networks[0])
+        training_samples(Config.model_validate(data), tiny_config.training.networks[0])
 
 
 def test_a_single_value_is_a_list_of_one() -> None:

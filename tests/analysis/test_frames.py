@@ -10,9 +10,9 @@ import pytest
 
 from analysis.config import Config
 from analysis.frames import frames
-from analysis.pipeline import Run
-from analysis.rmm_file import read_attribute
-from common.errors import ConfigError, InputError
+from analysis.matrices.rmm_file import read_attribute
+from analysis.workflow.run import Run
+from common.runtime.errors import ConfigError, InputError
 from tests.analysis.three_lepton_events import E1, E2, E3, M1, Event, columns_of, runs_in
 from tests.conftest import WriteEvents, make_stage
 

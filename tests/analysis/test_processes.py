@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from analysis.config import Generation
-from analysis.event_file import Particles
-from analysis.generate import _Charges, stable_particles, start_pythia
+from analysis.inputs.particles import Particles
 from analysis.processes import HEAVY_NEUTRINOS, PROCESSES, SIGNALS
+from analysis.simulation.generate import _Charges, stable_particles, start_pythia
 
 INVISIBLE = {
     "mediator": (12, 14, 16),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from analysis.config import Config
-from analysis.pipeline import Run
+from analysis.workflow.run import Run
 
 
 @dataclass(frozen=True)

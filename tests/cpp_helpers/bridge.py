@@ -16,7 +16,7 @@ from tests import reference
 from tests.reference import Address, Jet, Particle
 
 _CODE = """
-#include "images.hxx"
+#include "imaging/images.hxx"
 namespace monojet_test {
 
 using namespace monojet;

@@ -13,18 +13,18 @@ import numpy.typing as npt
 import pytest
 
 from analysis.config import Config
-from analysis.cutflow import BINS, Flow
-from analysis.image_file import CHANNELS, UNITS, ImageColumns, ImageWriter, Losses
-from analysis.pipeline import Run
-from analysis.rmm_names import names
-from analysis.sensitivity import OWN_THRESHOLD, measure
-from analysis.signals import measure as measure_signals
-from analysis.yields import Expected, Yield
-from common.roc import Scored
+from analysis.images.image_file import CHANNELS, UNITS, ImageColumns, ImageWriter, Losses
+from analysis.matrices.rmm_names import names
+from analysis.monojet.cutflow import BINS, Flow
+from analysis.monojet.sensitivity import OWN_THRESHOLD, measure
+from analysis.monojet.signals import measure as measure_signals
+from analysis.rdf.yields import Expected, Yield
+from analysis.workflow.run import Run
+from common.stats.roc import Scored
 from plots import style
 from plots.results import Kind, Matrices
-from selections import monojet
-from training.evaluate import evaluate
+from selections import monojet36
+from training.classifier.evaluate import evaluate
 
 NETWORKS = ("strides+cell", "particle_flow+none")
 SAMPLES = (  # process, slice, expected events per unit of weight
@@ -149,7 +149,7 @@ def made_expected(rng: Rng) -> Flow[Expected]:
 
 def made_flow(rng: Rng) -> Flow[Yield]:
     """Falling yields."""
-    names = ["all events", *(cut.name for cut in monojet.SR.cuts)]
+    names = ["all events", *(cut.name for cut in monojet36.SR.cuts)]
 
     def falling(keys: list[str], start: float) -> dict[str, Yield]:
         sizes = start * np.cumprod(rng.uniform(0.5, 0.95, len(keys)))
@@ -196,7 +196,7 @@ def _write_tables(run: Run, rng: Rng, scores: dict[str, dict[str, Any]]) -> None
                 "process": process,
                 "slice": part,
                 "normalisation": normalisation,
-                "regions": {name: asdict(made_flow(rng)) for name in monojet.REGIONS},
+                "regions": {name: asdict(made_flow(rng)) for name in monojet36.REGIONS},
             }
             for process, part, normalisation in SAMPLES
         },

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from training.features import Features, Floats, Part, read_features
+from training.data.features import Features, Floats, Part, read_features
 
 N_FEATURES = 12
 NAMES = tuple(f"m({i})" for i in range(N_FEATURES))

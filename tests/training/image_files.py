@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analysis.image_file import CHANNELS, ImageColumns, ImageWriter, Losses
-from common.hdf5 import open_file
-from training.dataset import ImageFiles, Images
+from analysis.images.image_file import CHANNELS, ImageColumns, ImageWriter, Losses
+from common.schema.hdf5 import open_file
+from training.data.dataset import ImageFiles, Images
 
 N_ROWS, N_COLUMNS = 100, 126
 ATTRIBUTES: dict[str, Any] = {

@@ -29,7 +29,7 @@ from typing import Any
 import pytest
 
 from analysis.config import load
-from analysis.pipeline import Run
+from analysis.workflow.run import Run
 from tests import htcondor as real
 from tests.conftest import make_events, make_stage
 

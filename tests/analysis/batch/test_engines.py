@@ -21,15 +21,15 @@ from analysis.batch.driver import carry_out
 from analysis.batch.engines import Engines, _Sendable
 from analysis.batch.jobs import Jobs
 from analysis.batch.security import credentials
-from analysis.pipeline import Run
-from analysis.stages import STAGES
-from common.errors import ConfigError, EngineError, InputError
+from analysis.workflow.registry import partitioned_stage
+from analysis.workflow.run import Run
+from common.runtime.errors import ConfigError, EngineError, InputError
 from tests.conftest import REPOSITORY, WriteEvents
 from tests.daemons import wait_for
 from tests.test_run_analysis import PROGRAM, fails
 
 RunOf = Callable[..., Run]
-IMAGING = next(stage for stage in STAGES if stage.name == "imaging")
+IMAGING = partitioned_stage("imaging")
 
 
 def with_batch(run: Run, **settings: Any) -> Run:

@@ -18,17 +18,17 @@ import h5py
 import pytest
 
 from analysis.batch.engines import Engines, check_cluster
-from analysis.pipeline import Run
-from analysis.stages import STAGES
-from common import files
-from common.errors import BatchError, ConfigError, EngineError, WorkerError
+from analysis.workflow.registry import partitioned_stage
+from analysis.workflow.run import Run
+from common.runtime import files
+from common.runtime.errors import BatchError, ConfigError, EngineError, WorkerError
 from common.tasks import Range, Task
 from tests.analysis.batch.test_parts import with_task_size
 from tests.conftest import REPOSITORY, WriteEvents, make_stage
 from tests.test_run_analysis import PROGRAM, call, fails
 
 RunOf = Callable[..., Run]
-IMAGING = next(stage for stage in STAGES if stage.name == "imaging")
+IMAGING = partitioned_stage("imaging")
 
 
 def poison(path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_second_run_on_the_same_output_is_refused(
 
 def test_the_lock_of_a_killed_run_does_not_hold(tmp_path: Path) -> None:
     code = (
-        "import os, pathlib; from common.files import locked\n"
+        "import os, pathlib; from common.runtime.files import locked\n"
         f"with locked(pathlib.Path({str(tmp_path)!r})): os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False)
@@ -142,13 +142,13 @@ def square(task: Task) -> int:
     if number == 3 and not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    if number == 7 and task.recipe == "deadly":
+    if number == 7 and task.code_settings_hash == "deadly":
         os.kill(os.getpid(), signal.SIGKILL)
     return number * number
 
 
-def tasks(folder: Path, recipe: str = "") -> list[Task]:
-    return [Task(Range("s", str(folder), i, i + 1), "", recipe) for i in range(20)]
+def tasks(folder: Path, code_settings_hash: str = "") -> list[Task]:
+    return [Task(Range("s", str(folder), i, i + 1), "", code_settings_hash) for i in range(20)]
 
 
 @pytest.mark.slow

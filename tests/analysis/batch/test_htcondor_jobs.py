@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from analysis.batch.submit import submit
-from analysis.pipeline import Run
+from analysis.workflow.run import Run
 from tests.analysis.batch.conftest import Inputs, MakeInputs
 from tests.analysis.batch.test_submit import IMAGING, folder_of, states, with_batch
 from tests.conftest import REPOSITORY, WriteEvents

@@ -18,21 +18,20 @@ import pytest
 
 from analysis.batch.driver import carry_out, gather
 from analysis.batch.engines import Engines
-from analysis.batch.plan import Plan, read_plan, write_plan
-from analysis.batch.shards import Shard, run_shard
+from analysis.batch.plan import Plan, Shard, read_plan, write_plan
+from analysis.batch.shards import run_shard
 from analysis.config import Batch
-from analysis.pipeline import Run, Stage
-from analysis.stages import STAGES
-from common import files
-from common.errors import BatchError, ConfigError, InputError
-from tests.analysis.test_cutflow import NETWORKS, write_scores
+from analysis.workflow.registry import partitioned_stage
+from analysis.workflow.run import Run
+from analysis.workflow.stage import PartitionedStage
+from common.runtime import files
+from common.runtime.errors import BatchError, ConfigError, InputError
+from tests.analysis.monojet.test_cutflow import NETWORKS, write_scores
 from tests.conftest import WriteEvents, make_stage
-from training.dataset import ImageFiles
+from training.data.dataset import ImageFiles
 
 RunOf = Callable[..., Run]
-IMAGING, CUTFLOW = (
-    next(stage for stage in STAGES if stage.name == name) for name in ("imaging", "cutflow")
-)
+IMAGING, CUTFLOW = (partitioned_stage(name) for name in ("imaging", "cutflow"))
 N_EVENTS = (29, 1, 20)  # of the files
 
 POINT = {"signal_efficiency": 0.9, "thresholds": [0.5, 0.5]}
@@ -43,7 +42,7 @@ def with_task_size(run: Run, size: int, **changes: Any) -> Run:
     return replace(run, config=run.config.model_copy(update={"batch": batch}), **changes)
 
 
-def plans(stage: Stage, run: Run) -> list[Plan]:
+def plans(stage: PartitionedStage, run: Run) -> list[Plan]:
     return [Plan(stage, run, target) for target in stage.targets(run)]
 
 
@@ -62,7 +61,7 @@ def run(write_events: WriteEvents, run_of: RunOf) -> Run:
     return run_of(Znunu=paths)
 
 
-def make_in_shards(stage: Stage, run: Run, n_shards: int) -> None:
+def make_in_shards(stage: PartitionedStage, run: Run, n_shards: int) -> None:
     """As independent jobs would, in any order."""
     tasks = [task for plan in plans(stage, run) for task in plan]
     order = list(range(n_shards))
@@ -241,8 +240,8 @@ def test_a_plan_file_gives_the_same_tasks_and_refuses_other_code(
     tasks = write_plan(tmp_path / "plan.jsonl", made)
     assert read_plan(tmp_path / "plan.jsonl") == tasks == [t for plan in made for t in plan]
     assert len({task.key for task in tasks}) == 6
-    monkeypatch.setattr("analysis.batch.plan.hash_of_code", lambda patterns: "other")
-    with pytest.raises(BatchError, match="other code"):
+    monkeypatch.setattr("analysis.batch.plan.hash_of_file", lambda path: "other")
+    with pytest.raises(BatchError, match="a different version of analysis/"):
         read_plan(tmp_path / "plan.jsonl")
     (tmp_path / "plan.jsonl").write_text("{")
     with pytest.raises(BatchError, match="not a plan"):

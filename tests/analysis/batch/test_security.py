@@ -22,8 +22,8 @@ from distributed.utils import get_ip
 from analysis.batch.engines import _local
 from analysis.batch.jobs import Jobs
 from analysis.batch.security import credentials, known, refusal
-from analysis.pipeline import Run
-from common.errors import ConfigError
+from analysis.workflow.run import Run
+from common.runtime.errors import ConfigError
 from tests.analysis.batch.test_engines import program, with_batch
 from tests.conftest import TINY, WriteEvents
 from tests.test_run_analysis import fails

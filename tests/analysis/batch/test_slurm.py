@@ -18,8 +18,8 @@ import pytest
 
 from analysis.batch.jobs import Jobs
 from analysis.batch.security import credentials
-from analysis.pipeline import Run
-from common.errors import EngineError
+from analysis.workflow.run import Run
+from common.runtime.errors import EngineError
 from tests import slurm as real
 from tests.analysis.batch.test_engines import program, with_batch
 from tests.conftest import WriteEvents

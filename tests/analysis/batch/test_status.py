@@ -13,12 +13,11 @@ import pytest
 
 from analysis.batch.condor import TIME, notes
 from analysis.batch.driver import gather
-from analysis.batch.plan import read_plan
-from analysis.batch.shards import Shard
+from analysis.batch.plan import Shard, read_plan
 from analysis.batch.submission import Submission
 from analysis.batch.submit import resubmit, submit
-from analysis.pipeline import Run
-from common.errors import BatchError
+from analysis.workflow.run import Run
+from common.runtime.errors import BatchError
 from tests.analysis.batch.test_submit import (
     IMAGING,
     five_tasks,

@@ -18,22 +18,20 @@ import pytest
 import yaml
 
 from analysis.batch.driver import gather
-from analysis.batch.plan import read_plan
-from analysis.batch.shards import Shard, run_shard
+from analysis.batch.plan import Shard, read_plan
+from analysis.batch.shards import run_shard
 from analysis.batch.status import status
 from analysis.batch.submit import resubmit, submit
 from analysis.config import Config
-from analysis.pipeline import Run
-from analysis.stages import STAGES
-from common.errors import BatchError, ConfigError, EngineError
+from analysis.workflow.registry import partitioned_stage
+from analysis.workflow.run import Run
+from common.runtime.errors import BatchError, ConfigError, EngineError
 from tests.conftest import REPOSITORY, WriteEvents, make_stage
 from tests.test_run_analysis import call, fails
 from tests.users import ordinary_user
 
 RunOf = Callable[..., Run]
-GENERATE, IMAGING = (
-    next(stage for stage in STAGES if stage.name == name) for name in ("generate", "imaging")
-)
+GENERATE, IMAGING = (partitioned_stage(name) for name in ("generate", "imaging"))
 PANDA = (
     "no prun on the path: make an environment of its own (python -m venv DIR; DIR/bin/pip install "
     "panda-client==2.2.0) and put DIR/bin at the end of PATH"

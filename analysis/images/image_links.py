@@ -1,0 +1,98 @@
+"""Image files joined by reference: virtual datasets over the parts, which stay where they are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from analysis.images.image_file import GROUPS, SOURCES, Losses, datasets_of, finish
+from analysis.inputs.sample_info import Source
+from common.runtime import files
+from common.runtime.errors import OutputError
+from common.schema.hdf5 import create_file
+
+_CHUNK = 8192  # events
+
+
+@dataclass
+class _Linked:
+    """One dataset over all parts: where each of its pieces lies, and their lengths."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]  # but the first dimension
+    pieces: list[tuple[str, int]] = field(default_factory=list)
+
+    def layout(self, name: str) -> h5py.VirtualLayout:
+        layout = h5py.VirtualLayout(
+            (sum(length for _, length in self.pieces), *self.shape), self.dtype
+        )
+        begin = 0
+        for path, length in self.pieces:
+            if length:
+                source = h5py.VirtualSource(path, name, (length, *self.shape), self.dtype)
+                layout[begin : begin + length] = source
+            begin += length
+        return layout
+
+
+class ImageLinker:
+    """Like `ImageWriter`, but the cells and events stay in the appended files, which must lie where
+    they are, relative to the new file, for as long as it is used. Only ``/cells/offsets`` is
+    copied."""
+
+    def __init__(self, path: Path) -> None:
+        self._whole = files.whole(path)
+        self._path = path
+        self._linked: dict[str, _Linked] = {}
+        self.attributes: dict[str, Any] = {}
+        self.sources: list[Source] = []
+        self.losses = Losses()
+
+    def __enter__(self) -> ImageLinker:
+        self._file = create_file(self._whole.__enter__(), GROUPS)
+        self._offsets = self._file.create_dataset(
+            "cells/offsets",
+            data=np.zeros(1, np.uint64),
+            maxshape=(None,),
+            chunks=(_CHUNK,),
+            fletcher32=True,
+        )
+        return self
+
+    def append_file(self, file: h5py.File) -> None:
+        """Refer to the images of another file, and add its losses."""
+        path = os.path.relpath(file.filename, self._path.parent)
+        for name in datasets_of(file):
+            if name in (SOURCES, "cells/offsets"):
+                continue
+            dataset = file[name]
+            linked = self._linked.setdefault(name, _Linked(dataset.dtype, dataset.shape[1:]))
+            linked.pieces.append((path, len(dataset)))
+        offsets, end = file["cells/offsets"][1:], len(self._offsets)
+        self._offsets.resize(end + len(offsets), axis=0)
+        self._offsets[end:] = offsets + self._offsets[end - 1]
+        self.losses.add(Losses.from_attributes(file.attrs))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            with self._file as file:
+                if error is None:
+                    for name, linked in sorted(self._linked.items()):
+                        file.create_virtual_dataset(name, linked.layout(name))
+                    finish(file, self.attributes, self.sources, self.losses)
+        except (OSError, RuntimeError) as failure:
+            wrapped = OutputError(f"{self._path}: cannot write: {failure}")
+            self._whole.__exit__(type(wrapped), wrapped, wrapped.__traceback__)
+            raise wrapped from failure
+        self._whole.__exit__(kind, error, traceback)

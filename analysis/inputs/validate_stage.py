@@ -1,0 +1,47 @@
+"""Stage ``validate``: check the input files before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.by_value import dump
+from analysis.formats.registry import MODULE_OF
+from analysis.inputs.paths import expand
+from analysis.workflow.run import Run
+from analysis.workflow.stage import Stage
+from analysis.workflow.target import Done, Target
+
+
+def validate_targets(run: Run) -> list[Target]:
+    """Return one report on all files of the user."""
+    config = run.config
+    given = [sample for sample in config.samples if not sample.generated]
+    if not given:
+        return []
+    return [
+        Target(
+            "validate",
+            "inputs",
+            run.table("validation"),
+            (__name__, *MODULE_OF.values()),
+            settings={"samples": [dump(s) for s in given], "invisible": config.invisible},
+            input_files=tuple(path for s in given for path in expand(s.files)),
+        )
+    ]
+
+
+def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
+    from analysis.inputs.validate import run as validate
+
+    validate(run, targets, done)
+
+
+STAGE = Stage(
+    name="validate",
+    summary="check the input files before anything is run",
+    reads="input files",
+    writes="tables/validation",
+    targets=validate_targets,
+    run=_run,
+    tables=("validation",),
+)

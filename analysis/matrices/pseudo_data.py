@@ -1,0 +1,108 @@
+"""Pseudo-data: what a measurement of the simulated mix would be, with and without a signal.
+
+Each event of the part that is set apart comes as often as a Poisson number, whose mean is the
+events expected of it, says. The count in any region is then a Poisson number, too, about the sum of
+the weights there, even where an event comes more than once. Each copy is an event of its own, of
+weight 1.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.config import PseudoData, Sample
+from analysis.datasets import background_samples, signal_samples
+from analysis.inputs.sample_info import run_number_of
+from analysis.matrices.rmm_file import FEATURES, PSEUDO_DATA, TEST, RmmWriter, rows
+from analysis.workflow.run import Run
+from analysis.workflow.target import Done, Target
+from analysis.workflow.versions import versions
+from common.runtime.errors import InputError
+from common.schema import hdf5
+
+log = logging.getLogger("monojet")
+
+
+def run(run: Run, targets: Sequence[Target], done: Done) -> None:
+    """Draw the pseudo-data of the targets."""
+    sets = {pseudo.name: pseudo for pseudo in run.config.anomaly_search.pseudo_data}
+    for target in targets:
+        _draw(run, sets[target.name], target)
+        done(target)
+
+
+def _draw(run: Run, pseudo: PseudoData, target: Target) -> None:
+    config = run.config
+    share = config.anomaly_search.rmm.split.pseudo_data
+    factors = dict.fromkeys(background_samples(config), 1.0)
+    factors |= {s: pseudo.inject[s.process] for s in _injected(run, pseudo)}
+    drawn: dict[str, int] = {}
+    n_events = n_different = 0
+    with RmmWriter(target.output) as writer:
+        for sample, factor in factors.items():
+            # that of a sample does not depend on what else is drawn: the same with and without
+            # a signal
+            rng = np.random.default_rng([config.seed, *sample.name.encode()])
+            first = n_events
+            with hdf5.open_file(run.matrices(sample.name)) as file:
+                scale = float(file.attrs["normalisation"]) * factor / share
+                for columns in rows(file):
+                    copies = _copies(sample, columns, scale, rng)
+                    n_different += int(np.count_nonzero(copies))
+                    chosen = {k: np.repeat(v, copies, axis=0) for k, v in columns.items()}
+                    writer.append(_renumbered(chosen, target, n_events))
+                    n_events += int(copies.sum())
+                attributes = {k: file.attrs[k] for k in ("names", "objects", "sqrt_s_GeV", "c")}
+            drawn[sample.name] = n_events - first
+        writer.attributes = attributes | {
+            "code_settings_hash": target.code_settings_hash,
+            "sample": target.name,
+            "process": target.name,
+            "data": False,
+            "normalisation": 1.0,
+            "drawn": json.dumps(drawn),
+            "versions": json.dumps(versions()),
+        }
+    if n_events > 2 * n_different:
+        log.warning(
+            "%s: its %d events are copies of %d simulated ones: spectra will spike; generate more "
+            "events, or lower the luminosity",
+            target.name,
+            n_events,
+            n_different,
+        )
+
+
+def _injected(run: Run, pseudo: PseudoData) -> list[Sample]:
+    return [s for s in signal_samples(run.config) if s.process in pseudo.inject]
+
+
+def _copies(
+    sample: Sample, columns: dict[str, Any], scale: float, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """How often each event comes."""
+    apart = columns["events/part"] == PSEUDO_DATA
+    mean = np.where(apart, columns["events/weight"] * scale, 0.0)
+    if np.any(mean < 0):
+        raise InputError(
+            f"sample '{sample.name}': an event has a negative weight: no pseudo-data can be drawn "
+            "from it; leave the sample, or 'pseudo_data', out"
+        )
+    return rng.poisson(mean)
+
+
+def _renumbered(columns: dict[str, Any], target: Target, n_before: int) -> dict[str, Any]:
+    """The events with a weight of 1 and keys of their own."""
+    n = len(columns[FEATURES])
+    return columns | {
+        "events/weight": np.ones(n),
+        "events/part": np.full(n, TEST, np.uint8),
+        "events/run_number": np.full(n, run_number_of(target.name), np.uint32),
+        "events/event_number": np.arange(n_before + 1, n_before + n + 1, dtype=np.uint64),
+    }

@@ -1,0 +1,97 @@
+"""Stage ``cutflow``: the weighted cut-flow of the selection, with and without the networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from analysis.by_value import dump, monojet_selection
+from analysis.config import Sample
+from analysis.simulation.sources import event_source
+from analysis.workflow.run import Run
+from analysis.workflow.stage import PartitionedStage, PartitionedWork
+from analysis.workflow.target import Target
+from common.runtime.errors import ConfigError
+from selections import monojet36
+from training.classifier.evaluation_stage import evaluation_targets
+from training.classifier.scoring_stage import scoring_targets
+
+
+def cutflow_targets(run: Run) -> list[Target]:
+    """Return one cut-flow of all samples, with and without each network, if there are any.
+
+    Raises:
+        ConfigError: events of a region have no images, and so no scores.
+    """
+    config = run.config
+    networks, taken = bool(config.training.networks), bool(config.training.models)
+    if taken and not run.evaluation.exists():
+        raise ConfigError(
+            f"{run.evaluation}: missing, and the cut-flow takes its thresholds from there: make it "
+            "with --stage evaluation of that run"
+        )
+    judged = () if taken else tuple(evaluation_targets(run))
+    if networks:
+        _require_images_of_all_regions(config.imaging.select)
+    sources = [event_source(run, sample) for sample in config.analysis_samples()]
+    return [
+        Target(
+            "cutflow",
+            "cutflow",
+            run.table("cutflow"),
+            (__name__, *dict.fromkeys(m for source in sources for m in source.modules)),
+            settings={
+                "luminosity": config.luminosity,
+                "selection": monojet_selection(),
+                "samples": {s.name: _normalised(s) for s in config.analysis_samples()},
+                "invisible": config.invisible,
+            },
+            upstream=(
+                (*judged, *scoring_targets(run))
+                if networks
+                else tuple(target for source in sources for target in source.upstream)
+            ),
+            input_files=(
+                *((str(run.evaluation),) if taken else ()),
+                *(path for source in sources for path in source.input_files),
+            ),
+        )
+    ]
+
+
+def _require_images_of_all_regions(select: str | None) -> None:
+    if select is None:
+        return
+    selected = set(monojet36.REGIONS[select].cuts)
+    for region in monojet36.REGIONS.values():
+        if not selected <= set(region.cuts):
+            raise ConfigError(
+                f"'select: {select}' leaves out events of region {region.name}, whose scores "
+                "the cut-flow needs: choose a wider region, or only earlier stages"
+            )
+
+
+def _normalised(sample: Sample) -> Any:
+    """Return what decides the expected events of a sample, and how its files are read."""
+    return dump(
+        sample,
+        *("cross_section", "sum_of_weights", "k_factor", "data"),
+        *("format", "columns", "tree"),
+    )
+
+
+def _work() -> PartitionedWork:
+    from analysis.monojet.cutflow import WORK
+
+    return WORK
+
+
+STAGE = PartitionedStage(
+    name="cutflow",
+    summary="weighted cut-flow of the ATLAS selection, with and without the networks",
+    reads="samples, scores, evaluation",
+    writes="tables/cutflow",
+    targets=cutflow_targets,
+    work=_work,
+    after=("validate",),
+    tables=("cutflow",),
+)

@@ -1,0 +1,43 @@
+"""Stage ``sensitivity``: the gain in sensitivity by the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.by_value import monojet_selection
+from analysis.monojet.cutflow_stage import cutflow_targets
+from analysis.workflow.run import Run
+from analysis.workflow.stage import Stage
+from analysis.workflow.target import Done, Target
+
+
+def sensitivity_targets(run: Run) -> list[Target]:
+    """Return one table of sensitivity ratios."""
+    return [
+        Target(
+            "sensitivity",
+            "sensitivity",
+            run.table("sensitivity"),
+            (__name__,),
+            settings={"selection": monojet_selection()},
+            upstream=tuple(cutflow_targets(run)),
+        )
+    ]
+
+
+def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
+    from analysis.monojet.sensitivity import run as compare
+
+    compare(run, targets, done)
+
+
+STAGE = Stage(
+    name="sensitivity",
+    summary="gain in sensitivity in every signal region",
+    reads="cutflow",
+    writes="tables/sensitivity",
+    targets=sensitivity_targets,
+    run=_run,
+    study="training",
+    tables=("sensitivity",),
+)

@@ -1,0 +1,44 @@
+"""Stage ``signals``: compare how signals and Znunu pass the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.by_value import monojet_selection
+from analysis.monojet.cutflow_stage import cutflow_targets
+from analysis.processes import SIGNALS
+from analysis.workflow.run import Run
+from analysis.workflow.stage import Stage
+from analysis.workflow.target import Done, Target
+
+
+def signals_targets(run: Run) -> list[Target]:
+    """Return one comparison of all signals with Znunu."""
+    return [
+        Target(
+            "signals",
+            "signals",
+            run.table("signals"),
+            (__name__,),
+            settings={"selection": monojet_selection(), "signals": list(SIGNALS)},
+            upstream=tuple(cutflow_targets(run)),
+        )
+    ]
+
+
+def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
+    from analysis.monojet.signals import run as compare
+
+    compare(run, targets, done)
+
+
+STAGE = Stage(
+    name="signals",
+    summary="compare how signals and Znunu pass the networks",
+    reads="cutflow",
+    writes="tables/signals",
+    targets=signals_targets,
+    run=_run,
+    study="training",
+    tables=("signals",),
+)

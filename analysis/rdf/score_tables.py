@@ -1,0 +1,46 @@
+"""Scores back in RDataFrame: C++ tables that events look theirs up in, by key."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from common.runtime.errors import ScoreError
+from common.schema.scores import read_scores
+from cpp_helpers import declare
+from cpp_helpers.errors import cause_of
+
+
+def load_scores(path: Path, networks: tuple[str, ...], rows: slice = slice(None)) -> None:
+    """Hand some rows of a score file to the C++ tables that events look theirs up in, as those of
+    networks 0, 1, ...; not again if they are there.
+
+    Raises:
+        InputError: the file is damaged, or lacks a network.
+        ScoreError: two events have the same key.
+    """
+    _load_scores(path, time_of_change(path), networks, rows.start, rows.stop)
+
+
+@functools.lru_cache(maxsize=1)
+def _load_scores(
+    path: Path, changed: int, networks: tuple[str, ...], start: int | None, stop: int | None
+) -> None:
+    columns = read_scores(path, networks, slice(start, stop))
+    keys = columns["run_number"], columns["event_number"]
+    for number, network in enumerate(networks):
+        scores = np.ascontiguousarray(columns[network])
+        try:
+            declare().score_table(number).fill(*keys, scores, len(scores))
+        except Exception as error:
+            raise ScoreError(f"{path}: {cause_of(error)}") from error
+
+
+def time_of_change(path: Path) -> int:
+    """In ns; 0 where it cannot be told."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

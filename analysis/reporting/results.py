@@ -1,0 +1,384 @@
+"""The results of a run as one file, and of many runs as one table.
+
+The report writes ``results.json``; files of runs that are worth keeping lie in ``docs/results``:
+
+    python -m analysis.reporting.results docs/results/*.json --output docs/results.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from analysis.config import Config
+from analysis.workflow.run import Run
+from analysis.workflow.versions import versions
+from common.repository import REPOSITORY
+from common.runtime import files
+from common.runtime.errors import InputError, MonojetError
+from common.runtime.machine import cores, processor
+from common.stats.measured import Averaged, Measured
+from common.tables import Table
+
+SCHEMA = 2
+KEPT = "docs/results/*.json"
+REJECTION_AT = "0.919"  # signal efficiency of the thesis's cell + strides at its best threshold
+THESIS_EVENTS = 140_000  # of both classes, which the thesis's networks learn from
+OLDER = " (before)"
+_SIZES = {THESIS_EVENTS: "full", THESIS_EVENTS // 10: "tenth"}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Training(_Model):
+    """What a network is and what it cost; of several folds, the mean of one."""
+
+    parameters: int
+    flops_an_event: float | None
+    events: int
+    validation_events: int
+    steps: int
+    epochs: float
+    seconds: float
+    events_per_second: float | None
+    device: str | None
+    backend: str
+
+
+class Evaluation(_Model):
+    """How it does on events it was not trained on."""
+
+    signal_events: int
+    background_events: int
+    best_threshold: float | None = None  # of schema 1: of all folds, chosen by the judged events
+    signal_efficiency: float | None = None
+    thresholds: list[float] = []
+    trained: bool | None = None
+    mean_precision_recall: Averaged
+    precision_times_recall: Averaged
+    accuracy: Averaged
+    auc: Averaged
+    rejection: dict[str, Averaged]
+    pass_rates: dict[str, Averaged]
+
+
+class Sensitivity(_Model):
+    """The sensitivity ratio in one region, with its error of all kinds and their parts."""
+
+    version: str
+    region: str
+    ratio: Measured
+    statistical: float | None = None
+    cross_section: float | None = None
+    spread: float | None = None
+    largest: float
+    largest_error: float | None = None
+
+
+class Network(_Model):
+    """All that is known of one network."""
+
+    name: str
+    settings: dict[str, Any]
+    training: Training
+    evaluation: Evaluation
+    sensitivity: list[Sensitivity]
+
+    def ratio(self, version: str, region: str) -> Measured | None:
+        """Its sensitivity ratio, if the region has events."""
+        chosen = (version, region)
+        found = (s.ratio for s in self.sensitivity if (s.version, s.region) == chosen)
+        return next(found, None)
+
+
+class Device(_Model):
+    """The machine that wrote the results; its GPU if the networks were trained on one."""
+
+    processor: str
+    cores: int
+    gpu: str | None
+
+
+class Results(_Model):
+    """The results of a run."""
+
+    schema_version: Literal[1, 2] = Field(alias="schema")
+    run: str
+    seed: int
+    learned_events: int | None  # of signal and background, of samples generated here
+    configuration: dict[str, Any]
+    versions: dict[str, str]
+    device: Device
+    networks: list[Network]
+
+    @property
+    def title(self) -> str:
+        """The name of the run, marked where it was made before folds were judged apart."""
+        return self.run + OLDER * (self.schema_version < SCHEMA)
+
+    @property
+    def size(self) -> str:
+        """How much there is to learn from, next to the thesis."""
+        if self.learned_events is None:
+            return "-"
+        return _SIZES.get(self.learned_events, f"{self.learned_events} events")
+
+
+# --- Of a run -----------------------------------------------------------------------------
+
+
+def training(run: Run, network: str) -> Training:
+    """The record of a network's training; what older ones lack is None."""
+    record = json.loads((run.model(network) / "training.json").read_text())
+    folds = record["folds"]
+
+    def mean(key: str) -> float:
+        return float(sum(fold[key] for fold in folds)) / len(folds)
+
+    def if_known(key: str) -> float | None:
+        return mean(key) if all(fold.get(key) is not None for fold in folds) else None
+
+    def names(key: str) -> str:
+        return ", ".join(dict.fromkeys(fold[key] for fold in folds if fold.get(key)))
+
+    return Training(
+        parameters=record["parameters"],
+        flops_an_event=if_known("flops_an_event"),
+        events=int(mean("events")),
+        validation_events=int(if_known("validation_events") or 0),
+        steps=int(mean("steps")),
+        epochs=mean("epochs"),
+        seconds=mean("seconds"),
+        events_per_second=if_known("events_per_second"),
+        device=names("device") or None,
+        backend=names("backend"),
+    )
+
+
+def of_run(run: Run) -> Results:
+    """The results of a finished run."""
+    config = run.config
+    evaluated, ratios = (
+        json.loads(run.table(t).read_text()) for t in ("evaluation", "sensitivity")
+    )
+    networks = [
+        Network(
+            name=spec.name,
+            settings=spec.model_dump(mode="json"),
+            training=training(run, spec.name),
+            evaluation=_evaluation(evaluated[spec.name]),
+            sensitivity=[_sensitivity(r) for r in ratios if r["network"] == spec.name],
+        )
+        for spec in config.training.networks
+    ]
+    used = {network.training.device for network in networks}
+    gpus = sorted(device for device in used if device and device != processor())
+    return Results(
+        schema=SCHEMA,
+        run=config.name,
+        seed=config.seed,
+        learned_events=_learned_events(config),
+        configuration=config.model_dump(mode="json", exclude={"batch"}),
+        versions=versions(),
+        device=Device(processor=processor(), cores=cores(), gpu=", ".join(gpus) or None),
+        networks=networks,
+    )
+
+
+def _evaluation(result: Mapping[str, Any]) -> Evaluation:
+    kept = set(Evaluation.model_fields) - {"signal_events", "background_events", "best_threshold"}
+    return Evaluation(
+        signal_events=result["n_signal"],
+        background_events=result["n_background"],
+        **{key: result[key] for key in kept},
+    )
+
+
+def _sensitivity(ratio: Mapping[str, Any]) -> Sensitivity:
+    value = Measured(ratio["ratio"], ratio["error"])
+    same = set(Sensitivity.model_fields) - {"ratio"}
+    return Sensitivity(ratio=value, **{key: ratio[key] for key in same})
+
+
+def _learned_events(config: Config) -> int | None:
+    """Events of the two classes, in the slices that are learned from."""
+    learned = config.training
+    role = "training" if config.own_training_samples else "analysis"
+    counts = [
+        sample.events
+        for sample in config.samples
+        if sample.role == role
+        and sample.process in (learned.signal, learned.background)
+        and (sample.slice is None or sample.slice in learned.slices)
+    ]
+    return None if None in counts else sum(n for n in counts if n)
+
+
+# --- Of many ------------------------------------------------------------------------------
+
+
+def kept() -> list[Path]:
+    """The files of results that come with this repository."""
+    return sorted(REPOSITORY.glob(KEPT))
+
+
+def read(path: Path) -> Results:
+    """The results in a file.
+
+    Raises:
+        InputError: it cannot be read, or is not a file of results.
+    """
+    try:
+        return Results.model_validate_json(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the results: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not the results of a run: not text") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        problem = f"'{where}': {first['msg']}" if where else first["msg"]
+        raise InputError(
+            f"{path}: not the results of a run, or of another version: {problem}: make it again "
+            "with --stage report"
+        ) from error
+
+
+def tables(results: Sequence[Results]) -> list[Table]:
+    """All networks of all runs: what they cost and how they do, and what they gain."""
+    return [_networks(results), _gains(results)]
+
+
+def _networks(results: Sequence[Results]) -> Table:
+    rows = [_row(result, network) for result in results for network in result.networks]
+    return Table(
+        name="results",
+        title="All networks",
+        columns=(
+            "run",
+            "size",
+            "network",
+            "parameters",
+            "MFLOP an event",
+            "trained on (events, steps, device)",
+            "hours",
+            "scored events/s",
+            "(P + R)/2",
+            "AUC",
+            f"background rejected at {100 * float(REJECTION_AT):g} % signal efficiency",
+        ),
+        rows=rows,
+        notes=(
+            f"Size: what there is to learn from, next to the thesis's {THESIS_EVENTS} events: "
+            "full, a tenth, or the number of events. Rejection is of simulated events that the "
+            "network was not trained on, at the efficiency that the thesis's cell + strides has at "
+            "its best threshold. Hours of training, and events scored a second, on the device "
+            "named. Of several folds, the mean: the first error is statistical, the second the "
+            "spread between trainings." + _before(results),
+        ),
+    )
+
+
+def _before(results: Sequence[Results]) -> str:
+    """What is to be said of older files of results."""
+    if all(result.schema_version == SCHEMA for result in results):
+        return ""
+    return (
+        f"{OLDER}: made before folds were judged apart, with scores of all folds under one "
+        "threshold that the judged events chose, and statistical errors alone; to be run again."
+    )
+
+
+def _row(result: Results, network: Network) -> list[str]:
+    training, evaluation = network.training, network.evaluation
+    flops, speed = training.flops_an_event, training.events_per_second
+    return [
+        result.title,
+        result.size,
+        network.name,
+        f"{training.parameters}",
+        "-" if flops is None else f"{flops / 1e6:.4g}",
+        f"{training.events}, {training.steps}, {training.device or '-'}",
+        f"{training.seconds / 3600:.2f}",
+        "-" if speed is None else f"{speed:.0f}",
+        str(evaluation.mean_precision_recall),
+        str(evaluation.auc),
+        str(evaluation.rejection.get(REJECTION_AT, "-")),
+    ]
+
+
+def _gains(results: Sequence[Results]) -> Table:
+    from analysis.monojet.sensitivity import IM1_SPLIT, OWN_THRESHOLD  # late: a plan needs it not
+
+    columns = {
+        "IM1, as published": ("as published", "IM1"),
+        "own threshold": ("as published" + OWN_THRESHOLD, "IM1"),
+        "IM1, consistent": ("consistent", "IM1"),
+        "own threshold ": ("consistent" + OWN_THRESHOLD, "IM1"),
+        "above 1 TeV, as published": ("as published", "IM10"),
+        "split of IM1": (IM1_SPLIT, "IM10"),
+        "split of IM1, own threshold": (IM1_SPLIT + OWN_THRESHOLD, "IM10"),
+    }
+    return Table(
+        name="gains",
+        title="Sensitivity with a network relative to without",
+        columns=("run", "network", *(column.strip() for column in columns)),
+        rows=[
+            [
+                result.title,
+                network.name,
+                *(str(network.ratio(*which) or "-") for which in columns.values()),
+            ]
+            for result in results
+            for network in result.networks
+            if network.sensitivity
+        ],
+        notes=(
+            "IM1 is missing transverse momentum above 250 GeV. As published: before the lepton "
+            "veto; consistent: after the whole selection. Threshold: of the largest precision × "
+            "recall in the high slice, or the network's own for the largest ratio, chosen by other "
+            "events than those it is measured by. Split of IM1: the background above 1 TeV is made "
+            "up as that of IM1, the only one whose make-up is published. Errors are statistical, "
+            "of the cross-sections and between trainings." + _before(results),
+        ),
+        empty="no run has a ratio: its table of the sensitivity says why",
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(
+        prog="python -m analysis.reporting.results",
+        description="One table of the results of many runs.",
+    )
+    made.add_argument("results", nargs="+", type=Path, metavar="RESULTS.json")
+    made.add_argument("--output", "-o", type=Path, metavar="TABLE.md", help="default: print it")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        found = tables([read(path) for path in options.results])
+        text = "# Results\n\n" + "\n".join(table.markdown() for table in found)
+        if options.output:
+            files.write_text(options.output, text)
+        else:
+            print(text, end="")
+    except MonojetError as error:
+        print(f"ERROR {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""Where the events of a sample come from, as targets see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis.config import Sample
+from analysis.formats.registry import FORMATS, MODULE_OF
+from analysis.inputs.paths import expand
+from analysis.simulation.convert_stage import convert_target
+from analysis.simulation.generate_stage import generate_target
+from analysis.workflow.run import Run
+from analysis.workflow.target import Target
+
+NATIVE = "analysis.formats.native"
+CUSTOM = "analysis.formats.custom"
+
+
+@dataclass(frozen=True)
+class EventSource:
+    """The target that makes the events of a sample, or the files that hold them; and the modules of
+    the formats that these may have."""
+
+    modules: tuple[str, ...]
+    upstream: tuple[Target, ...] = ()
+    input_files: tuple[str, ...] = ()
+
+
+def event_source(run: Run, sample: Sample) -> EventSource:
+    """Return where the events of a sample come from."""
+    if sample.generated:
+        return EventSource((NATIVE,), upstream=(generate_target(run, sample),))
+    if sample.converted:
+        return EventSource((NATIVE,), upstream=(convert_target(run, sample),))
+    return EventSource(format_modules(sample), input_files=tuple(expand(sample.files)))
+
+
+def format_modules(sample: Sample) -> tuple[str, ...]:
+    """Return the modules of the formats that the files of a sample may have."""
+    if sample.columns:
+        return (CUSTOM,)
+    return tuple(MODULE_OF[name] for name in ([sample.format] if sample.format else FORMATS))

@@ -1,0 +1,335 @@
+"""The source code that makes an output, found by parsing, and hashes of it.
+
+The code of a module is its static import closure: each module that it imports, at any depth and
+inside functions too, and each C++ header that defines a name that one of these uses. A hash is made
+of the syntax tree, so that comments, docstrings and formatting do not count, and does not depend on
+the version of Python. Data files count where a module declares them as ``DATA_FILES``, paths
+relative to the repository.
+
+Four kinds of modules do not count:
+
+- what enters a target's settings by value: configuration, processes, selections;
+- `common.runtime` and `analysis.workflow`, which decide how work is done, not its result;
+- modules of other stages (``*_stage``), whose targets enter by their own fingerprints;
+- input formats, of which a target names those that its files may have (`INDIRECT`).
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from common.repository import REPOSITORY
+from common.runtime import files
+from common.runtime.errors import OutputError
+
+BY_VALUE = (
+    *("analysis.by_value", "analysis.config", "analysis.datasets", "analysis.processes"),
+    *("analysis.inputs.paths", "analysis.simulation.sources", "selections"),
+)
+"""Modules, and packages of them, whose content or result enters a target by value."""
+NEUTRAL = ("analysis.workflow", "analysis.batch", "common.repository", "common.runtime")
+"""Modules, and packages of them, that decide no result."""
+COUNTED = ("selections.cuts",)
+"""Exceptions to these: code that works with values."""
+INDIRECT = "analysis.formats.registry"
+"""Imports all formats. Those that a target depends on are among its modules."""
+
+_HEADERS = "cpp_helpers"
+_HELPER = re.compile(r"\bmonojet::(?:\w+::)*(\w+)")
+_INCLUDE = re.compile(r'^\s*#include\s+"([^"]+)"', re.MULTILINE)
+_CPP_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_NAMESPACE = re.compile(r"\bnamespace(?:\s+[\w:]+)?\s*$")
+_NAME_OF_TYPE = re.compile(r"\b(?:struct|class|enum)\s+(\w+)")
+_LAST_NAME = re.compile(r"(\w+)\s*$")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A source file: the hash of its code, what it imports or includes (paths relative to the
+    repository), the C++ names that it uses, or, of a header, defines."""
+
+    hash: str
+    imports: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+def code_of(modules: Iterable[str], text: str = "") -> dict[str, str]:
+    """Return the files that the result of some modules depends on, relative to the repository, each
+    with the hash of its code.
+
+    Helpers that ``text``, C++ expressions of the settings, calls are among them.
+    """
+    paths = _closure(tuple(dict.fromkeys(modules)))
+    names = {name for path in paths for name in _source(path).names}
+    names.update(_HELPER.findall(text))
+    return {path: _source(path).hash for path in sorted((*paths, *_headers_of(frozenset(names))))}
+
+
+def hash_of_file(path: str) -> str | None:
+    """Return the hash of a file's code or data; None where it is missing."""
+    try:
+        return _source(path).hash
+    except FileNotFoundError:
+        return None
+
+
+@functools.cache
+def _closure(modules: tuple[str, ...]) -> tuple[str, ...]:
+    found: set[str] = set()
+    queue = [path for module in modules for path in _paths_of(module)]
+    while queue:
+        path = queue.pop()
+        if path not in found:
+            found.add(path)
+            if path != _path_of(INDIRECT):
+                queue += (p for p in _source(path).imports if _counts(p))
+    return tuple(sorted(found))
+
+
+def _counts(path: str) -> bool:
+    """Whether a module that another imports belongs to the code of that one."""
+    if not path.endswith(".py"):
+        return True
+    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    if module in COUNTED:
+        return True
+    return not module.endswith("_stage") and not any(
+        f"{module}.".startswith(f"{one}.") for one in (*BY_VALUE, *NEUTRAL)
+    )
+
+
+@functools.cache
+def _path_of(module: str) -> str | None:
+    """Return the file of a module of this program."""
+    stem = module.replace(".", "/")
+    candidates = (f"{stem}.py", f"{stem}/__init__.py")
+    return next((path for path in candidates if (REPOSITORY / path).is_file()), None)
+
+
+def _paths_of(module: str) -> Iterator[str]:
+    """Yield the files that importing a module executes, itself and its packages, if ours."""
+    names = module.split(".")
+    for end in range(2 if len(names) > 1 else 1, len(names) + 1):  # top packages hold no code
+        if path := _path_of(".".join(names[:end])):
+            yield path
+
+
+@functools.cache
+def _headers_of(names: frozenset[str]) -> tuple[str, ...]:
+    """Return the headers, and their sources, that define some names or are included by such."""
+    all_of_them = [
+        str(path.relative_to(REPOSITORY))
+        for path in (REPOSITORY / _HEADERS).rglob("*")
+        if path.suffix in (".hxx", ".cxx")
+    ]
+    found: set[str] = set()
+    queue = [path for path in all_of_them if names & set(_source(path).names)]
+    while queue:
+        path = queue.pop()
+        if path not in found:
+            found.add(path)
+            queue += _source(path).imports
+            stem = path.rsplit(".", 1)[0]
+            queue += (p for p in (f"{stem}.hxx", f"{stem}.cxx") if p in all_of_them)
+    return tuple(sorted(found))
+
+
+# --- One file ----------------------------------------------------------------------------------
+
+
+@functools.cache
+def _source(path: str) -> _Source:
+    return _cache().source(path)
+
+
+def _parsed(path: str) -> _Source:
+    content = (REPOSITORY / path).read_bytes()
+    if path.endswith(".py"):
+        return _python(content.decode())
+    if path.endswith((".hxx", ".cxx")):
+        return _cpp(content.decode())
+    return _Source(_hash(content), (), ())
+
+
+def _python(text: str) -> _Source:
+    tree = ast.parse(text)
+    imports: dict[str, None] = {}
+    names: set[str] = set()
+    attributes: set[str] = set()
+    for node in _running(tree):
+        if isinstance(node, ast.Import):
+            imports.update(dict.fromkeys(p for a in node.names for p in _paths_of(a.name)))
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                imports.update(dict.fromkeys(_paths_of(f"{node.module}.{alias.name}")))
+        elif isinstance(node, ast.Attribute):
+            attributes.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.update(_HELPER.findall(node.value))
+            if _MODULE.fullmatch(node.value):  # run as a process of its own
+                imports.update(dict.fromkeys(_paths_of(node.value)))
+        elif isinstance(node, ast.Assign) and _is_data_files(node):
+            imports.update(dict.fromkeys(ast.literal_eval(node.value)))
+    if any(path.startswith(f"{_HEADERS}/") for path in imports):  # it can call helpers
+        names |= attributes
+    return _Source(_hash(_canonical(tree).encode()), tuple(imports), tuple(sorted(names)))
+
+
+_MODULE = re.compile(r"(?:analysis|common|cpp_helpers|plots|selections|training)(?:\.\w+)+")
+
+
+def _is_data_files(node: ast.Assign) -> bool:
+    return any(isinstance(one, ast.Name) and one.id == "DATA_FILES" for one in node.targets)
+
+
+def _running(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a tree, without what only type checkers see."""
+    queue = [tree]
+    while queue:
+        node = queue.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            queue += node.orelse
+            continue
+        yield node
+        queue += ast.iter_child_nodes(node)
+
+
+def _canonical(node: object) -> str:
+    """Return a syntax tree as text, without docstrings, and without what is empty: fields that a
+    later version of Python adds are."""
+    if isinstance(node, list):
+        return f"[{','.join(map(_canonical, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    parts = []
+    for name, value in ast.iter_fields(node):
+        if name == "body" and _has_docstring(node):
+            value = value[1:]
+        if value not in (None, []) and name not in ("ctx", "kind", "type_comment"):
+            parts.append(f"{name}={_canonical(value)}")
+    return f"{type(node).__name__}({','.join(parts)})"
+
+
+def _has_docstring(node: ast.AST) -> bool:
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None
+
+
+def _cpp(text: str) -> _Source:
+    code = _CPP_COMMENT.sub(lambda match: match[1] or " ", text)
+    includes = (f"{_HEADERS}/{name}" for name in _INCLUDE.findall(code))
+    ours = tuple(path for path in includes if (REPOSITORY / path).is_file())
+    return _Source(_hash(" ".join(code.split()).encode()), ours, tuple(sorted(_defined(code))))
+
+
+def _defined(code: str) -> set[str]:
+    """Return the names that C++ code, without comments, defines in its namespaces."""
+    names: set[str] = set()
+    statement, braces, parentheses = "", 0, 0
+    opened: list[bool] = []  # whether each open brace is that of a namespace
+    for line in code.splitlines():
+        if line.startswith("#"):
+            continue
+        for character in line + "\n":
+            if character == "{":
+                outer = braces == 0 and _NAMESPACE.search(statement) is not None
+                opened.append(outer)
+                braces += not outer
+                names.update([] if outer else _NAME_OF_TYPE.findall(statement))
+                statement = ""
+            elif character == "}":
+                braces -= not opened.pop()
+                statement = ""
+            elif braces:
+                continue
+            elif character == "(":
+                if not parentheses:
+                    names.update(_LAST_NAME.findall(statement))
+                parentheses += 1
+            elif character == ")":
+                parentheses -= 1
+            elif parentheses:
+                continue
+            elif character in ";=":
+                names.update(_LAST_NAME.findall(statement))
+                names.update(_NAME_OF_TYPE.findall(statement))
+                statement = "" if character == ";" else statement
+            else:
+                statement += character
+    return names
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+# --- What was parsed before --------------------------------------------------------------------
+
+
+class _Cache:
+    """Parsed sources of this repository, kept in a file: `--list` has no time to parse them all.
+
+    An entry holds as long as its file has the same size and time of change.
+    """
+
+    def __init__(self) -> None:
+        key = hashlib.sha256(f"{REPOSITORY}\0{_hash(Path(__file__).read_bytes())}".encode())
+        name = f"sources-{key.hexdigest()[:16]}.json"
+        self.places = [folder / name for folder in files.cache_folders()]
+        self.entries: dict[str, tuple[int, int, _Source]] = {}
+        for place in self.places:
+            with suppress(OSError, ValueError, TypeError, KeyError):
+                self.entries = {
+                    path: (
+                        size,
+                        time,
+                        _Source(one["hash"], *map(tuple, (one["imports"], one["names"]))),
+                    )
+                    for path, (size, time, one) in json.loads(place.read_text()).items()
+                }
+                break
+        self.is_new = False
+
+    def source(self, path: str) -> _Source:
+        """Return a source, parsed if need be."""
+        status = os.stat(REPOSITORY / path)  # noqa: PTH116 (faster)
+        entry = self.entries.get(path)
+        if entry is None or entry[:2] != (status.st_size, status.st_mtime_ns):
+            entry = (status.st_size, status.st_mtime_ns, _parsed(path))
+            self.entries[path] = entry
+            self.is_new = True
+        return entry[2]
+
+    def save(self) -> None:
+        """Write the entries, where a folder lets us."""
+        if not self.is_new:
+            return
+        text = json.dumps({p: (s, t, asdict(one)) for p, (s, t, one) in self.entries.items()})
+        for place in self.places:
+            with suppress(OutputError, OSError):
+                files.write_text(place, text)
+                return
+
+
+@functools.cache
+def _cache() -> _Cache:
+    import atexit
+
+    cache = _Cache()
+    atexit.register(cache.save)
+    return cache
+
+
+def forget() -> None:
+    """Drop what is known of sources, which have changed: for tests."""
+    for function in (_closure, _headers_of, _source, _path_of, _cache):
+        function.cache_clear()

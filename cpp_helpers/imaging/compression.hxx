@@ -1,0 +1,175 @@
+// The thesis's three compressions (Praderio 2018, section 4.2 and appendix A, with the slips of
+// the printed pseudo-code mended). A compression only changes a cell's address: each function
+// takes the addresses of the n cells of one image, sorted by row and then column, and writes a new
+// one for each.
+#ifndef MONOJET_COMPRESSION_HXX
+#define MONOJET_COMPRESSION_HXX
+
+#include "imaging/grid.hxx"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace monojet {
+
+/// Rows and columns of the cells of an image, to read and to write.
+struct Addresses {
+  const std::uint8_t *row;
+  const std::uint8_t *column;
+};
+struct NewAddresses {
+  std::uint8_t *row;
+  std::uint8_t *column;
+};
+
+inline constexpr int kept_lines = 60; // rows and columns kept by the stochastic compression
+
+/// splitmix64: the step of a counter-based generator, and a hash of 64 bits to 64 bits.
+inline std::uint64_t mix(std::uint64_t x) {
+  x += 0x9e3779b97f4a7c15ull;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
+
+/// Hash of an event's identity: equal for equal events on every machine, thread and order.
+inline std::uint64_t event_hash(std::uint64_t seed, std::uint64_t run, std::uint64_t event) {
+  return mix(mix(mix(seed) ^ run) ^ event);
+}
+
+/// The fold of an event, of `folds`: a hash of its identity alone, not of the seed of the run.
+inline std::uint8_t fold_of(std::uint32_t run, std::uint64_t event, unsigned int folds) {
+  return static_cast<std::uint8_t>(event_hash(0x666f6c64, run, event) % folds);
+}
+
+/// Empty cell compression: in each row the non-empty cells move left in their order; rows
+/// without any cell vanish.
+inline void compress_cell(Addresses cells, std::size_t n, NewAddresses out) {
+  int row = -1, column = 0, previous = -1;
+  for (std::size_t i = 0; i < n; ++i) {
+    const bool is_new_row = cells.row[i] != previous;
+    previous = cells.row[i];
+    row += is_new_row;
+    column = is_new_row ? 0 : column + 1;
+    out.row[i] = static_cast<std::uint8_t>(row);
+    out.column[i] = static_cast<std::uint8_t>(column);
+  }
+}
+
+/// Some of the N <= 128 rows or columns of the grid: bit i of the two words, the lowest first.
+template <int N> class Lines {
+public:
+  Lines() = default;
+
+  /// The lines whose flag, 0 or 1, is set.
+  explicit Lines(const std::array<std::uint8_t, 128> &flags) {
+    for (int i = 0; i < 128; i += 8) {
+      std::uint64_t eight;
+      std::memcpy(&eight, &flags[i], 8);
+      // Gathers the eight lowest bits in the highest byte.
+      words_[i / 64] |= (eight * 0x0102040810204080ull >> 56) << (i % 64);
+    }
+  }
+
+  void insert(int line) { words_[line / 64] |= std::uint64_t{1} << (line % 64); }
+  const std::array<std::uint64_t, 2> &words() const { return words_; }
+
+  Lines complement() const {
+    Lines others;
+    others.words_ = {~words_[0], ~words_[1] & (~std::uint64_t{0} >> (128 - N))};
+    return others;
+  }
+
+  /// Writes the lines in increasing order; returns how many they are.
+  int list(std::uint8_t *lines) const {
+    int n = 0;
+    for (int word = 0; word < 2; ++word)
+      for (std::uint64_t bits = words_[word]; bits; bits &= bits - 1)
+        lines[n++] = static_cast<std::uint8_t>(64 * word + __builtin_ctzll(bits));
+    return n;
+  }
+
+private:
+  std::array<std::uint64_t, 2> words_{};
+};
+
+/// Which lines of the grid a compression keeps.
+struct KeptLines {
+  Lines<n_rows> rows;
+  Lines<n_columns> columns;
+};
+
+/// The rows and columns that are not empty.
+inline KeptLines filled_lines(Addresses cells, std::size_t n) {
+  std::array<std::uint8_t, 128> rows{}, columns{};
+  for (std::size_t i = 0; i < n; ++i)
+    rows[cells.row[i]] = columns[cells.column[i]] = 1;
+  return {Lines<n_rows>(rows), Lines<n_columns>(columns)};
+}
+
+namespace detail {
+
+/// New index of each kept line: the number of kept lines before it. The others have none.
+template <int N> std::array<std::uint8_t, N> renumber(const Lines<N> &kept) {
+  std::array<std::uint8_t, N> lines, index;
+  const int n = kept.list(lines.data());
+  for (int i = 0; i < n; ++i)
+    index[lines[i]] = static_cast<std::uint8_t>(i);
+  return index;
+}
+
+/// Keeps random further lines until `kept_lines` are kept; with as many already, none.
+/// A draw takes, of the lines not yet kept in increasing order, that of index
+/// (mix(state) as a fraction of 2^64) x (their number), rounded down.
+template <int N> void keep_at_random(Lines<N> &kept, std::uint64_t &state) {
+  std::array<std::uint8_t, 128 + 16> dropped{};
+  int n_dropped = kept.complement().list(dropped.data());
+  for (; n_dropped > N - kept_lines; --n_dropped) {
+    state = mix(state);
+    const auto pick = static_cast<int>((static_cast<unsigned __int128>(state) * n_dropped) >> 64);
+    kept.insert(dropped[pick]);
+    // Those after it move up by one: 16 at a time, up to 15 beyond the end along with them.
+    for (int i = pick; i < n_dropped - 1; i += 16) {
+      std::array<std::uint8_t, 16> moving;
+      std::memcpy(moving.data(), &dropped[i + 1], 16);
+      std::memcpy(&dropped[i], moving.data(), 16);
+    }
+  }
+}
+
+inline void move_cells(Addresses cells, std::size_t n, const KeptLines &kept, NewAddresses out) {
+  const auto row = renumber(kept.rows);
+  const auto column = renumber(kept.columns);
+  for (std::size_t i = 0; i < n; ++i) {
+    out.row[i] = row[cells.row[i]];
+    out.column[i] = column[cells.column[i]];
+  }
+}
+
+} // namespace detail
+
+/// Empty row and column compression: empty rows vanish, then empty columns vanish. `filled` are
+/// the `filled_lines` of the cells.
+inline void compress_rowcol(Addresses cells, std::size_t n, const KeptLines &filled,
+                            NewAddresses out) {
+  detail::move_cells(cells, n, filled, out);
+}
+
+/// Empty row and column stochastic compression: as `compress_rowcol`, but random empty rows and
+/// columns stay until 60 of each are kept. `hash` is the event's (`event_hash`). Returns the kept
+/// lines, which the cells alone do not tell.
+inline KeptLines compress_stochastic(Addresses cells, std::size_t n, const KeptLines &filled,
+                                     std::uint64_t hash, NewAddresses out) {
+  KeptLines kept = filled;
+  std::uint64_t state = hash;
+  detail::keep_at_random(kept.rows, state);
+  detail::keep_at_random(kept.columns, state);
+  detail::move_cells(cells, n, kept, out);
+  return kept;
+}
+
+} // namespace monojet
+
+#endif

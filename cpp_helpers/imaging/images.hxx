@@ -1,0 +1,340 @@
+// From one event to its sparse image: cells, addresses after each compression, what was left out.
+#ifndef MONOJET_IMAGES_HXX
+#define MONOJET_IMAGES_HXX
+
+#include "imaging/compression.hxx"
+#include "imaging/detector.hxx"
+#include "imaging/grid.hxx"
+
+#include <ROOT/RVec.hxx>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <vector>
+
+namespace monojet {
+
+inline constexpr std::size_t n_quantities = 9;
+
+/// What is kept of an event beside its image.
+struct EventSummary {
+  std::uint32_t run_number;
+  std::uint64_t event_number;
+  double weight;
+  std::uint64_t regions; // one bit a region
+  std::array<float, n_quantities> quantities;
+};
+
+struct ImageJets {
+  ROOT::RVecF pt, eta, phi, width;
+};
+
+/// Clusters the jets above `min_pt` of particles: pt, eta, phi, energy, pdg_id, charge.
+using JetFinder = ImageJets (*)(const ROOT::RVecF &, const ROOT::RVecF &, const ROOT::RVecF &,
+                                const ROOT::RVecF &, const ROOT::RVecI &, const ROOT::RVecI &,
+                                double min_pt);
+
+struct ImageOptions {
+  double min_particle_pt; // GeV; a particle is entered above it
+  double min_jet_pt;      // GeV, likewise
+  std::uint64_t seed;     // of the stochastic compression and the detector
+  unsigned int folds;
+  Detector detector{};           // used with `find_jets`
+  JetFinder find_jets = nullptr; // none: an ideal detector, and the jets of the event
+};
+
+/// The compressions in the order of `ImageBlock::addresses`, after `none`.
+inline constexpr int n_compressions = 3; // cell, rowcol, stochastic
+inline constexpr std::array<int, 2> crops{60, 30};
+
+/// What a crop of a compressed image loses.
+struct CropLoss {
+  std::uint64_t cells = 0, events = 0;
+  std::uint64_t pt_keV = 0;
+};
+
+/// The images of some events, flat: the cells of event i are [offsets[i], offsets[i + 1]).
+struct ImageBlock {
+  struct AddressColumns {
+    std::vector<std::uint8_t> row, column;
+  };
+
+  // one entry an event
+  std::vector<std::uint32_t> run_number;
+  std::vector<std::uint64_t> event_number;
+  std::vector<double> weight;
+  std::vector<std::uint8_t> fold; // a hash of the event's identity alone
+  std::vector<std::uint64_t> regions;
+  std::array<std::vector<float>, n_quantities> quantities;
+  std::vector<std::uint64_t> offsets{0}; // one more than events
+  // lines kept by the stochastic compression, one bit each, least significant first
+  std::vector<std::uint8_t> kept_rows, kept_columns; // 13 and 16 bytes an event
+  // one entry a cell
+  std::array<AddressColumns, 1 + n_compressions> addresses; // none, cell, rowcol, stochastic
+  std::array<std::vector<float>, n_channels> values;
+  // What did not enter. Transverse momenta are rounded to keV event by event, so that any grouping
+  // of the events gives the same sums.
+  std::uint64_t n_particles = 0;       // visible particles read
+  std::uint64_t n_below_threshold = 0; // of those, not above the threshold
+  std::uint64_t n_outside = 0;         // of those, hard enough but outside the grid
+  std::uint64_t n_not_finite = 0;      // particles and jets with a NaN or an infinity
+  std::uint64_t n_jets_outside = 0;    // jets whose axis is outside the grid
+  std::uint64_t pt_particles_keV = 0, pt_below_threshold_keV = 0, pt_outside_keV = 0;
+  std::uint64_t pt_cells_keV = 0;
+  std::map<int, std::uint64_t> unknown; // particles by code, of those that are not known to be seen
+  std::array<std::array<CropLoss, crops.size()>, n_compressions> crop_losses;
+
+  std::size_t size() const { return run_number.size(); }
+
+  /// Forgets the events and keeps the memory.
+  void clear() {
+    const auto empty = [](auto &...columns) { (columns.clear(), ...); };
+    empty(run_number, event_number, weight, fold, regions, offsets, kept_rows, kept_columns);
+    for (auto &column : quantities)
+      column.clear();
+    for (AddressColumns &address : addresses)
+      empty(address.row, address.column);
+    for (auto &channel : values)
+      channel.clear();
+    offsets.push_back(0);
+    unknown.clear();
+    n_particles = n_below_threshold = n_outside = n_not_finite = n_jets_outside = 0;
+    pt_particles_keV = pt_below_threshold_keV = pt_outside_keV = pt_cells_keV = 0;
+    crop_losses = {};
+  }
+
+  /// Appends the events of another block.
+  void append(const ImageBlock &other) {
+    const auto join = [](auto &mine, const auto &more) {
+      mine.insert(mine.end(), more.begin(), more.end());
+    };
+    join(run_number, other.run_number);
+    join(event_number, other.event_number);
+    join(weight, other.weight);
+    join(fold, other.fold);
+    join(regions, other.regions);
+    for (std::size_t i = 0; i < n_quantities; ++i)
+      join(quantities[i], other.quantities[i]);
+    const std::uint64_t cells = offsets.back();
+    for (std::size_t i = 1; i < other.offsets.size(); ++i)
+      offsets.push_back(cells + other.offsets[i]);
+    join(kept_rows, other.kept_rows);
+    join(kept_columns, other.kept_columns);
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+      join(addresses[i].row, other.addresses[i].row);
+      join(addresses[i].column, other.addresses[i].column);
+    }
+    for (std::size_t i = 0; i < values.size(); ++i)
+      join(values[i], other.values[i]);
+    n_particles += other.n_particles;
+    n_below_threshold += other.n_below_threshold;
+    n_outside += other.n_outside;
+    n_not_finite += other.n_not_finite;
+    n_jets_outside += other.n_jets_outside;
+    pt_particles_keV += other.pt_particles_keV;
+    pt_below_threshold_keV += other.pt_below_threshold_keV;
+    pt_outside_keV += other.pt_outside_keV;
+    pt_cells_keV += other.pt_cells_keV;
+    for (const auto &[code, n] : other.unknown)
+      unknown[code] += n;
+    for (int i = 0; i < n_compressions; ++i)
+      for (std::size_t j = 0; j < crops.size(); ++j) {
+        crop_losses[i][j].cells += other.crop_losses[i][j].cells;
+        crop_losses[i][j].events += other.crop_losses[i][j].events;
+        crop_losses[i][j].pt_keV += other.crop_losses[i][j].pt_keV;
+      }
+  }
+};
+
+/// A transverse momentum in whole keV; nothing below 0, at most 10^9 GeV.
+inline std::uint64_t to_keV(double pt) {
+  return static_cast<std::uint64_t>(std::min(std::max(pt, 0.), 1e9) * 1e6 + 0.5);
+}
+
+/// Makes images one at a time, each appended to a block; reused from event to event, one per
+/// thread. Memory is only taken while the largest event, or the block, grows.
+class ImageMaker {
+public:
+  explicit ImageMaker(const ImageOptions &options) : options_(options) {}
+
+  /// Particles may be of all kinds; invisible ones are passed over. With a detector its own jets
+  /// take the place of the given ones.
+  void add(ImageBlock &block, const EventSummary &event, const ROOT::RVecF &pt,
+           const ROOT::RVecF &eta, const ROOT::RVecF &phi, const ROOT::RVecF &energy,
+           const ROOT::RVecI &pdg_id, const ROOT::RVecI &charge, const ROOT::RVecF &jet_pt,
+           const ROOT::RVecF &jet_eta, const ROOT::RVecF &jet_phi, const ROOT::RVecF &jet_width) {
+    if (!options_.find_jets) {
+      fill(block, event, pt, eta, phi, energy, pdg_id, charge, jet_pt, jet_eta, jet_phi, jet_width);
+      return;
+    }
+    MeasuredParticles &seen = measured_;
+    seen.fill(options_.detector, detector_key(options_.seed, event.run_number, event.event_number),
+              pt, eta, energy, pdg_id, charge);
+    const ImageJets jets = options_.find_jets(seen.pt, eta, phi, seen.energy, seen.pdg_id,
+                                              seen.charge, options_.min_jet_pt);
+    fill(block, event, seen.pt, eta, phi, seen.energy, seen.pdg_id, seen.charge, jets.pt, jets.eta,
+         jets.phi, jets.width);
+  }
+
+private:
+  void fill(ImageBlock &block, const EventSummary &event, const ROOT::RVecF &pt,
+            const ROOT::RVecF &eta, const ROOT::RVecF &phi, const ROOT::RVecF &energy,
+            const ROOT::RVecI &pdg_id, const ROOT::RVecI &charge, const ROOT::RVecF &jet_pt,
+            const ROOT::RVecF &jet_eta, const ROOT::RVecF &jet_phi, const ROOT::RVecF &jet_width) {
+    choose(block, pt, eta, phi, energy, pdg_id);
+    addresses_.resize(chosen_.size());
+    for (std::size_t j = 0; j < chosen_.size(); ++j)
+      addresses_[j] = cell_address(eta[chosen_[j]], phi[chosen_[j]]);
+    double pt_outside = 0.;
+    for (std::size_t j = 0; j < chosen_.size(); ++j) {
+      const unsigned int i = chosen_[j];
+      if (!builder_.add_particle(addresses_[j], pt[i], energy[i], pdg_id[i], charge[i])) {
+        ++block.n_outside;
+        pt_outside += pt[i];
+      }
+    }
+    block.pt_outside_keV += to_keV(pt_outside);
+    for (std::size_t i = 0; i < jet_pt.size(); ++i) {
+      if (!std::isfinite(jet_pt[i] + jet_eta[i] + jet_phi[i] + jet_width[i]))
+        ++block.n_not_finite;
+      else if (jet_pt[i] > options_.min_jet_pt &&
+               !builder_.add_jet(cell_address(jet_eta[i], jet_phi[i]), jet_pt[i], jet_width[i]))
+        ++block.n_jets_outside;
+    }
+    append_cells(block, event_hash(options_.seed, event.run_number, event.event_number));
+    append_summary(block, event);
+  }
+
+  /// The visible particles above the threshold; counts the others. Without a jump on what differs
+  /// from particle to particle, which the processor would guess wrong as often as not.
+  void choose(ImageBlock &block, const ROOT::RVecF &pt, const ROOT::RVecF &eta,
+              const ROOT::RVecF &phi, const ROOT::RVecF &energy, const ROOT::RVecI &pdg_id) {
+    const std::size_t n = pt.size();
+    chosen_.resize(n);
+    std::size_t n_chosen = 0, n_visible = 0, n_finite = 0;
+    double pt_counted = 0., pt_chosen = 0.;
+    for (std::size_t i = 0; i < n; ++i) {
+      const Kind kind = kind_of(pdg_id[i]);
+      const bool visible = kind != Kind::invisible;
+      if (kind == Kind::unknown)
+        ++block.unknown[std::abs(pdg_id[i])];
+      const float sum = pt[i] + eta[i] + phi[i] + energy[i];
+      const bool counted = visible & (sum - sum == 0.f); // finite
+      const bool hard = counted & (pt[i] > options_.min_particle_pt);
+      n_visible += visible;
+      n_finite += counted;
+      pt_counted += masked(pt[i], counted);
+      pt_chosen += masked(pt[i], hard);
+      chosen_[n_chosen] = static_cast<unsigned int>(i);
+      n_chosen += hard;
+    }
+    chosen_.resize(n_chosen);
+    block.n_particles += n_visible;
+    block.n_not_finite += n_visible - n_finite;
+    block.n_below_threshold += n_finite - n_chosen;
+    block.pt_particles_keV += to_keV(pt_counted);
+    block.pt_below_threshold_keV += to_keV(pt_counted - pt_chosen);
+  }
+
+  /// x, or 0 (also in place of a NaN).
+  static float masked(float x, bool keep) {
+    std::uint32_t bits;
+    std::memcpy(&bits, &x, sizeof x);
+    bits &= -static_cast<std::uint32_t>(keep);
+    std::memcpy(&x, &bits, sizeof x);
+    return x;
+  }
+
+  void append_summary(ImageBlock &block, const EventSummary &event) {
+    block.run_number.push_back(event.run_number);
+    block.event_number.push_back(event.event_number);
+    block.weight.push_back(event.weight);
+    block.fold.push_back(fold_of(event.run_number, event.event_number, options_.folds));
+    block.regions.push_back(event.regions);
+    for (std::size_t i = 0; i < n_quantities; ++i)
+      block.quantities[i].push_back(event.quantities[i]);
+    block.offsets.push_back(block.addresses[0].row.size());
+  }
+
+  void append_cells(ImageBlock &block, std::uint64_t hash) {
+    const std::size_t start = block.offsets.back();
+    const auto columns = [&block, start](int i) {
+      ImageBlock::AddressColumns &to = block.addresses[i];
+      return NewAddresses{to.row.data() + start, to.column.data() + start};
+    };
+    resize_cells(block, start + builder_.n_touched());
+    std::array<float *, n_channels> values;
+    for (int k = 0; k < n_channels; ++k)
+      values[k] = block.values[k].data() + start;
+    const NewAddresses none = columns(0);
+    const std::size_t n = builder_.read_out({none.row, none.column, values});
+    resize_cells(block, start + n);
+
+    const Addresses cells{none.row, none.column};
+    const float *pt = values[channel::pt_all];
+    double pt_cells = 0.;
+    for (std::size_t i = 0; i < n; ++i)
+      pt_cells += pt[i];
+    block.pt_cells_keV += to_keV(pt_cells);
+    compress_cell(cells, n, columns(1));
+    const KeptLines filled = filled_lines(cells, n);
+    compress_rowcol(cells, n, filled, columns(2));
+    const KeptLines kept = compress_stochastic(cells, n, filled, hash, columns(3));
+    pack(kept.rows, block.kept_rows);
+    pack(kept.columns, block.kept_columns);
+    for (int i = 0; i < n_compressions; ++i)
+      count_losses(columns(1 + i), pt, n, block.crop_losses[i]);
+  }
+
+  static void resize_cells(ImageBlock &block, std::size_t n) {
+    for (ImageBlock::AddressColumns &address : block.addresses) {
+      address.row.resize(n);
+      address.column.resize(n);
+    }
+    for (auto &channel : block.values)
+      channel.resize(n);
+  }
+
+  static void count_losses(NewAddresses cells, const float *pt, std::size_t n,
+                           std::array<CropLoss, crops.size()> &losses) {
+    std::uint8_t last = 0;
+    for (std::size_t i = 0; i < n; ++i)
+      last = std::max(last, std::max(cells.row[i], cells.column[i]));
+    for (std::size_t j = 0; j < crops.size(); ++j) {
+      if (last < crops[j])
+        continue;
+      std::size_t n_lost = 0;
+      double pt_lost = 0.;
+      for (std::size_t i = 0; i < n; ++i) {
+        const bool lost = (cells.row[i] >= crops[j]) | (cells.column[i] >= crops[j]);
+        n_lost += lost;
+        pt_lost += lost ? pt[i] : 0.f;
+      }
+      losses[j].cells += n_lost;
+      losses[j].pt_keV += to_keV(pt_lost);
+      ++losses[j].events;
+    }
+  }
+
+  /// One bit a line, least significant first.
+  template <int N> static void pack(const Lines<N> &lines, std::vector<std::uint8_t> &out) {
+    out.resize(out.size() + (N + 7) / 8);
+    std::uint8_t *bytes = out.data() + out.size() - (N + 7) / 8;
+    for (int i = 0; i < N; i += 8)
+      *bytes++ = static_cast<std::uint8_t>(lines.words()[i / 64] >> (i % 64));
+  }
+
+  ImageOptions options_;
+  ImageBuilder builder_;
+  std::vector<unsigned int> chosen_; // particles of the event that enter
+  std::vector<int> addresses_;       // their cells
+  MeasuredParticles measured_;       // with a detector
+};
+
+} // namespace monojet
+
+#endif

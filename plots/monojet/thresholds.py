@@ -1,0 +1,156 @@
+"""How well the networks tell signal from background."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from common.stats.measured import Averaged
+from plots import style
+
+# The networks of the thesis by our name: (name in its tables, label).
+PUBLISHED = {
+    "strides+cell": ("cell_strides", "cell + strides"),
+    "maxpool+rowcol": ("rowcol_maxpool", "row-col + max-pool"),
+}
+_DEFAULT = "strides+cell"  # what other networks are compared with: the thesis's choice
+_LEAST_EVENTS = 10  # background events that pass, below which a rejection says nothing
+
+_BELOW: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "fontsize": 10}
+
+# (key, label, colour, line, marker of the thesis's values)
+_QUANTITIES: tuple[tuple[str, str, str, Any, str | None], ...] = (
+    ("precision", "precision $P$", style.BLUE, "-", "v"),
+    ("recall", "recall $R$", style.VERMILLION, "--", "^"),
+    ("mean_precision_recall", "$(P+R)/2$", style.GREEN, "-.", "o"),
+    ("precision_times_recall", r"$P \times R$", style.ORANGE, ":", "s"),
+    ("accuracy", "accuracy", style.PURPLE, (0, (7, 1.5, 1.5, 1.5)), None),
+)
+
+
+def _published_scan(reference: Mapping[str, Any], name: str) -> dict[str, list[float]]:
+    """Table 2 of the thesis for one of its networks, by our names of the quantities."""
+    rows = reference["table2"]
+    first = 1 if name == "rowcol_maxpool" else 5
+    names = ("precision", "recall", "mean_precision_recall", "precision_times_recall")
+    scan = {key: [row[first + i] for row in rows] for i, key in enumerate(names)}
+    return scan | {"threshold": [row[0] for row in rows]}
+
+
+@style.styled()
+def threshold_scan(result: Mapping[str, Any], reference: Mapping[str, Any]) -> Figure:
+    """Precision against recall, and all measures against the threshold (figure 17 of the thesis).
+
+    Args:
+        result: a network's part of the evaluation file.
+        reference: tables of the thesis, whose values are drawn in grey.
+    """
+    name, label = PUBLISHED.get(result["network"], PUBLISHED[_DEFAULT])
+    thesis = _published_scan(reference, name)
+    scan = {key: [row[key] for row in result["scan"]] for key in result["scan"][0]}
+    figure = Figure(figsize=(12.5, 5.9), layout="constrained")
+    left, right = figure.subplots(1, 2)
+
+    grey: dict[str, Any] = {
+        "linestyle": "none",
+        "color": style.GREY,
+        "markerfacecolor": "none",
+        "markersize": 5,
+        "markeredgewidth": 0.9,
+    }
+    left.plot(thesis["recall"], thesis["precision"], marker="o", label=f"thesis, {label}", **grey)
+    left.plot(
+        scan["recall"],
+        scan["precision"],
+        ".-",
+        color=style.BLUE,
+        label=style.network(result["network"]),
+    )
+    left.plot(
+        result["recall"]["value"],
+        result["precision"]["value"],
+        "*",
+        color=style.VERMILLION,
+        markersize=15,
+        markeredgecolor="black",
+        label="where the folds cut",
+        zorder=4,
+    )
+    left.set(xlabel="recall", ylabel="precision", xlim=(-0.03, 1.03))
+    left.legend(**_BELOW)
+
+    for key, text, colour, line, marker in _QUANTITIES:
+        right.plot(scan["threshold"], scan[key], color=colour, linestyle=line, label=text)
+        if marker:
+            right.plot(thesis["threshold"], thesis[key], marker=marker, **grey)
+    for threshold in result["thresholds"]:
+        right.axvline(threshold, color="black", linestyle=(0, (2, 2)), linewidth=1.2)
+    right.set(xlabel="threshold", ylabel="value", xlim=(-0.02, 1.02), ylim=(-0.03, 1.05))
+    handles = right.get_legend_handles_labels()[0]
+    handles.append(
+        Line2D([], [], color="black", linestyle=(0, (2, 2)), label="thresholds of the folds")
+    )
+    handles += [
+        Line2D([], [], marker=marker, label=f"thesis, {text}", **grey)
+        for _, text, _, _, marker in _QUANTITIES
+        if marker
+    ]
+    right.legend(handles=handles, ncols=2, **_BELOW)
+    style.heading(figure, text=style.network(result["network"]))
+    return figure
+
+
+@style.styled()
+def roc_curves(results: Sequence[Mapping[str, Any]], reference: Mapping[str, Any]) -> Figure:
+    """Background rejection against signal efficiency, all networks.
+
+    A curve ends where fewer than ten background events pass. The points of the thesis are those
+    of its table 3, in the high slice.
+
+    Args:
+        results: the networks' parts of the evaluation file.
+        reference: tables of the thesis.
+    """
+    few = len(results) <= 6  # so many fit below the curves
+    figure = Figure(figsize=(8.2 if few else 13.0, 6.2), layout="constrained")
+    axes = figure.subplots()
+    looks = style.networks([result["network"] for result in results])
+    for result in results:
+        look = looks[result["network"]]
+        signal = np.array(result["roc"]["signal_efficiency"])
+        background = np.array(result["roc"]["background_efficiency"])
+        shown = background * result["n_background"] >= _LEAST_EVENTS
+        auc = result["auc"]
+        axes.plot(
+            signal[shown],
+            1 / background[shown],
+            color=look.colour,
+            linestyle=look.line,
+            label=f"{look.label}, AUC {Averaged(**auc)}",
+        )
+    efficiency = np.linspace(0.01, 1, 200)
+    axes.plot(efficiency, 1 / efficiency, color="0.6", linewidth=1, label="by chance, AUC 0.5")
+    for marker, (name, label) in zip("os", PUBLISHED.values(), strict=True):
+        kept, rejected, _ = reference["table3"][name]["high"]
+        axes.plot(
+            kept,
+            1 / (1 - rejected),
+            marker,
+            color=style.GREY,
+            markerfacecolor="none",
+            label=f"thesis, {label}",
+        )
+    axes.set_yscale("log")
+    axes.set(
+        xlim=(0, 1),
+        xlabel=r"signal efficiency $\varepsilon_S$",
+        ylabel=r"background rejection $1/\varepsilon_B$",
+    )
+    axes.set_ylim(1, axes.get_ylim()[1])
+    figure.legend(loc="outside lower center" if few else "outside right upper", ncols=1)
+    style.heading(axes)
+    return figure

@@ -1,0 +1,23 @@
+"""Train a denoising autoencoder of a run."""
+
+from __future__ import annotations
+
+from analysis.config import Denoising
+from analysis.datasets import background_samples
+from analysis.workflow.run import Run
+from training.autoencoder.denoising import fit_denoising
+from training.classifier.score import image_settings
+
+
+def train(run: Run, spec: Denoising, fingerprint: str) -> None:
+    """Train it on the images of all simulated backgrounds; ``fingerprint`` seals checkpoints."""
+    config = run.config
+    fit_denoising(
+        spec,
+        [run.images(sample.name) for sample in background_samples(config)],
+        run.model(spec.name),
+        validation_fraction=config.training.validation_fraction,
+        seed=config.seed,
+        fingerprint=fingerprint,
+        settings=image_settings(run),
+    )

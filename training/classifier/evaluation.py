@@ -1,0 +1,215 @@
+"""The table of the networks: thresholds, areas, pass rates by sample, threshold scans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.config import NetworkTraining
+from analysis.datasets import judging_samples, threshold_samples, training_samples
+from analysis.workflow.run import Run
+from analysis.workflow.target import Done, Target
+from common.runtime import files
+from common.runtime.errors import InputError
+from common.schema import hdf5
+from common.schema.scores import IDENTITY, read_scores
+from common.stats.measured import measured_share
+from common.stats.normalisation import relative_weights
+from common.stats.roc import Scored
+from common.tables import Table
+from training.classifier.evaluate import Classes, Evaluation
+from training.classifier.evaluate import evaluate as evaluate_network
+
+NOT_TRAINED = "not trained: as by chance"
+
+
+def run(run: Run, targets: Sequence[Target], done: Done) -> None:
+    """Tables of all networks: where they cut, areas, pass rates by sample; threshold scans."""
+    config = run.config
+    names = [spec.name for spec in config.training.networks]
+    events = {
+        sample.name: read_scores(run.scores(sample.name), names, identity=IDENTITY)
+        for sample in config.analysis_samples()
+    }
+    weights = {name: relative_weights(columns["weight"]) for name, columns in events.items()}
+    results = []
+    for spec in config.training.networks:
+        samples = {
+            name: [
+                Scored(columns[spec.name][mine], weights[name][mine])
+                for mine in _by_fold(columns["fold"], config.folds)
+            ]
+            for name, columns in events.items()
+        }
+        judged = [
+            _classes_of({n: samples[n][fold] for n in samples}, judging_samples(config, spec))
+            for fold in range(config.folds)
+        ]
+        results.append(
+            evaluate_network(
+                spec.name,
+                [choosing_events(run, spec, fold) for fold in range(config.folds)],
+                judged,
+                samples,
+                thresholds=config.evaluation.thresholds,
+                bootstrap=config.evaluation.bootstrap,
+                seed=config.seed,
+            )
+        )
+    (target,) = targets
+    _tables(results).write_beside(target.output)
+    for table in (*_scans(results), *_classes(run)):
+        table.write_beside(target.output.with_name(f"{table.name}.json"))
+    files.write_json(target.output, {r.network: r.to_json() for r in results})
+    done(target)
+
+
+def _by_fold(fold: npt.NDArray[np.uint8], folds: int) -> list[npt.NDArray[np.bool_]]:
+    return [(fold == i) | (folds == 1) for i in range(folds)]
+
+
+def _classes_of(samples: Mapping[str, Scored], labels: Mapping[str, int]) -> Classes:
+    """Signal and background of some samples' events."""
+
+    def joined(parts: Sequence[Scored]) -> Scored:
+        return Scored(
+            np.concatenate([p.score for p in parts]), np.concatenate([p.weight for p in parts])
+        )
+
+    signal, background = (
+        joined([samples[n] for n, label in labels.items() if (label > 0) == is_background])
+        for is_background in (False, True)
+    )
+    return signal, background
+
+
+def choosing_events(run: Run, spec: NetworkTraining, fold: int) -> Classes:
+    """The events that choose where the network of a fold cuts, scored by it.
+
+    They are of the processes and slices that all networks are judged by; of a network that learns
+    from none of these, all that it has.
+
+    Raises:
+        InputError: the network was trained before such events were kept, or the file is damaged.
+    """
+    path = run.model(spec.name) / f"fold{fold}.h5"
+    try:
+        with hdf5.open_file(path) as file:
+            score, weight, sample = (file[n][:] for n in ("score", "weight", "sample"))
+            names = [str(name) for name in file.attrs["samples"]]
+    except (OSError, KeyError) as error:
+        raise InputError(
+            f"{path}: no scores of the events that choose the threshold ({error}): make them with "
+            "--stage training --force"
+        ) from error
+    of = {n: Scored(score[sample == i], weight[sample == i]) for i, n in enumerate(names)}
+    for labels in (threshold_samples(run.config, spec), training_samples(run.config, spec)):
+        known = {name: label for name, label in labels.items() if name in of}
+        if {label > 0 for name, label in known.items() if len(of[name].score)} == {False, True}:
+            return _classes_of(of, known)
+    raise InputError(
+        f"{path}: no signal or no background event to choose the threshold by: more events or a "
+        "larger training.validation_fraction are needed"
+    )
+
+
+def _tables(results: Sequence[Evaluation]) -> Table:
+    samples = list(results[0].pass_rates)
+    rows: list[list[str]] = []
+    lines: tuple[tuple[str, Callable[[Evaluation], str]], ...] = (
+        ("held-out signal events", lambda r: f"{r.n_signal}"),
+        ("held-out background events", lambda r: f"{r.n_background}"),
+        ("trained", lambda r: "yes" if r.trained else NOT_TRAINED),
+        ("signal efficiency, chosen", lambda r: f"{r.signal_efficiency:.3f}"),
+        ("thresholds by fold", lambda r: " / ".join(f"{t:.3f}" for t in r.thresholds)),
+        ("precision", lambda r: str(r.precision)),
+        ("recall", lambda r: str(r.recall)),
+        ("(precision + recall)/2", lambda r: str(r.mean_precision_recall)),
+        ("precision × recall", lambda r: str(r.precision_times_recall)),
+        ("accuracy", lambda r: str(r.accuracy)),
+        ("AUC", lambda r: str(r.auc)),
+        *(
+            (
+                f"background rejected at {100 * float(at):g}% signal efficiency",
+                lambda r, at=at: str(r.rejection[at]),
+            )
+            for at in results[0].rejection
+        ),
+    )
+    for text, get in lines:
+        rows.append([text, *(get(result) for result in results)])
+    rows += [[f"selected, {name}", *(str(r.pass_rates[name]) for r in results)] for name in samples]
+    return Table(
+        name="evaluation",
+        title="Networks on events they were not trained on",
+        columns=("", *(result.network for result in results)),
+        rows=rows,
+        notes=(
+            "Means over the networks of all folds, each on the events of its fold; of samples "
+            "(selected) the share of all events, each cut at the threshold of its fold. The first "
+            "error is statistical (bootstrap replicas; of the pass rates from counting), the "
+            "second, of several folds, the spread between trainings: the standard error of the "
+            "mean of K networks, s/√K, which holds the statistical one; of two networks it is "
+            "itself known "
+            "to some 75 %. Signal and background have equal total weight. The signal efficiency is "
+            "that of the largest precision × recall on events that watched the training, and each "
+            "fold has the threshold that gives it there: the events that judge choose nothing. "
+            f"{NOT_TRAINED[0].upper()}{NOT_TRAINED[1:]}: an AUC of 0.5 within two errors; there "
+            "(P + R)/2 = 0.75 is that of taking everything for signal.",
+        ),
+    )
+
+
+def _scans(results: Sequence[Evaluation]) -> list[Table]:
+    return [
+        Table(
+            name=f"thresholds_{result.network}",
+            title=f"Threshold scan of {result.network}",
+            columns=("threshold", "precision", "recall", "(P + R)/2", "P × R", "accuracy"),
+            rows=[
+                [
+                    f"{row.threshold:.2f}",
+                    f"{row.precision:.3f}",
+                    f"{row.recall:.3f}",
+                    f"{row.mean_precision_recall:.3f}",
+                    f"{row.precision_times_recall:.3f}",
+                    f"{row.accuracy:.3f}",
+                ]
+                for row in result.scan
+            ],
+        )
+        for result in results
+    ]
+
+
+def _classes(run: Run) -> Iterator[Table]:
+    """Of each network that tells several backgrounds apart: what it takes each process for."""
+    config = run.config
+    for spec in config.training.networks:
+        if not spec.multiclass:
+            continue
+        processes = config.training.classes_of(spec)
+        rows = []
+        for sample in config.analysis_samples():
+            if sample.process not in processes:
+                continue
+            column = spec.columns[1]
+            columns = read_scores(run.scores(sample.name), [column], identity=IDENTITY)
+            found, weight = columns[column], columns["weight"]
+            if weight.sum() <= 0:
+                continue
+            whole = float(weight.sum()), float((weight**2).sum())
+            shares = []
+            for i in processes.values():
+                mine = weight[found == i]
+                shares.append(measured_share((float(mine.sum()), float((mine**2).sum())), whole))
+            rows.append([sample.name, f"{len(found)}", *map(str, shares)])
+        yield Table(
+            name=f"classes_{spec.name}",
+            title=f"What {spec.name} takes each process for",
+            columns=("sample", "events", *processes),
+            rows=rows,
+            notes=("Shares of events by their most probable class, with statistical errors.",),
+        )

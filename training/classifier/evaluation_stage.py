@@ -1,0 +1,54 @@
+"""Stage ``evaluation``: judge the networks on events that they did not learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.by_value import dump
+from analysis.datasets import judging_samples, threshold_samples
+from analysis.workflow.run import Run
+from analysis.workflow.stage import Stage
+from analysis.workflow.target import Done, Target
+from training.classifier.scoring_stage import scoring_targets
+
+
+def evaluation_targets(run: Run) -> list[Target]:
+    """Return one table of all networks.
+
+    Raises:
+        ConfigError: a process that judges a network has no sample.
+    """
+    config, networks = run.config, run.config.training.networks
+    return [
+        Target(
+            "evaluation",
+            "networks",
+            run.table("evaluation"),
+            (__name__,),
+            settings={
+                "evaluation": dump(config.evaluation),
+                "samples": {n.name: judging_samples(config, n) for n in networks},
+                "choosing": {n.name: threshold_samples(config, n) for n in networks},
+                "seed": config.seed,
+            },
+            upstream=tuple(scoring_targets(run)),
+        )
+    ]
+
+
+def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
+    from training.classifier.evaluation import run as evaluate
+
+    evaluate(run, targets, done)
+
+
+STAGE = Stage(
+    name="evaluation",
+    summary="scan thresholds, ROC curves, errors",
+    reads="scores",
+    writes="tables/evaluation",
+    targets=evaluation_targets,
+    run=_run,
+    study="training",
+    tables=("evaluation",),
+)

@@ -1,0 +1,168 @@
+"""Scores: each event by the network of its fold, which never saw it; keyed by run and event.
+
+The stage works in parts, each some consecutive events of an image file. Batches are made within
+windows of a fixed number of events, where parts begin and end, so that an event is scored in the
+same company, to the last bit, however the work is cut.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from analysis.workflow.stage import PartitionedWork, Parts
+from common.runtime.errors import BatchError, ConfigError, InputError
+from common.schema.scores import IDENTITY, read_part, write_part, write_scores
+from common.tasks import Provenance, Range, Task
+from training.classifier.fit import SCORED_BATCH as BATCH
+from training.classifier.fit import input_shape, network_input, signal_probability
+from training.data.dataset import Floats, ImageFiles
+from training.data.dataset import Range as Events
+
+if TYPE_CHECKING:
+    from analysis.config import NetworkTraining
+    from analysis.workflow.run import Run
+    from analysis.workflow.target import Target
+
+WINDOW = 4096  # events
+
+
+class Scorer:
+    """The trained networks of all folds of one ``spec``."""
+
+    def __init__(self, spec: NetworkTraining, folder: Path) -> None:
+        self.spec = spec
+        try:
+            record = json.loads((folder / "training.json").read_text())
+            self.means = [np.array(f["channel_means"], np.float32) for f in record["folds"]]
+            self.models = [
+                keras.saving.load_model(folder / f"fold{i}.keras", compile=False)
+                for i in range(len(self.means))
+            ]
+            for i, model in enumerate(self.models):
+                if (model.name, model.input_shape[1:]) != (spec.network, input_shape(spec)):
+                    raise ValueError(f"fold{i}.keras is of another network or configuration")
+                model.compile(jit_compile=False)  # prediction is too short to pay for more
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{folder}: not a trained network: {error}: make it with --stage training --force"
+            ) from error
+
+    def __call__(self, files: ImageFiles, begin: int = 0, end: int | None = None) -> Floats:
+        """Probability of signal for each event of [begin, end) of a file, or of its whole."""
+        return self.classify(files, begin, end)[0]
+
+    def classify(
+        self, files: ImageFiles, begin: int = 0, end: int | None = None
+    ) -> tuple[Floats, npt.NDArray[np.uint8]]:
+        """The same, and the most probable class.
+
+        Raises:
+            ConfigError: a score is not a number.
+            InputError: a file is damaged.
+        """
+        end = len(files) if end is None else end
+        scores = np.full(end - begin, np.nan, np.float32)
+        classes = np.zeros(end - begin, np.uint8)
+        for start in range(begin, end, WINDOW):
+            stop = min(start + WINDOW, end)
+            images = files.read(Events(0, start, stop, start))
+            mine = slice(start - begin, stop - begin)
+            for fold, (model, means) in enumerate(zip(self.models, self.means, strict=True)):
+                of_fold = np.flatnonzero((images.fold == fold) | (len(self.models) == 1))
+                for first in range(0, len(of_fold), BATCH):
+                    batch = of_fold[first : first + BATCH]
+                    full = np.resize(batch, BATCH)  # one shape: the model is compiled once
+                    logits = model.predict_on_batch(network_input(images, full, means, self.spec))
+                    scores[mine][batch] = signal_probability(logits)[: len(batch)]
+                    classes[mine][batch] = np.argmax(logits, axis=1)[: len(batch)]
+        if not np.isfinite(scores).all():
+            raise ConfigError(f"{self.spec.name}: a score is not a number: train it again")
+        return scores, classes
+
+
+def ranges(run: Run, target: Target) -> Iterator[Range]:
+    """The events of the sample's image file, cut into tasks of whole windows."""
+    path = run.images(target.name)
+    file = str(path.relative_to(run.output))
+    if not path.exists():
+        yield Range(target.name, file)
+        return
+    with ImageFiles([path], [0], "none", image_settings(run)) as images:
+        n_events = len(images)
+    size = max(run.config.batch.task_size // WINDOW, 1) * WINDOW
+    for begin in range(0, max(n_events, 1), size):
+        yield Range(target.name, file, begin, min(begin + size, n_events))
+
+
+def make_part(run: Run, task: Task, path: Path) -> int:
+    """Score the events of a task with all networks."""
+    image_file = run.output / task.range.file
+    begin, end = task.range.begin, task.range.end
+    settings = image_settings(run)
+    scores: dict[str, npt.NDArray[Any]] = {}
+    for spec in run.config.training.networks:
+        folder = run.model(spec.name)
+        scorer = _scorer(spec, folder, (folder / "training.json").stat().st_mtime_ns)
+        with ImageFiles([image_file], [0], spec.compression, settings) as images:
+            found = scorer.classify(images, begin, end)
+            scores |= dict(zip(spec.columns, found, strict=False))
+    with ImageFiles([image_file], [0], "none", settings) as images:
+        end = len(images) if end is None else end
+        events = Events(0, begin, end, begin)
+        identity = images.columns(events, IDENTITY)
+    origin = Provenance(task.code_settings_hash, task.input_version, task.range.file, begin, end)
+    write_part(path, identity, scores, origin)
+    return end - begin
+
+
+@functools.lru_cache(maxsize=16)
+def _scorer(spec: NetworkTraining, folder: Path, changed: int) -> Scorer:
+    return Scorer(spec, folder)
+
+
+def provenance(path: Path) -> Provenance:
+    """What a part says of itself."""
+    return read_part(path)[1]
+
+
+def merge(run: Run, target: Target, parts: Parts) -> None:
+    """The score file of a sample, of its parts.
+
+    Raises:
+        BatchError: an image file that was scored could not be read.
+        InputError: two events have the same key.
+    """
+    columns = [read_part(part.path)[0] for part in parts]
+    if parts.skipped:
+        raise BatchError(f"{target.name}: not scored: {parts.skipped[0].error}")
+    joined: dict[str, Any] = {
+        name: np.concatenate([part[name] for part in columns]) for name in columns[0]
+    }
+    networks = run.config.training.networks
+    scores = {c: joined.pop(f"score/{c}") for spec in networks for c in spec.columns}
+    write_scores(target.output, joined, scores)
+
+
+def image_settings(run: Run) -> dict[str, Any]:
+    """What the images of a run are filled with (`training.data.dataset.SETTINGS`)."""
+    imaging = run.config.imaging
+    return {
+        "particle_threshold_GeV": imaging.particle_threshold,
+        "jet_threshold_GeV": imaging.jet_threshold,
+        "select": imaging.select or "",
+        "detector": imaging.detector_json,
+        "folds": run.config.folds,
+    }
+
+
+WORK = PartitionedWork(
+    ranges=ranges, make_part=make_part, provenance=provenance, merge=merge, suffix=".h5"
+)
