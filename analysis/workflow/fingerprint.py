@@ -37,7 +37,7 @@ BY_VALUE = (
 )
 """Modules, and packages of them, whose content or result enters a target by value."""
 NEUTRAL = ("analysis.workflow", "analysis.batch", "common.repository", "common.runtime")
-"""Modules, and packages of them, that decide no result."""
+"""Modules, and packages of them, that decide no result; nor does ``analysis/__init__.py``."""
 COUNTED = ("selections.cuts",)
 """Exceptions to these: code that works with values."""
 INDIRECT = "analysis.formats.registry"
@@ -63,10 +63,10 @@ class _Source:
 
 
 def code_of(modules: Iterable[str], text: str = "") -> dict[str, str]:
-    """Return the files that the result of some modules depends on, relative to the repository, each
-    with the hash of its code.
+    """Return the files on which the result of some modules depends, with the hashes of their code.
 
-    Helpers that ``text``, C++ expressions of the settings, calls are among them.
+    Paths are relative to the repository. ``text`` holds C++ expressions of the settings: the
+    helpers that they call are included.
     """
     paths = _closure(tuple(dict.fromkeys(modules)))
     names = {name for path in paths for name in _source(path).names}
@@ -96,13 +96,14 @@ def _closure(modules: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _counts(path: str) -> bool:
-    """Whether a module that another imports belongs to the code of that one."""
+    """Return whether an imported module belongs to the code of the importing one."""
     if not path.endswith(".py"):
         return True
     module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     if module in COUNTED:
         return True
-    return not module.endswith("_stage") and not any(
+    left_out = module == "analysis" or module.endswith("_stage")
+    return not left_out and not any(
         f"{module}.".startswith(f"{one}.") for one in (*BY_VALUE, *NEUTRAL)
     )
 
@@ -116,9 +117,9 @@ def _path_of(module: str) -> str | None:
 
 
 def _paths_of(module: str) -> Iterator[str]:
-    """Yield the files that importing a module executes, itself and its packages, if ours."""
+    """Yield the files of this program that importing a module executes: itself and its packages."""
     names = module.split(".")
-    for end in range(2 if len(names) > 1 else 1, len(names) + 1):  # top packages hold no code
+    for end in range(1, len(names) + 1):
         if path := _path_of(".".join(names[:end])):
             yield path
 
@@ -192,7 +193,7 @@ def _is_data_files(node: ast.Assign) -> bool:
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a tree, without what only type checkers see."""
+    """Yield the nodes of a tree, except code for type checkers only."""
     queue = [tree]
     while queue:
         node = queue.pop()
@@ -204,8 +205,8 @@ def _running(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _canonical(node: object) -> str:
-    """Return a syntax tree as text, without docstrings, and without what is empty: fields that a
-    later version of Python adds are."""
+    """Return a syntax tree as text, without docstrings and empty fields, such as those that later
+    versions of Python add."""
     if isinstance(node, list):
         return f"[{','.join(map(_canonical, node))}]"
     if not isinstance(node, ast.AST):
@@ -272,13 +273,13 @@ def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-# --- What was parsed before --------------------------------------------------------------------
+# --- Cache of parsed sources -------------------------------------------------------------------
 
 
 class _Cache:
-    """Parsed sources of this repository, kept in a file: `--list` has no time to parse them all.
+    """Parsed sources of this repository, kept in a file: parsing them all would slow `--list` down.
 
-    An entry holds as long as its file has the same size and time of change.
+    An entry is valid as long as its file has the same size and time of the last change.
     """
 
     def __init__(self) -> None:
@@ -300,7 +301,7 @@ class _Cache:
         self.is_new = False
 
     def source(self, path: str) -> _Source:
-        """Return a source, parsed if need be."""
+        """Return a source; parse it if necessary."""
         status = os.stat(REPOSITORY / path)  # noqa: PTH116 (faster)
         entry = self.entries.get(path)
         if entry is None or entry[:2] != (status.st_size, status.st_mtime_ns):
@@ -310,7 +311,7 @@ class _Cache:
         return entry[2]
 
     def save(self) -> None:
-        """Write the entries, where a folder lets us."""
+        """Write the entries to the first cache folder that is writable."""
         if not self.is_new:
             return
         text = json.dumps({p: (s, t, asdict(one)) for p, (s, t, one) in self.entries.items()})
@@ -329,7 +330,9 @@ def _cache() -> _Cache:
     return cache
 
 
-def forget() -> None:
-    """Drop what is known of sources, which have changed: for tests."""
-    for function in (_closure, _headers_of, _source, _path_of, _cache):
+def forget(sources: bool = True) -> None:
+    """Forget what was found, as sources have changed; with ``sources`` also what was parsed."""
+    for function in (_closure, _headers_of, _source, _path_of):
         function.cache_clear()
+    if sources:
+        _cache.cache_clear()

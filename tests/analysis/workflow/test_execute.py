@@ -97,7 +97,7 @@ def test_what_escapes_reaches_every_target(tmp_path: Path) -> None:
 def test_a_training_that_watches_the_test_is_upstream_it(sample: str, tmp_path: Path) -> None:
     data = load(CONFIGS / "thesis_small.yaml").model_dump()
     for network in data["training"]["networks"]:
-        network["watch"]["sample"] = sample
+        network["early_stopping"]["sample"] = sample
     first, *_ = training_targets(Run(Config.model_validate(data), tmp_path))
     learned = ["Znunu_high_training", "Wtaunu_high_training"]
     watched = ["Znunu_high", "Wtaunu_high"] if sample == "test" else []

@@ -64,7 +64,7 @@ def test_what_has_changed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     files = [tmp_path / "first", tmp_path / "second"]
     for file in files:
         file.write_text("x")
-    settings = {"imaging": {"threshold": 20.0, "select": None}, "seed": 7, "sizes": [1, 2]}
+    settings = {"imaging": {"threshold": 20.0, "region": None}, "seed": 7, "sizes": [1, 2]}
     upstream = target(tmp_path, name="upstream", modules=())
     base = target(
         tmp_path,
@@ -77,21 +77,21 @@ def test_what_has_changed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def reason(**changes: Any) -> str:
         return dataclasses.replace(base, **changes).reason()
 
-    assert base.reason() == "not there yet"
+    assert base.reason() == "missing"
     make(base)
     assert base.reason() == "--force"
     assert reason(settings=settings | {"seed": 8}) == "seed: 7 → 8"
     assert (
-        reason(settings=settings | {"imaging": {"threshold": 30.0, "select": "SR"}})
-        == 'imaging.threshold: 20.0 → 30.0; imaging.select: null → "SR"'
+        reason(settings=settings | {"imaging": {"threshold": 30.0, "region": "SR"}})
+        == 'imaging.threshold: 20.0 → 30.0; imaging.region: null → "SR"'
     )
     assert reason(settings=settings | {"sizes": (1, 3)}) == "sizes[1]: 2 → 3"
-    assert reason(settings=settings | {"other": {}}) == "with other"
+    assert reason(settings=settings | {"other": {}}) == "other added"
     without = {key: value for key, value in settings.items() if key != "seed"}
-    assert reason(settings=without) == "without seed"
-    assert reason(input_files=(str(files[1]),)) == f"without {files[0]}; with {files[1]}"
+    assert reason(settings=without) == "seed removed"
+    assert reason(input_files=(str(files[1]),)) == f"{files[0]} removed; {files[1]} added"
     other = dataclasses.replace(upstream, settings=3)
-    assert reason(upstream=(other,)) == "stage upstream differs"
+    assert reason(upstream=(other,)) == "stage upstream changed"
     many = {str(n): n for n in range(9)}
     assert reason(settings=settings | many).endswith("; 5 more")
     files[0].write_text("longer")
@@ -103,7 +103,7 @@ def test_what_has_changed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     base.output.write_text("of another size")
     make(dataclasses.replace(base))
     base.output.write_text("again")
-    assert reason() == "its files are not those that were made"
+    assert reason() == "its files have changed"
     fingerprint.forget()
 
 
@@ -122,4 +122,4 @@ def test_an_output_of_an_older_version_is_stale_and_says_so(tmp_path: Path) -> N
     assert one.state() == "stale"
     assert one.reason() == OLDER
     one.manifest.unlink()
-    assert one.reason() == "no record of how it was made"
+    assert one.reason() == "its manifest is missing or damaged"

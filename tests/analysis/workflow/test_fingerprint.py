@@ -1,0 +1,194 @@
+"""What makes an output is found in the sources, and nothing else makes it stale.
+
+The tests work on a copy of the sources, in which they change files.
+"""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from analysis.config import CONFIGS, load
+from analysis.workflow import fingerprint
+from analysis.workflow.fingerprint import BY_VALUE, NEUTRAL, code_of
+from analysis.workflow.registry import MODULES, stages
+from analysis.workflow.run import Run
+from analysis.workflow.target import Target
+from selections import monojet36
+from selections.cuts import Cut, Region
+from tests.conftest import REPOSITORY
+
+ROOMS = ("analysis", "common", "cpp_helpers", "plots", "selections", "training")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the sources, which fingerprints are made of."""
+    copy = tmp_path_factory.mktemp("repository")
+    for room in ROOMS:
+        shutil.copytree(
+            REPOSITORY / room, copy / room, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fingerprint, "REPOSITORY", copy)
+        patch.setattr(fingerprint.files, "cache_folders", lambda: iter(()))
+        fingerprint.forget()
+        yield copy
+    fingerprint.forget()
+
+
+@pytest.fixture
+def change(tree: Path) -> Iterator[Callable[[str, Callable[[str], str]], None]]:
+    """Change a file of the copy until the test ends."""
+    kept: dict[Path, str] = {}
+
+    def edit(path: str, new: Callable[[str], str]) -> None:
+        text = (tree / path).read_text()
+        kept.setdefault(tree / path, text)
+        (tree / path).write_text(new(text))
+        fingerprint.forget(sources=False)
+
+    yield edit
+    for path, text in kept.items():
+        path.write_text(text)
+    fingerprint.forget(sources=False)
+
+
+def targets(folder: Path) -> dict[tuple[str, str], Target]:
+    """All targets of both tiny studies, by stage and name; the first study that has one counts."""
+    found: dict[tuple[str, str], Target] = {}
+    for name in ("tiny", "anomaly_tiny"):
+        run = Run(load(CONFIGS / f"{name}.yaml"), folder / name)
+        for stage in stages():
+            if stage.study is None or stage.study in run.config.studies:
+                for target in stage.targets(run):
+                    found[name, f"{stage.name}:{target.name}"] = target
+    return found
+
+
+def fingerprints(folder: Path) -> dict[tuple[str, str], str]:
+    return {key: target.fingerprint for key, target in targets(folder).items()}
+
+
+def stale(folder: Path, before: dict[tuple[str, str], str]) -> set[str]:
+    """The stages with a target whose fingerprint has changed."""
+    return {key[1].split(":")[0] for key, one in fingerprints(folder).items() if one != before[key]}
+
+
+def ancestors(target: Target) -> Iterator[Target]:
+    yield target
+    for one in target.upstream:
+        yield from ancestors(one)
+
+
+def test_a_change_makes_stale_what_it_reaches_and_nothing_else(
+    tree: Path, tmp_path: Path, change: Callable[[str, Callable[[str], str]], None]
+) -> None:
+    """Of each source file, for each stage."""
+    before = fingerprints(tmp_path)
+    reached: dict[str, set[str]] = {}
+    for key, target in targets(tmp_path).items():
+        for path in {path for one in ancestors(target) for path in one.code}:
+            reached.setdefault(path, set()).add(key[1].split(":")[0])
+    sources = [
+        str(path.relative_to(tree))
+        for path in sorted(tree.rglob("*"))
+        if path.suffix in (".py", ".hxx", ".cxx")
+    ]
+    assert reached.keys() <= {*sources, *(p for p in reached if not p.endswith((".py", "xx")))}
+    for path in sources:
+        line = "\n_touched = 1\n" if path.endswith(".py") else "\nint touched;\n"
+        text = (tree / path).read_text()
+        change(path, lambda text, line=line: text + line)  # type: ignore[misc]
+        assert stale(tmp_path, before) == reached.get(path, set()), path
+        change(path, lambda _, text=text: text)  # type: ignore[misc]
+
+
+def test_comments_docstrings_and_formatting_make_nothing_stale(
+    tree: Path, tmp_path: Path, change: Callable[[str, Callable[[str], str]], None]
+) -> None:
+    before = fingerprints(tmp_path)
+    for path in sorted(tree.rglob("*.py")):
+        body = ast.parse(path.read_text()).body
+        docstring = f'"""{"Other words." * 3}"""\n' if len(body) > 1 else ""
+
+        def reworded(text: str, docstring: str = docstring) -> str:
+            tree = ast.parse(text)
+            lines = text.splitlines(keepends=True)
+            if docstring and ast.get_docstring(tree) is not None:
+                lines[: tree.body[0].end_lineno] = [docstring, "\n\n"]
+            return "".join(lines) + "\n\n# a comment\n"
+
+        change(str(path.relative_to(tree)), reworded)
+    for path in sorted(tree.rglob("*.?xx")):
+        change(str(path.relative_to(tree)), lambda text: f"// a comment\n{text}\n/* and one */\n")
+    assert stale(tmp_path, before) == set()
+
+
+def test_a_new_region_makes_no_image_and_no_network_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = fingerprints(tmp_path)
+    harder = Cut("harder", "met > 500", "harder")
+    region = Region("harder", (*monojet36.SR.cuts, harder))
+    monkeypatch.setitem(monojet36.REGIONS, region.name, region)
+    assert stale(tmp_path, before) == {"cutflow", "sensitivity", "signals", "plots", "report"}
+
+
+def test_a_cut_that_images_record_makes_them_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = fingerprints(tmp_path)
+    other = Region("SR", (*monojet36.SR.cuts[:-1], Cut("muon_veto", "n_muons < 2", "other")))
+    monkeypatch.setitem(monojet36.REGIONS, "SR", other)
+    assert {"imaging", "training", "scoring", "cutflow"} <= stale(tmp_path, before)
+
+
+def imported(code: str) -> set[str]:
+    """Our modules that Python has imported after running some code in a process of its own."""
+    code += f"\nprint(*(name for name in sys.modules if name.split('.')[0] in {ROOMS!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def by_value() -> set[str]:
+    """What those modules import that enter by value, or that decide no result."""
+    left_out = (one for one in (*BY_VALUE, *NEUTRAL) if one not in ("selections", "analysis.batch"))
+    return imported("\n".join(f"import {one}" for one in (*left_out, "analysis.workflow.registry")))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_a_stage_imports_is_found(module: str, by_value: set[str]) -> None:
+    """Python itself says what importing the stage, and what its functions import, executes."""
+    found = {path.removesuffix(".py").removesuffix("/__init__") for path in code_of([module])}
+    for name in imported(
+        "import ast, importlib, inspect\n"
+        f"module = importlib.import_module({module!r})\n"
+        "for node in ast.walk(ast.parse(inspect.getsource(module))):\n"
+        "    if isinstance(node, ast.ImportFrom) and node.col_offset:\n"
+        "        exec(compile(ast.Module([node], []), 'imports', 'exec'), {})\n"
+    ):
+        left_out = any(f"{name}.".startswith(f"{one}.") for one in (*BY_VALUE, *NEUTRAL))
+        package = (REPOSITORY / name.replace(".", "/")).is_dir()  # which holds a docstring
+        if not (left_out or package or name in by_value or name.endswith("_stage")):
+            assert name.replace(".", "/") in found, name
+
+
+def test_a_stage_does_not_depend_on_the_version_of_python() -> None:
+    """The hash leaves out what is empty: fields of the syntax tree that later versions add."""
+    function = ast.parse("def f(x: int) -> int:\n    return x\n")
+    assert "type_params" not in fingerprint._canonical(function)
+    assert "type_comment" not in fingerprint._canonical(function)
