@@ -113,8 +113,8 @@ def image_regions(config: Config) -> dict[str, Region]:
     denoising = config.anomaly.denoising if config.anomaly else ()
     named = {
         *monojet36.IMAGE_REGIONS,
-        config.imaging.select,
-        *(network.select for network in config.training.networks),
-        *(one.select for one in denoising),
+        config.imaging.region,
+        *(network.region for network in config.training.networks),
+        *(one.region for one in denoising),
     }
     return {name: region for name, region in monojet36.REGIONS.items() if name in named}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
-from analysis.config.autoencoders import Autoencoder, Denoising
+from analysis.config.autoencoders import (
+    AnyAutoencoder,
+    Autoencoder,
+    Denoising,
+    DenseAutoencoder,
+)
 from analysis.config.base import Model, Name, Share, Variant
 from analysis.processes import HEAVY_NEUTRINOS
 from common.runtime.errors import did_you_mean
@@ -19,12 +20,15 @@ from selections import three_lepton
 
 
 class Split(Model):
-    """Shares of the simulated events by what they are for, drawn by a hash of their identity."""
+    """Shares of the simulated events by use, drawn by a hash of run and event number.
 
-    training: float = Field(0.5, gt=0, lt=1, description="autoencoders learn from them")
-    validation: float = Field(0.1, gt=0, lt=1, description="they watch the training")
+    The remaining events predict yields.
+    """
+
+    training: float = Field(0.5, gt=0, lt=1, description="share that trains autoencoders")
+    validation: float = Field(0.1, gt=0, lt=1, description="share that monitors the training")
     pseudo_data: float = Field(
-        0.0, ge=0, lt=1, description="pseudo-data are drawn from them; the rest predicts yields"
+        0.0, ge=0, lt=1, description="share from which pseudo-data are drawn"
     )
 
     @model_validator(mode="after")
@@ -35,22 +39,23 @@ class Split(Model):
 
 
 class Fakes(Model):
-    """Probabilities that a jet is taken for a lepton, in simulation."""
+    """Probabilities that a simulated jet is reconstructed as a lepton."""
 
-    electron: float = Field(5e-4, ge=0, lt=0.1)
-    muon: float = Field(2e-4, ge=0, lt=0.1)
+    electron: float = Field(5e-4, ge=0, lt=0.1, description="as an electron")
+    muon: float = Field(2e-4, ge=0, lt=0.1, description="as a muon")
 
 
 class Rmm(Model):
     """Rapidity-mass matrices (Chekanov, arXiv:1805.11650) of events with three leptons."""
 
     objects: dict[str, Annotated[int, Field(gt=0, le=20)]] = Field(
-        {"jet": 6, "bjet": 6, "electron": 5, "muon": 5}, description="slots of each type, in order"
+        {"jet": 6, "bjet": 6, "electron": 5, "muon": 5},
+        description="maximum number of objects of each type, in order",
     )
-    sqrt_s: float = Field(13000.0, gt=0, description="GeV")
-    c: float = Field(0.15, gt=0, description="scale of the rapidities")
-    split: Split = Split()
-    fakes: Fakes = Fakes()
+    sqrt_s: float = Field(13000.0, gt=0, description="GeV; centre-of-mass energy")
+    rapidity_scale: float = Field(0.15, gt=0, description="factor on the rapidity entries")
+    split: Split = Field(Split(), description="use of the simulated events")
+    fakes: Fakes = Field(Fakes(), description="fake leptons")
 
     @field_validator("objects")
     @classmethod
@@ -65,49 +70,55 @@ class Rmm(Model):
 
 
 class PseudoData(Model):
-    """Events as data would have them: each simulated background event of the part set apart
-    (`Split.pseudo_data`) comes as often as a Poisson number says."""
+    """A set of pseudo-data: simulated background events with Poisson-distributed multiplicities.
 
-    variant: Variant = Field("", description="tells sets of pseudo-data from one another")
-    inject: dict[Name, Annotated[float, Field(gt=0)]] = Field(
-        {}, description="signal process: by how much its expected events are multiplied"
+    They are drawn from the share of events `Split.pseudo_data`.
+    """
+
+    variant: Variant = Field("", description="suffix that distinguishes sets of pseudo-data")
+    signal_strength: dict[Name, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="injected signal processes, with factors on their expected events"
     )
 
     @property
     def name(self) -> str:
-        """``pseudo_data[_<variant>]``, as a sample is named."""
+        """Return ``pseudo_data[_<variant>]``, its name as a sample."""
         return f"pseudo_data_{self.variant}" if self.variant else "pseudo_data"
 
 
 class Anomaly(Model):
-    """The search for what does not look like the background, in events with three leptons."""
+    """The search for anomalies in events with three leptons."""
 
     signals: tuple[Name, ...] = Field(
-        HEAVY_NEUTRINOS, description="processes that autoencoders never learn from"
+        HEAVY_NEUTRINOS, description="processes that no autoencoder is trained on"
     )
-    rmm: Rmm = Rmm()
-    autoencoders: tuple[Autoencoder, ...] = Field((Autoencoder(),), min_length=1)
-    quantiles: tuple[Share, ...] = Field(
+    rmm: Rmm = Field(Rmm(), description="input of the autoencoders")
+    autoencoders: tuple[AnyAutoencoder, ...] = Field(
+        (DenseAutoencoder(),), min_length=1, description="autoencoders of the matrices"
+    )
+    background_quantiles: tuple[Share, ...] = Field(
         (0.5, 0.8, 0.9, 0.95, 0.99),
         min_length=1,
-        description="shares of the background below the scores that regions begin at",
+        description="shares of the background below the threshold of each anomaly region",
     )
-    background_error: float = Field(0.2, ge=0, description="systematic, relative")
-    pseudo_data: tuple[PseudoData, ...] = ()
-    left_out: tuple[Literal["process", "channel"], ...] = Field(
+    background_systematic: float = Field(
+        0.2, ge=0, description="relative systematic uncertainty of the background"
+    )
+    pseudo_data: tuple[PseudoData, ...] = Field((), description="sets of pseudo-data")
+    leave_one_out: tuple[Literal["process", "channel"], ...] = Field(
         (),
         description="train the first autoencoder again without each background process, or "
-        "channel of lepton flavours",
+        "without each channel of lepton flavours",
     )
     denoising: tuple[Denoising, ...] = Field(
-        (), description="autoencoders of pictures; they learn from all events of the backgrounds"
+        (), description="autoencoders of pictures, trained on all background events"
     )
 
-    @field_validator("quantiles")
+    @field_validator("background_quantiles")
     @classmethod
     def _rising(cls, value: tuple[float, ...]) -> tuple[float, ...]:
         if list(value) != sorted(set(value)):
-            raise ValueError("quantiles are given in rising order, each once")
+            raise ValueError("quantiles must be in rising order, each once")
         return value
 
     @model_validator(mode="after")
@@ -131,7 +142,7 @@ class Anomaly(Model):
                 "pseudo-data need events that are used for nothing else: set "
                 "rmm.split.pseudo_data to their share"
             )
-        for process in (p for one in self.pseudo_data for p in one.inject):
+        for process in (p for one in self.pseudo_data for p in one.signal_strength):
             if process not in self.signals:
                 hint = did_you_mean(process, self.signals)
                 raise ValueError(f"pseudo-data: '{process}' is not among the 'signals'{hint}")

@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    Discriminator,
     Field,
+    Tag,
+    TypeAdapter,
     field_validator,
     model_validator,
 )
 
-from analysis.config.base import Layers, Model, Variant, Width, known_region
+from analysis.config.base import ConditionalModel, Layers, Model, Variant, Width, known_region
 from analysis.config.networks import Compression
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "tanh"]
 
 
 class Tuning(Model):
-    """The search for an autoencoder by Hyperband (Li et al., arXiv:1603.06560): many are trained
-    for few epochs, and the best 1 of ``factor`` of them for ``factor`` times as many, again and
-    again."""
+    """Hyperparameter search by Hyperband (Li et al., arXiv:1603.06560).
 
-    max_epochs: int = Field(30, ge=2, description="of those that are trained longest")
-    factor: int = Field(3, ge=2, description="of epochs from round to round")
+    Many autoencoders are trained for few epochs, and repeatedly the best 1 of ``factor`` of them
+    for ``factor`` times as many.
+    """
+
+    max_epochs: int = Field(30, ge=2, description="epochs of the longest trainings")
+    factor: int = Field(3, ge=2, description="ratio of the epochs of successive rounds")
     hyperband_iterations: int = Field(1, gt=0, description="repetitions of the whole search")
     layers: tuple[Layers, ...] = Field(
-        (0, 1, 2), min_length=1, description="numbers of hidden layers on either side"
+        (0, 1, 2), min_length=1, description="numbers of hidden layers of the encoder"
     )
     nodes: tuple[Width, ...] = Field(
-        (100, 200, 400), min_length=1, description="of each of them, chosen one by one"
+        (100, 200, 400), min_length=1, description="numbers of nodes, chosen for each layer"
     )
-    latent: tuple[Width, ...] = Field((50, 100, 150, 200), min_length=1)
-    activation: tuple[Activation, ...] = Field(("relu", "elu", "tanh", "leaky_relu"), min_length=1)
+    latent: tuple[Width, ...] = Field(
+        (50, 100, 150, 200), min_length=1, description="widths of the latent space"
+    )
+    activation: tuple[Activation, ...] = Field(
+        ("relu", "elu", "tanh", "leaky_relu"), min_length=1, description="activation functions"
+    )
     learning_rate: tuple[float, float] = Field(
-        (1e-4, 1e-2), description="the least and the greatest, between which its logarithm is drawn"
+        (1e-4, 1e-2), description="minimum and maximum, drawn logarithmically"
     )
 
     @field_validator("layers", "nodes", "latent", "activation")
@@ -51,75 +61,137 @@ class Tuning(Model):
         return value
 
 
-class Autoencoder(Model):
-    """One autoencoder on rapidity-mass matrices, and how it is trained."""
+TUNED = ("layers", "latent", "activation", "learning_rate")
+"""Keys of an autoencoder that a search chooses."""
 
-    kind: Literal["dense", "variational"] = "dense"
-    variant: Variant = Field("", description="tells autoencoders of one kind from another")
+
+class Autoencoder(ConditionalModel):
+    """Keys of every autoencoder of rapidity-mass matrices."""
+
+    kind: Literal["dense", "variational"] = Field("dense", description="type of autoencoder")
+    variant: Variant = Field("", description="suffix that distinguishes autoencoders of one kind")
     layers: tuple[Width, ...] = Field(
         (200,), description="nodes of the encoder's hidden layers; the decoder mirrors them"
     )
-    latent: int = Field(100, gt=0, description="width of the latent space, below the input's")
-    activation: Activation = "relu"
-    output: Literal["linear", "sigmoid"] = "linear"
-    beta: float = Field(
-        1e-3, ge=0, description="variational: weight of the divergence from a Gaussian"
+    latent: int = Field(
+        100, gt=0, description="width of the latent space, smaller than that of the input"
     )
-    scaling: Literal["min_max", "standard"] = "min_max"
-    learning_rate: float = Field(1.5e-3, gt=0)
-    batch_size: int = Field(256, gt=0)
-    epochs: int = Field(50, gt=0)
+    activation: Activation = Field("relu", description="activation function of the hidden layers")
+    output: Literal["linear", "sigmoid"] = Field("linear", description="activation of the output")
+    scaling: Literal["min_max", "standard"] = Field("min_max", description="scaling of the input")
+    learning_rate: float = Field(1.5e-3, gt=0, description="learning rate of Adam")
+    batch_size: int = Field(256, gt=0, description="events per batch")
+    epochs: int = Field(50, gt=0, description="maximum")
     patience: int = Field(5, gt=0, description="epochs without improvement before stopping")
     tuning: Tuning | None = Field(
         None, description="search for layers, latent space, activation and learning rate first"
     )
 
+    def switched_off(self) -> Mapping[str, str]:
+        """Return the keys without effect: those that a search chooses."""
+        return {} if self.tuning is None else dict.fromkeys(TUNED, "with 'tuning'")
+
     @property
     def name(self) -> str:
-        """``<kind>[+<variant>]``: its folder, and the column of its scores."""
+        """Return ``<kind>[+<variant>]``, its folder and its score column."""
         return f"{self.kind}+{self.variant}" if self.variant else self.kind
 
     @model_validator(mode="after")
     def _reachable(self) -> Autoencoder:
         if self.output == "sigmoid" and self.scaling != "min_max":
             raise ValueError(
-                f"autoencoder '{self.name}': a sigmoid ends at 0 and 1, where only 'scaling: "
-                "min_max' puts the input; take 'output: linear'"
+                f"autoencoder '{self.name}': a sigmoid lies between 0 and 1, as does only an input "
+                "with 'scaling: min_max': choose 'output: linear'"
             )
         return self
 
 
-class Denoising(Model):
-    """A convolutional autoencoder that takes noise out of pictures of events, and how it is
-    trained.
+class DenseAutoencoder(Autoencoder):
+    """A deterministic autoencoder."""
+
+    kind: Literal["dense"] = Field("dense", description="type of autoencoder")
+
+
+class VariationalAutoencoder(Autoencoder):
+    """A variational autoencoder."""
+
+    kind: Literal["variational"] = Field("variational", description="type of autoencoder")
+    beta: float = Field(
+        1e-3, ge=0, description="weight of the Kullback-Leibler divergence from a Gaussian"
+    )
+
+
+def _kind(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return str(value.get("kind", "dense"))
+    return getattr(value, "kind", "dense")
+
+
+AnyAutoencoder = Annotated[
+    Annotated[DenseAutoencoder, Tag("dense")]
+    | Annotated[VariationalAutoencoder, Tag("variational")],
+    Discriminator(_kind),
+]
+
+
+def parse_autoencoder(settings: Mapping[str, Any]) -> DenseAutoencoder | VariationalAutoencoder:
+    """Return an autoencoder from its keys.
+
+    Raises:
+        ValidationError: a key is unknown, missing, mistyped or without effect.
+    """
+    adapter = TypeAdapter[DenseAutoencoder | VariationalAutoencoder](AnyAutoencoder)
+    return adapter.validate_python(settings)
+
+
+class Denoising(ConditionalModel):
+    """A convolutional autoencoder that removes noise from pictures of events.
 
     A picture is the transverse momentum in each cell of an image.
     """
 
-    variant: Variant = Field("", description="tells autoencoders of one compression from another")
-    compression: Compression = "cell"
-    size: int = Field(30, ge=4, le=126, description="rows and columns kept of a compressed image")
-    pooling: int = Field(1, ge=1, le=25, description="rows and columns that are summed to one")
-    select: str | None = Field(None, description="learn from events of this region only")
-    emptied: float = Field(0.1, ge=0, lt=1, description="probability that noise empties a cell")
-    added: float = Field(0.02, ge=0, le=1, description="probability that noise is added to a cell")
-    added_pt: float = Field(2.0, gt=0, description="its mean; it falls exponentially")
-    filters: tuple[Width, ...] = Field(
-        (16, 32), min_length=1, description="of convolutions that halve the picture one by one"
+    variant: Variant = Field(
+        "", description="suffix that distinguishes autoencoders of one compression"
     )
-    latent: int = Field(64, gt=0, description="width of the latent space, below the input's")
-    learning_rate: float = Field(1e-3, gt=0)
-    batch_size: int = Field(128, gt=0)
-    epochs: int = Field(20, gt=0)
+    compression: Compression = Field("cell", description="compression of the images")
+    crop_size: int = Field(
+        30, ge=4, le=126, description="rows and columns kept of a compressed image"
+    )
+    pooling: int = Field(
+        1, ge=1, le=25, description="rows and columns that are summed into one cell"
+    )
+    region: str | None = Field(None, description="train only on events in this region")
+    drop_probability: float = Field(
+        0.1, ge=0, lt=1, description="probability that noise empties a cell"
+    )
+    noise_probability: float = Field(
+        0.02, ge=0, le=1, description="probability that noise is added to a cell"
+    )
+    noise_mean_pt: float = Field(
+        2.0, gt=0, description="GeV; mean of the exponentially distributed noise"
+    )
+    filters: tuple[Width, ...] = Field(
+        (16, 32), min_length=1, description="filters of convolutions, each of which halves the size"
+    )
+    latent: int = Field(
+        64, gt=0, description="width of the latent space, smaller than that of the input"
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="learning rate of Adam")
+    batch_size: int = Field(128, gt=0, description="events per batch")
+    epochs: int = Field(20, gt=0, description="maximum")
     patience: int = Field(5, gt=0, description="epochs without improvement before stopping")
+
+    def switched_off(self) -> Mapping[str, str]:
+        """Return the keys without effect: uncompressed images are not cropped."""
+        return {"crop_size": "with 'compression: none'"} if self.compression == "none" else {}
 
     @property
     def name(self) -> str:
-        """``denoising+<compression>[+<variant>]``: its folder, and the column of its scores."""
+        """Return ``denoising+<compression>[+<variant>]``, its folder and its score column."""
         name = f"denoising+{self.compression}"
         return f"{name}+{self.variant}" if self.variant else name
 
-    @field_validator("select")
+    @field_validator("region")
     @classmethod
     def _known_region(cls, value: str | None) -> str | None:
         return known_region(value)

@@ -7,25 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from analysis.config.errors import explain
 from analysis.config.study import Config
 from common.runtime.errors import ConfigError
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-
-
 DEFAULT = CONFIGS / "quickstart.yaml"
 
 
 def load(path: Path, **overrides: Any) -> Config:
-    """Read a configuration file; ``overrides`` replace top-level keys.
+    """Read a configuration file; ``overrides`` replace its top-level keys.
 
     Raises:
-        ConfigError: the file is missing, is not YAML, or a key is unknown or mistyped.
+        ConfigError: the file is missing or not YAML, or a key is unknown, missing, mistyped or
+            without effect.
     """
     try:
         text = path.read_text()
@@ -37,7 +34,7 @@ def load(path: Path, **overrides: Any) -> Config:
         line = re.sub(r"\s+", " ", str(error))
         raise ConfigError(f"{path}: not valid YAML: {line}") from error
     if not isinstance(data, dict):
-        raise ConfigError(f"{path}: a configuration is a mapping of keys, this is not one")
+        raise ConfigError(f"{path}: not a mapping of keys, as a configuration must be")
     try:
         return Config.model_validate(data | overrides)
     except ValidationError as error:

@@ -1,45 +1,42 @@
-"""The whole configuration, and what its sections must agree on."""
+"""The whole configuration, and the rules that its sections must agree with."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Annotated
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
 from analysis.config.anomaly import Anomaly
 from analysis.config.base import FolderName, Model
 from analysis.config.batch import Batch
 from analysis.config.imaging import Imaging
 from analysis.config.networks import Evaluation, Training
-from analysis.config.samples import Sample
+from analysis.config.samples import AnySample, Sample
 from analysis.config.simulation import Generation
 from analysis.processes import HEAVY_NEUTRINOS, PROCESSES, SIGNALS
 from common.runtime.errors import ConfigError, did_you_mean
 
 
 class Config(Model):
-    """A whole run."""
+    """The configuration of a run."""
 
-    name: FolderName
-    seed: int = Field(1, ge=0)
+    name: FolderName = Field(description="name of the run and of its folder")
+    seed: int = Field(1, ge=0, description="seed of all random numbers")
     luminosity: float = Field(36.1, gt=0, description="1/fb")
     invisible: tuple[Annotated[int, Field(gt=0)], ...] = Field(
         (),
         max_length=64,
-        description="PDG codes of stable particles that escape, beside those known to "
-        "(cpp_helpers/objects/particles.hxx); each with its antiparticle",
+        description="PDG codes of further stable particles that leave no signal, each with its "
+        "antiparticle; the default ones are in cpp_helpers/objects/particles.hxx",
     )
-    samples: tuple[Sample, ...] = Field(min_length=1)
-    generation: Generation = Generation()
-    imaging: Imaging = Imaging()
-    training: Training = Training()
-    anomaly: Anomaly | None = None
-    evaluation: Evaluation = Evaluation()
-    batch: Batch = Batch()
+    samples: tuple[AnySample, ...] = Field(min_length=1, description="events to analyse")
+    generation: Generation = Field(Generation(), description="simulation of events")
+    imaging: Imaging = Field(Imaging(), description="images of events")
+    training: Training = Field(Training(), description="networks on images")
+    anomaly: Anomaly | None = Field(None, description="search in events with three leptons")
+    evaluation: Evaluation = Field(Evaluation(), description="evaluation of the networks")
+    batch: Batch = Field(Batch(), description="tasks and batch systems")
 
     @model_validator(mode="after")
     def _consistent_samples(self) -> Config:
@@ -53,7 +50,7 @@ class Config(Model):
                 if sample.slice is not None:
                     raise ValueError(
                         f"sample '{sample.name}': process '{sample.process}' is simulated as a "
-                        "whole: leave out 'slice'"
+                        "whole: remove 'slice'"
                     )
             elif sample.slice not in self.generation.slices:
                 hint = did_you_mean(sample.slice, self.generation.slices)
@@ -72,7 +69,7 @@ class Config(Model):
                 )
         if not self.training.signal_networks():
             raise ValueError(
-                f"no network has the signal '{self.training.signal}', by which to select events"
+                f"no network has the signal '{self.training.signal}': event selection needs one"
             )
         return self
 
@@ -82,7 +79,7 @@ class Config(Model):
             return self
         if self.own_training_samples:
             raise ValueError(
-                "'role: training' is for networks on images: a search for anomalies divides its "
+                "'role: training' is only for networks on images: an anomaly search divides its "
                 "samples by 'rmm.split'"
             )
         processes = {s.process for s in self.samples}
@@ -93,8 +90,8 @@ class Config(Model):
         unlisted = sorted(processes & {*SIGNALS, *HEAVY_NEUTRINOS} - {*self.anomaly.signals})
         if unlisted:
             raise ValueError(
-                f"'{unlisted[0]}' is a signal, which autoencoders would learn as background: name "
-                "it in 'anomaly.signals'"
+                f"'{unlisted[0]}' is a signal, which autoencoders would learn as background: add "
+                "it to 'anomaly.signals'"
             )
         return self
 
@@ -104,8 +101,8 @@ class Config(Model):
         for sample in self.samples:
             if sample.data and sample.process in simulated:
                 raise ValueError(
-                    f"sample '{sample.name}' is measured, but '{sample.process}' is a simulated "
-                    "process: give measured events a process of their own, as 'measured'"
+                    f"sample '{sample.name}' is collision data, but '{sample.process}' is a "
+                    "simulated process: give data a process of their own, such as 'measured'"
                 )
         return self
 
@@ -113,8 +110,10 @@ class Config(Model):
     def _pseudo_data_of_samples(self) -> Config:
         for pseudo in self.anomaly.pseudo_data if self.anomaly else ():
             if any(s.name == pseudo.name for s in self.samples):
-                raise ValueError(f"a sample has the name of pseudo-data, '{pseudo.name}'")
-            for process in pseudo.inject:
+                raise ValueError(
+                    f"sample '{pseudo.name}' has the name of pseudo-data: rename one of them"
+                )
+            for process in pseudo.signal_strength:
                 if not any(s.process == process for s in self.samples):
                     raise ValueError(f"{pseudo.name}: no sample of '{process}' is configured")
         return self
@@ -124,14 +123,14 @@ class Config(Model):
         watching = [n.name for n in self.training.networks if n.watches_test]
         if watching and not self.own_training_samples:
             raise ValueError(
-                f"network '{watching[0]}' is to watch the test, which needs samples to learn from "
-                "apart: give them 'role: training'"
+                f"network '{watching[0]}' monitors the test sample, which requires separate "
+                "training samples: set their 'role: training'"
             )
         return self
 
     @property
     def studies(self) -> frozenset[str]:
-        """The parts of the configuration that stages belong to and that are there."""
+        """Return the configured studies: scoring, training, anomaly, denoising."""
         there = {
             "scoring": self.training.networks,
             "training": self.training.networks and not self.training.models,
@@ -153,22 +152,22 @@ class Config(Model):
 
     @property
     def own_training_samples(self) -> bool:
-        """Whether networks learn from samples that are used for no more.
+        """Return whether networks are trained on separate samples (``role: training``).
 
-        Then there is one of each, for all other events. Else networks learn from the samples of
-        the analysis, and each event is scored by the network of folds it does not lie in.
+        Each network is then trained once. Otherwise it is trained on the analysis samples, once for
+        each fold, and scores the events of that fold.
         """
         return any(s.role == "training" for s in self.samples)
 
     @property
     def folds(self) -> int:
-        """How many networks of each kind are trained."""
+        """Return the number of trainings of each network."""
         return 1 if self.own_training_samples else self.training.folds
 
     def analysis_samples(self) -> tuple[Sample, ...]:
-        """The samples that are scored and selected."""
+        """Return the samples that are scored and selected."""
         return tuple(s for s in self.samples if s.role == "analysis")
 
     def sample(self, name: str) -> Sample:
-        """The sample of that name."""
+        """Return the sample of a name."""
         return next(s for s in self.samples if s.name == name)

@@ -8,7 +8,15 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from analysis.config import CONFIGS, DEFAULT, Autoencoder, Config, NetworkTraining, Sample, load
+from analysis.config import (
+    CONFIGS,
+    DEFAULT,
+    Config,
+    load,
+    parse_autoencoder,
+    parse_network,
+    parse_sample,
+)
 from analysis.datasets import judging_samples, training_samples
 from common.runtime.errors import ConfigError
 from tests.conftest import TINY
@@ -26,6 +34,7 @@ def changed(tmp_path: Path, change: dict[str, object]) -> Path:
 
 
 NETWORK = {"network": "strides", "compression": "cell"}
+MONITORING_TEST = {"max_steps": 9, "early_stopping": {"sample": "test"}}
 
 
 @pytest.mark.parametrize(
@@ -35,7 +44,7 @@ NETWORK = {"network": "strides", "compression": "cell"}
         ({"luminosity": "much"}, "'luminosity': Input should be a valid number"),
         ({"luminosity": float("nan")}, "'luminosity': Input should be a finite number"),
         ({"imaging": {"particle_treshold": 1}}, "(did you mean 'particle_threshold'?)"),
-        ({"imaging": {"select": "SR_no_vet"}}, "unknown region 'SR_no_vet' (did you mean 'SR_no"),
+        ({"imaging": {"region": "SR_no_vet"}}, "unknown region 'SR_no_vet' (did you mean 'SR_no"),
         (
             {"imaging": {"detector": {"track": {"barrel": 1, "endcap": 1}}}},
             "unknown key 'imaging.detector.track' (did you mean 'tracks'?)",
@@ -65,7 +74,8 @@ NETWORK = {"network": "strides", "compression": "cell"}
         ),
         (
             {"samples": [{"process": "Znunu", "slice": "high", "events": 3, "format": "mini"}]},
-            "is generated: it has no 'format'",
+            "'samples.0.format' has no effect on a generated sample ('events'), only on a sample "
+            "of ROOT files or a sample of HepMC files: remove it",
         ),
         ({"samples": []}, "'samples': Tuple should have at least 1 item"),
         (
@@ -78,8 +88,12 @@ NETWORK = {"network": "strides", "compression": "cell"}
         ),
         ({"training": {"networks": [NETWORK, NETWORK]}}, "network 'strides+cell' is listed twice"),
         (
-            {"training": {"networks": [NETWORK | {"steps": 9, "watch": {"sample": "test"}}]}},
-            "'strides+cell' is to watch the test, which needs samples to learn from apart",
+            {
+                "training": {
+                    "networks": [NETWORK | {"max_steps": 9, "early_stopping": {"sample": "test"}}]
+                }
+            },
+            "'strides+cell' monitors the test sample, which requires separate training samples",
         ),
         (
             {"training": {"networks": [{"network": "stride"}]}},
@@ -88,11 +102,11 @@ NETWORK = {"network": "strides", "compression": "cell"}
         ({"samples": [{"process": "Znunu", "events": 5}]}, "sample 'Znunu' has no known slice"),
         (
             {"samples": [{"process": "WZ", "slice": "high", "events": 5}]},
-            "sample 'WZ_high': process 'WZ' is simulated as a whole: leave out 'slice'",
+            "sample 'WZ_high': process 'WZ' is simulated as a whole: remove 'slice'",
         ),
         ({"anomaly": {"rmm": {"objects": {"jets": 2}}}}, "(did you mean 'jet'?)"),
         ({"anomaly": {"rmm": {"split": {"training": 0.95}}}}, "no events are left"),
-        ({"anomaly": {"quantiles": [0.9, 0.5]}}, "in rising order"),
+        ({"anomaly": {"background_quantiles": [0.9, 0.5]}}, "in rising order"),
         ({"anomaly": {"autoencoders": [{}, {}]}}, "autoencoder 'dense' is listed twice"),
         ({"anomaly": {"denoising": [{}, {}]}}, "autoencoder 'denoising+cell' is listed twice"),
         ({"generation": {"slices": {"low": {"low": 5, "high": 4}}}}, "'high' must be above 'low'"),
@@ -161,7 +175,7 @@ def test_a_missing_file_and_broken_yaml_are_named(tmp_path: Path) -> None:
             {
                 "anomaly": {
                     "rmm": {"split": {"pseudo_data": 0.2}},
-                    "pseudo_data": [{"inject": {"W_N": 1}}],
+                    "pseudo_data": [{"signal_strength": {"W_N": 1}}],
                 }
             },
             "pseudo_data: no sample of 'W_N'",
@@ -275,11 +289,11 @@ def test_training_without_background_is_refused(tiny_config: Config) -> None:
 
 
 def test_a_single_value_is_a_list_of_one() -> None:
-    assert Sample.model_validate({"process": "x", "files": "a.root"}).files == ("a.root",)
-    network = NetworkTraining.model_validate({"network": "maxpool", "slices": "high"})
+    assert parse_sample({"process": "x", "files": "a.root"}).files == ("a.root",)
+    network = parse_network({"network": "maxpool", "slices": "high"})
     assert network.slices == ("high",)
     assert network.model_copy(update={"background": "Wtaunu"}).background == "Wtaunu"
-    assert Autoencoder.model_validate({"layers": 20}).layers == (20,)
+    assert parse_autoencoder({"layers": 20}).layers == (20,)
 
 
 def test_names_of_folders_may_have_hyphens_and_others_are_told_a_valid_name() -> None:
