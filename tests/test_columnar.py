@@ -20,9 +20,10 @@ import uproot
 
 from analysis.config import Config
 from analysis.images import imaging
-from analysis.images.image_file import SOURCES, ImageWriter
+from analysis.images.image_file import ImageWriter
 from analysis.inputs.reader import inspect
 from benchmarks import columnar
+from common.schema.images import INPUT_FILES
 
 N_EVENTS = 400
 CODES = (
@@ -97,8 +98,8 @@ def random_events() -> dict[str, Any]:
         "run_number": rng.integers(1, 2**32, N_EVENTS, np.uint32),
         "event_number": rng.integers(1, 2**63, N_EVENTS, np.uint64),
         "weight": rng.normal(1, 0.5, N_EVENTS),
-        "met": rng.uniform(150, 600, N_EVENTS).astype(np.float32),
-        "met_phi": rng.uniform(-np.pi, np.pi, N_EVENTS).astype(np.float32),
+        "met_no_muons": rng.uniform(150, 600, N_EVENTS).astype(np.float32),
+        "met_no_muons_phi": rng.uniform(-np.pi, np.pi, N_EVENTS).astype(np.float32),
         **{
             f"{kind}_{name}": ak.unflatten(column, counts)
             for kind, (counts, flat) in objects.items()
@@ -133,7 +134,7 @@ def contents(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, int]]:
         file.visititems(
             lambda name, item: datasets.update({name: item[:]} if hasattr(item, "dtype") else {})
         )
-        del datasets[SOURCES]
+        del datasets[INPUT_FILES]
         losses = {k: int(v) for k, v in file.attrs.items() if k.startswith("losses/")}
     return datasets, losses
 

@@ -13,19 +13,20 @@ import numpy.typing as npt
 import pytest
 import yaml
 
-import run_analysis
-from analysis.config import NetworkTraining, load
+from analysis.cli.main import main
+from analysis.config import SetNetwork, load, parse_network
 from tests.reference import auc
 from tests.training.image_files import image_columns, read_all, write_columns
 from training.classifier import fit
+from training.classifier.network_io import network_input
 from training.classifier.score import Scorer
-from training.data import dataset
-from training.data.dataset import Images, Indices
+from training.data.image_reader import EventRange, ImageFiles, LabelledFiles
+from training.data.sparse_images import Images, Indices
 
 NETWORKS = [
-    {"network": "particle_flow", "max_cells": 20, "angles": ["met", "leading_jet"]},
-    {"network": "strides", "compression": "cell", "size": 20},
-    {"network": "strides", "compression": "rowcol", "size": 20},
+    {"network": "pfn", "max_cells": 20, "phi_reference": ["met", "leading_jet"]},
+    {"network": "strides", "compression": "cell", "crop_size": 20},
+    {"network": "strides", "compression": "rowcol", "crop_size": 20},
     {"network": "strides", "compression": "none"},
 ]
 
@@ -33,7 +34,7 @@ NETWORKS = [
 @pytest.mark.parametrize("settings", NETWORKS, ids=lambda s: f"{s['network']}-{len(s)}")
 def test_an_input_depends_on_the_event_alone(settings: dict[str, Any], tmp_path: Path) -> None:
     """Not on its numbers, fold, weight or label, nor on the events around it."""
-    spec = NetworkTraining.model_validate(settings)
+    spec = parse_network(settings)
     made = image_columns(8)
     others: dict[str, npt.NDArray[Any]] = {
         "events/run_number": np.full(8, 77, np.uint32),
@@ -51,8 +52,8 @@ def test_an_input_depends_on_the_event_alone(settings: dict[str, Any], tmp_path:
     second = read_all(paths[1:], [1], spec.compression)
     order = np.array([4, 1, 7, 0])
     np.testing.assert_array_equal(
-        fit.network_input(first, order, means, spec),
-        fit.network_input(second, order[::-1] + 5, means, spec)[::-1],
+        network_input(first, order, means, spec),
+        network_input(second, order[::-1] + 5, means, spec)[::-1],
     )
 
 
@@ -75,33 +76,36 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             {"process": process, "slice": slice_, "events": N_EVENTS}
             for process, slice_ in (("Znunu", "high"), ("Wtaunu", "high"), ("Znunu", "again"))
         ],
-        "training": {"networks": [{"network": "particle_flow"}]},
+        "training": {"networks": [{"network": "pfn"}]},
     }
     path = folder / "leaks.yaml"
     path.write_text(yaml.safe_dump(config))
     options = ["--config", str(path), "--output", str(folder), "--workers", "2", "-q"]
-    assert run_analysis.main(["--stage", "imaging", *options]) == 0
+    assert main(["--stage", "imaging", *options]) == 0
     return {s.name: folder / "images" / f"{s.name}.h5" for s in load(path).samples}
 
 
 def area(paths: list[Path], folder: Path) -> float:
     """Area under the ROC curve, on events the network did not learn from."""
-    spec = NetworkTraining(
-        network="particle_flow",
-        angles=("met", "leading_jet"),
+    spec = SetNetwork(
+        network="pfn",
+        phi_reference=("met", "leading_jet"),
         max_cells=120,
         epochs=10,
         batch_size=32,
         learning_rate=2e-3,
         xla=False,
     )
-    labelled = dataset.Labelled(paths, [0, 1])
-    fit.train(spec, labelled, folder, folds=2, validation_fraction=0.1, seed=1, fingerprint="leaks")
+    labelled = LabelledFiles(paths, [0, 1])
+    inputs = fit.TrainingInputs(
+        samples=labelled, folds=2, validation_fraction=0.1, seed=1, fingerprint="leaks"
+    )
+    fit.train(spec, inputs, folder)
     scorer = Scorer(spec, folder)
     scores: list[Any] = []
     labels: list[Any] = []
     for path, label in zip(paths, labelled.labels, strict=True):
-        with dataset.ImageFiles([path], [label], "none") as files:
+        with ImageFiles([path], [label], "none") as files:
             scores.append(scorer(files))
             labels += [images.label for images in map(files.read, files.ranges())]
     found, truth = np.concatenate(scores), np.concatenate(labels)
@@ -128,14 +132,14 @@ def test_files_of_one_process_are_not_told_apart(images: dict[str, Path], tmp_pa
 def test_shuffled_labels_cannot_be_learned(
     images: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = dataset.ImageFiles.read
+    read = ImageFiles.read
 
-    def shuffled(self: dataset.ImageFiles, events: dataset.Range) -> Images:
+    def shuffled(self: ImageFiles, events: EventRange) -> Images:
         found = read(self, events)
         number: Indices = (found.event_number ^ found.run_number).astype(np.int64)
         drawn = np.random.default_rng(5).integers(0, 2, 1 << 10, np.int8)
         return dataclasses.replace(found, label=drawn[number % len(drawn)])
 
-    monkeypatch.setattr(dataset.ImageFiles, "read", shuffled)
+    monkeypatch.setattr(ImageFiles, "read", shuffled)
     none = area([images["Znunu_high"], images["Wtaunu_high"]], tmp_path)
     assert abs(none - 0.5) < 4 * ERROR

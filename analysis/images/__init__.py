@@ -1,1 +1,1 @@
-"""TODO."""
+"""Images of events: fill, merge and write them."""

@@ -1,15 +1,14 @@
-"""The sparse image file (HDF5): schema and writer. Described in docs/formats.md.
+"""Write image files (HDF5), whose layout is in `common.schema.images`.
 
-Images stay sparse on disk: a compression only changes a cell's address. Written block by block
-with memory that does not grow with the number of events; the file gets its name only when whole.
+Images stay sparse on disk: a compression only changes the address of a cell. Files are written
+block by block, so that memory does not grow with the number of events, and get their name only when
+complete.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,106 +19,46 @@ import numpy as np
 import numpy.typing as npt
 from h5py import h5s
 
-from analysis.inputs.sample_info import Source
+from analysis.images.input_files import write_sources
+from analysis.images.losses import Losses
+from analysis.inputs.sample_info import InputRange
 from common.runtime import files
 from common.runtime.errors import OutputError
-from common.schema import hdf5
+from common.schema import images as schema
 from common.schema.hdf5 import create_file
-from common.tasks import Skipped
+from common.schema.images import CHANNELS, GROUPS, OFFSETS, VALUES, has_entry_per_event
 
-SCHEMA = 4
-N_ROWS, N_COLUMNS = 100, 126
-COMPRESSIONS = ("cell", "rowcol", "stochastic")  # beside "none", the address itself
-CHANNELS = ("pt_all", "n_part", "charge", "pt_mu", "pt_e", "emf", "pt_jet", "jet_width")
-UNITS = ("GeV", "1", "e", "GeV", "GeV", "1", "GeV", "1")
-CROPS = (60, 30)
-
-SOURCES = "files"
-SKIPPED = "skipped_files"
-
-GROUPS = ("cells", "events", "compression", *(f"compression/{name}" for name in COMPRESSIONS))
-NO_COLUMNS = (SOURCES, "cells/offsets", "cells/values")
-_LOSSES = "losses/"
-_EVENTS_A_ROUND = 8192  # and a chunk
-_CELLS_A_CHUNK = 65536
-_MARGIN = 1_000_000  # bytes for HDF5's own bookkeeping
-
-
-@dataclass
-class Losses:
-    """What did not enter the images, counted over all events. Transverse momenta are summed in
-    whole keV, so that the sums do not depend on how the events are grouped."""
-
-    particles: int = 0
-    particles_below_threshold: int = 0
-    particles_outside_grid: int = 0
-    objects_not_finite: int = 0
-    jets_outside_grid: int = 0
-    pt_particles_kev: int = 0
-    pt_below_threshold_kev: int = 0
-    pt_outside_grid_kev: int = 0
-    cells: int = 0
-    pt_cells_kev: int = 0
-    unknown: dict[str, int] = field(default_factory=dict)
-    """Particles that were taken as visible though their PDG code, the key, is not known to be."""
-    # of a crop: "<compression>_<size>" -> cells, their pT, and the events that lose any
-    cells_lost: dict[str, int] = field(default_factory=dict)
-    pt_lost_kev: dict[str, int] = field(default_factory=dict)
-    events_cropped: dict[str, int] = field(default_factory=dict)
-
-    def add(self, other: Losses) -> None:
-        """Count the losses of further events."""
-        for item in dataclasses.fields(self):
-            mine, theirs = getattr(self, item.name), getattr(other, item.name)
-            if isinstance(mine, dict):
-                for key, value in theirs.items():
-                    mine[key] = mine.get(key, 0) + value
-            else:
-                setattr(self, item.name, mine + theirs)
-
-    @classmethod
-    def from_attributes(cls, attributes: Mapping[str, Any]) -> Losses:
-        """As stored in a file."""
-        losses = cls()
-        for key, value in attributes.items():
-            if not key.startswith(_LOSSES):
-                continue
-            name, _, item = key.removeprefix(_LOSSES).partition("/")
-            if item:
-                getattr(losses, name)[item] = int(value)
-            else:
-                setattr(losses, name, int(value))
-        return losses
-
-
-def is_of_events(name: str) -> bool:
-    """Whether a dataset has one entry an event, not one a cell."""
-    return name.startswith("events/") or name.endswith(("/kept_rows", "/kept_columns"))
+_EVENTS_PER_ROUND = 8192  # and per chunk
+_CELLS_PER_CHUNK = 65536
+_MARGIN = 1_000_000  # bytes for the metadata of HDF5
 
 
 @dataclass(frozen=True)
 class ImageColumns:
-    """The images of consecutive events as flat arrays; cells of event i are those between
-    ``offsets[i]`` and ``offsets[i + 1]``, counted from ``offsets[0]``. ``columns`` are named as in
-    the file."""
+    """Images of consecutive events as flat arrays.
+
+    The cells of event i are those between ``offsets[i]`` and ``offsets[i + 1]``, counted from
+    ``offsets[0]``. ``columns`` are the other datasets by their names in the file, with one entry
+    per event or per cell; ``channels`` the values of the cells, an array of shape (cells,) each.
+    """
 
     offsets: npt.NDArray[np.uint64]
-    columns: Mapping[str, npt.NDArray[Any]]  # datasets of one entry an event, or one a cell
-    channels: Sequence[npt.NDArray[np.float32]]  # of the cells' values, each (cells,)
+    columns: Mapping[str, npt.NDArray[Any]]
+    channels: Sequence[npt.NDArray[np.float32]]
     losses: Losses
 
-    def part(self, begin: int, end: int) -> ImageColumns:
-        """Events [begin, end), seen in the same memory, without losses."""
+    def view(self, begin: int, end: int) -> ImageColumns:
+        """Return events [begin, end) in the same memory, without losses."""
         first, last = (int(self.offsets[i] - self.offsets[0]) for i in (begin, end))
         columns = {
-            name: values[begin:end] if is_of_events(name) else values[first:last]
+            name: values[begin:end] if has_entry_per_event(name) else values[first:last]
             for name, values in self.columns.items()
         }
         channels = [values[first:last] for values in self.channels]
         return ImageColumns(self.offsets[begin : end + 1], columns, channels, Losses())
 
     def copy(self) -> ImageColumns:
-        """The same in memory of its own."""
+        """Return a copy in separate memory."""
         columns = {name: values.copy() for name, values in self.columns.items()}
         channels = [values.copy() for values in self.channels]
         return ImageColumns(self.offsets.copy(), columns, channels, self.losses)
@@ -129,26 +68,26 @@ class ImageColumns:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays."""
+        """Return the size of all arrays in bytes."""
         arrays = (self.offsets, *self.columns.values(), *self.channels)
         return sum(array.nbytes for array in arrays)
 
 
 class ImageWriter:
-    """Appends blocks of images to a file that appears whole on leaving the context, with the
-    ``attributes`` and ``sources`` it has been given by then.
+    """Context manager that appends blocks of images to a file.
 
-    Whatever the blocks, the file is written in rounds of the same number of events, so that equal
-    images make files that are equal byte by byte.
+    The file appears when the context ends without an error, with the ``attributes`` and ``sources``
+    set by then. It is written in rounds of a fixed number of events, so that the same images give
+    the same bytes whatever the blocks.
     """
 
     def __init__(self, path: Path) -> None:
         self._whole = files.whole(path)
         self._path = path
         self.attributes: dict[str, Any] = {}
-        self.sources: list[Source] = []
-        self._waiting: list[ImageColumns] = []  # of the round that is not full yet
-        # Kept open: to close a dataset writes its unfinished chunks, to be read again at once.
+        self.sources: list[InputRange] = []
+        self._waiting: list[ImageColumns] = []  # for the current round
+        # Kept open: closing a dataset writes its incomplete chunks, which are then read again.
         self._datasets: dict[str, h5py.Dataset] = {}
         self.losses = Losses()
 
@@ -156,7 +95,7 @@ class ImageWriter:
         partial = self._whole.__enter__()
         try:
             self._file = create_file(partial, GROUPS)
-            _append(self._dataset("cells/offsets", np.dtype(np.uint64)), [np.zeros(1, np.uint64)])
+            _append(self._dataset(OFFSETS, np.dtype(np.uint64)), [np.zeros(1, np.uint64)])
         except BaseException as error:
             self._whole.__exit__(type(error), error, error.__traceback__)
             raise
@@ -166,58 +105,58 @@ class ImageWriter:
         """Append the images of some events.
 
         Raises:
-            OutputError: the directory is full or cannot be written.
+            OutputError: the directory is full or not writable.
         """
         files.require_space(self._path, _MARGIN + block.nbytes)
         self.losses.add(block.losses)
         begin = 0
         while begin < len(block):
-            free = _EVENTS_A_ROUND - sum(map(len, self._waiting))
+            free = _EVENTS_PER_ROUND - sum(map(len, self._waiting))
             end = min(begin + free, len(block))
-            self._waiting.append(block.part(begin, end))
+            self._waiting.append(block.view(begin, end))
             if end - begin == free:
                 self._write_round()
             begin = end
         if not self._waiting:
-            self._waiting.append(block.part(0, 0))  # an empty file has its datasets too
-        self._waiting[-1] = self._waiting[-1].copy()  # the block's memory may be used again
+            self._waiting.append(block.view(0, 0))  # a file without events has all datasets, too
+        self._waiting[-1] = self._waiting[-1].copy()  # the caller may reuse the memory of the block
 
     def append_file(self, file: h5py.File) -> None:
-        """Append the images of another file, and its losses."""
+        """Append the images and losses of another file."""
         for block in read_blocks(file):
             self.append(block)
 
     def _write_round(self) -> None:
-        parts, self._waiting = self._waiting, []
+        blocks, self._waiting = self._waiting, []
         try:
-            offsets = self._datasets["cells/offsets"]
+            offsets = self._datasets[OFFSETS]
             n_cells = offsets[-1]
-            for part in parts:
-                _append(offsets, [part.offsets[1:] - part.offsets[0] + n_cells])
-                n_cells += part.offsets[-1] - part.offsets[0]
-            first = parts[0]
-            # A chunk holds one channel: most are nearly empty, which packs small and fast.
-            values = self._dataset("cells/values", np.dtype(np.float32), len(CHANNELS))
-            _append_channels(values, [part.channels for part in parts])
-            for name in sorted(first.columns):  # one order, whoever made the block
+            for block in blocks:
+                _append(offsets, [block.offsets[1:] - block.offsets[0] + n_cells])
+                n_cells += block.offsets[-1] - block.offsets[0]
+            first = blocks[0]
+            # A chunk holds one channel: most channels are nearly empty and compress well.
+            values = self._dataset(VALUES, np.dtype(np.float32), len(CHANNELS))
+            _append_channels(values, [block.channels for block in blocks])
+            for name in sorted(first.columns):  # the same order for every producer
                 column = first.columns[name]
                 dataset = self._dataset(name, column.dtype, *column.shape[1:])
-                _append(dataset, [part.columns[name] for part in parts])
+                _append(dataset, [block.columns[name] for block in blocks])
         except (OSError, RuntimeError) as error:
             raise OutputError(f"{self._path}: cannot write: {error}") from error
 
     def _dataset(self, name: str, dtype: np.dtype[Any], *shape: int) -> h5py.Dataset:
         if name not in self._datasets:
-            of_events = is_of_events(name) or name == "cells/offsets"
-            chunk = _EVENTS_A_ROUND if of_events else _CELLS_A_CHUNK
-            # Addresses hardly get smaller, and that costs as much as all else about them.
-            codec = {} if dtype == np.uint8 and not of_events else hdf5plugin.LZ4()
+            per_event = has_entry_per_event(name) or name == OFFSETS
+            chunk = _EVENTS_PER_ROUND if per_event else _CELLS_PER_CHUNK
+            # Addresses hardly shrink, and compressing them takes as long as all other work on them.
+            codec = {} if dtype == np.uint8 and not per_event else hdf5plugin.LZ4()
             self._datasets[name] = self._file.create_dataset(
                 name,
                 (0, *shape),
                 dtype=dtype,
                 maxshape=(None, *shape),
-                chunks=(chunk, *(1 if name == "cells/values" else n for n in shape)),
+                chunks=(chunk, *(1 if name == VALUES else n for n in shape)),
                 fletcher32=True,
                 **codec,
             )
@@ -233,7 +172,7 @@ class ImageWriter:
             if error is None:
                 if self._waiting:
                     self._write_round()
-                finish(self._file, self.attributes, self.sources, self.losses)
+                write_metadata(self._file, self.attributes, self.sources, self.losses)
             self._datasets.clear()
             self._file.close()
         except (OSError, RuntimeError) as failure:
@@ -243,113 +182,59 @@ class ImageWriter:
         self._whole.__exit__(kind, error, traceback)
 
 
-def _append(dataset: h5py.Dataset, parts: Sequence[npt.NDArray[Any]]) -> None:
+def _append(dataset: h5py.Dataset, arrays: Sequence[npt.NDArray[Any]]) -> None:
     start, *shape = dataset.shape
-    dataset.id.set_extent((start + sum(map(len, parts)), *shape))
-    for part in parts:
-        _write(dataset, (start, *(0 for _ in shape)), part)
-        start += len(part)
+    dataset.id.set_extent((start + sum(map(len, arrays)), *shape))
+    for array in arrays:
+        _write(dataset, (start, *(0 for _ in shape)), array)
+        start += len(array)
 
 
 def _append_channels(
-    dataset: h5py.Dataset, parts: Sequence[Sequence[npt.NDArray[np.float32]]]
+    dataset: h5py.Dataset, blocks: Sequence[Sequence[npt.NDArray[np.float32]]]
 ) -> None:
     begin = len(dataset)
-    dataset.id.set_extent((begin + sum(len(part[0]) for part in parts), len(CHANNELS)))
+    dataset.id.set_extent((begin + sum(len(channels[0]) for channels in blocks), len(CHANNELS)))
     for k in range(len(CHANNELS)):
         start = begin
-        for part in parts:
-            _write(dataset, (start, k), part[k][:, np.newaxis])
-            start += len(part[k])
+        for channels in blocks:
+            _write(dataset, (start, k), channels[k][:, np.newaxis])
+            start += len(channels[k])
 
 
 def _write(dataset: h5py.Dataset, start: tuple[int, ...], values: npt.NDArray[Any]) -> None:
-    """``dataset[start:...] = values``; h5py's own way there costs more than the writing."""
+    """Assign ``dataset[start:...] = values``, avoiding the overhead of h5py's indexing."""
     if values.size:
         place = dataset.id.get_space()
         place.select_hyperslab(start, values.shape)
         dataset.id.write(h5s.create_simple(values.shape), place, np.ascontiguousarray(values))
 
 
-def _flat(losses: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Attributes of the counts: ``losses/<what>`` or ``losses/<what>/<compression>_<size>``."""
-    flat: list[tuple[str, Any]] = []
-    for key, value in losses.items():
-        if isinstance(value, dict):
-            flat += [(f"{_LOSSES}{key}/{name}", number) for name, number in sorted(value.items())]
-        else:
-            flat.append((f"{_LOSSES}{key}", value))
-    return flat
-
-
-def finish(
-    file: h5py.File, attributes: Mapping[str, Any], sources: Sequence[Source], losses: Losses
+def write_metadata(
+    file: h5py.File, attributes: Mapping[str, Any], sources: Sequence[InputRange], losses: Losses
 ) -> None:
-    """Add what is known at the end: the input files, the attributes and the losses."""
-    file.create_dataset(SOURCES, data=_table(sources), fletcher32=True, chunks=True)
-    for key, value in (*attributes.items(), *_flat(dataclasses.asdict(losses))):
+    """Write the input files, the attributes and the losses."""
+    write_sources(file, sources)
+    for key, value in (*attributes.items(), *losses.to_attributes().items()):
         file.attrs[key] = value
-    file.attrs["schema"] = SCHEMA
-
-
-_WHOLE_NUMBERS = ("begin", "end", "n_events")
-_WEIGHTS = (
-    "cross_section",
-    "cross_section_error",
-    "sum_of_weights",
-    "sum_of_weights_squared",
-)
-_NUMBERS = (*_WHOLE_NUMBERS, *_WEIGHTS)
-_TEXTS = ("file", "input_version", "dataset")
-
-
-def _table(sources: Sequence[Source]) -> npt.NDArray[Any]:
-    """A row a file; what is not known is NaN, or empty."""
-    text = {name: [(getattr(s, name) or "").encode() for s in sources] for name in _TEXTS}
-    columns = [(name, f"S{max(map(len, rows), default=0) or 1}") for name, rows in text.items()]
-    columns += [(name, "<u8" if name in _WHOLE_NUMBERS else "<f8") for name in _NUMBERS]
-    table = np.zeros(len(sources), columns)
-    for name, rows in text.items():
-        table[name] = rows
-    for name in _NUMBERS:
-        values = [getattr(s, name) for s in sources]
-        table[name] = [np.nan if value is None else value for value in values]
-    return table
-
-
-def read_sources(file: h5py.File) -> list[Source]:
-    """The input files of an image file."""
-    return [Source(**_values(row)) for row in file[SOURCES][:]]
-
-
-def _values(row: Any) -> dict[str, Any]:
-    """A row of `_table`, by column."""
-    values: dict[str, Any] = {name: row[name].decode() or None for name in _TEXTS}
-    values |= {name: int(row[name]) for name in _WHOLE_NUMBERS}
-    return values | {n: None if np.isnan(row[n]) else float(row[n]) for n in _WEIGHTS}
-
-
-def skipped_files(path: Path) -> list[Skipped]:
-    """The input files that were left out of an image file, if there is one."""
-    if not path.exists():
-        return []
-    with hdf5.open_file(path) as file:
-        return [Skipped(**one) for one in json.loads(file.attrs[SKIPPED])]
+    file.attrs["schema"] = schema.SCHEMA
 
 
 def read_blocks(file: h5py.File) -> Iterator[ImageColumns]:
-    """The images of a file in blocks of memory of their own; the losses come with the first."""
-    columns = [name for name in datasets_of(file) if name not in NO_COLUMNS]
-    offsets = file["cells/offsets"]
+    """Yield the images of a file in blocks with separate memory; the first has the losses."""
+    columns = [
+        name for name in datasets_of(file) if name not in (schema.INPUT_FILES, OFFSETS, VALUES)
+    ]
+    offsets = file[OFFSETS]
     losses = Losses.from_attributes(file.attrs)
-    values = file["cells/values"]
-    for begin in range(0, max(len(offsets) - 1, 1), _EVENTS_A_ROUND):
-        of_block = offsets[begin : begin + _EVENTS_A_ROUND + 1]
+    values = file[VALUES]
+    for begin in range(0, max(len(offsets) - 1, 1), _EVENTS_PER_ROUND):
+        of_block = offsets[begin : begin + _EVENTS_PER_ROUND + 1]
         end, first, last = begin + len(of_block) - 1, int(of_block[0]), int(of_block[-1])
         yield ImageColumns(
             of_block,
             {
-                name: file[name][begin:end] if is_of_events(name) else file[name][first:last]
+                name: file[name][begin:end] if has_entry_per_event(name) else file[name][first:last]
                 for name in columns
             },
             [values[first:last, k] for k in range(len(CHANNELS))],
@@ -359,7 +244,7 @@ def read_blocks(file: h5py.File) -> Iterator[ImageColumns]:
 
 
 def datasets_of(file: h5py.File) -> list[str]:
-    """The names of all datasets."""
+    """Return the names of all datasets."""
     found: list[str] = []
     file.visititems(lambda name, x: found.append(name) if isinstance(x, h5py.Dataset) else None)
     return found

@@ -1,4 +1,4 @@
-"""Image files joined by reference: virtual datasets over the parts, which stay where they are."""
+"""Merge image files by reference: virtual datasets over the parts, which stay in place."""
 
 from __future__ import annotations
 
@@ -11,24 +11,30 @@ from typing import Any
 import h5py
 import numpy as np
 
-from analysis.images.image_file import GROUPS, SOURCES, Losses, datasets_of, finish
-from analysis.inputs.sample_info import Source
+from analysis.images.image_file import datasets_of, write_metadata
+from analysis.images.losses import Losses
+from analysis.inputs.sample_info import InputRange
 from common.runtime import files
 from common.runtime.errors import OutputError
 from common.schema.hdf5 import create_file
+from common.schema.images import GROUPS, INPUT_FILES, OFFSETS
 
-_CHUNK = 8192  # events
+_EVENTS_PER_CHUNK = 8192
 
 
 @dataclass
-class _Linked:
-    """One dataset over all parts: where each of its pieces lies, and their lengths."""
+class _LinkedDataset:
+    """One dataset over all parts: the path and the length of each piece.
+
+    ``shape`` is without the first dimension.
+    """
 
     dtype: np.dtype[Any]
-    shape: tuple[int, ...]  # but the first dimension
+    shape: tuple[int, ...]
     pieces: list[tuple[str, int]] = field(default_factory=list)
 
     def layout(self, name: str) -> h5py.VirtualLayout:
+        """Return the virtual dataset ``name``."""
         layout = h5py.VirtualLayout(
             (sum(length for _, length in self.pieces), *self.shape), self.dtype
         )
@@ -42,39 +48,41 @@ class _Linked:
 
 
 class ImageLinker:
-    """Like `ImageWriter`, but the cells and events stay in the appended files, which must lie where
-    they are, relative to the new file, for as long as it is used. Only ``/cells/offsets`` is
-    copied."""
+    """Like `ImageWriter`, but cells and events stay in the appended files.
+
+    These must keep their places relative to the new file as long as it is used. Only
+    ``/cells/offsets`` is copied.
+    """
 
     def __init__(self, path: Path) -> None:
         self._whole = files.whole(path)
         self._path = path
-        self._linked: dict[str, _Linked] = {}
+        self._linked: dict[str, _LinkedDataset] = {}
         self.attributes: dict[str, Any] = {}
-        self.sources: list[Source] = []
+        self.sources: list[InputRange] = []
         self.losses = Losses()
 
     def __enter__(self) -> ImageLinker:
         self._file = create_file(self._whole.__enter__(), GROUPS)
         self._offsets = self._file.create_dataset(
-            "cells/offsets",
+            OFFSETS,
             data=np.zeros(1, np.uint64),
             maxshape=(None,),
-            chunks=(_CHUNK,),
+            chunks=(_EVENTS_PER_CHUNK,),
             fletcher32=True,
         )
         return self
 
     def append_file(self, file: h5py.File) -> None:
-        """Refer to the images of another file, and add its losses."""
+        """Append references to the images of another file, and add its losses."""
         path = os.path.relpath(file.filename, self._path.parent)
         for name in datasets_of(file):
-            if name in (SOURCES, "cells/offsets"):
+            if name in (INPUT_FILES, OFFSETS):
                 continue
             dataset = file[name]
-            linked = self._linked.setdefault(name, _Linked(dataset.dtype, dataset.shape[1:]))
+            linked = self._linked.setdefault(name, _LinkedDataset(dataset.dtype, dataset.shape[1:]))
             linked.pieces.append((path, len(dataset)))
-        offsets, end = file["cells/offsets"][1:], len(self._offsets)
+        offsets, end = file[OFFSETS][1:], len(self._offsets)
         self._offsets.resize(end + len(offsets), axis=0)
         self._offsets[end:] = offsets + self._offsets[end - 1]
         self.losses.add(Losses.from_attributes(file.attrs))
@@ -90,7 +98,7 @@ class ImageLinker:
                 if error is None:
                     for name, linked in sorted(self._linked.items()):
                         file.create_virtual_dataset(name, linked.layout(name))
-                    finish(file, self.attributes, self.sources, self.losses)
+                    write_metadata(file, self.attributes, self.sources, self.losses)
         except (OSError, RuntimeError) as failure:
             wrapped = OutputError(f"{self._path}: cannot write: {failure}")
             self._whole.__exit__(type(wrapped), wrapped, wrapped.__traceback__)

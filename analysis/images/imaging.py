@@ -1,8 +1,8 @@
-"""Images of selected events: RDataFrame, the compiled image action, HDF5.
+"""Fill images of selected events with RDataFrame and the compiled image action.
 
-A task is a range of a file: it is worked through in blocks, one event loop each, and makes a part,
-which is an image file. Parts are joined in the order of the files, so that the output depends
-neither on the cut nor on workers and their threads.
+A task is a range of an input file. It is processed in blocks, one event loop each, and makes a
+part, which is an image file. Parts are merged in the order of the input files, so that the output
+does not depend on the size of tasks, on workers or on their threads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import functools
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,26 +24,22 @@ import pandas as pd
 from analysis.config import Config, Detector
 from analysis.datasets import image_regions
 from analysis.formats.columns import canonical_in
-from analysis.images.image_file import (
-    CHANNELS,
-    COMPRESSIONS,
-    CROPS,
-    N_COLUMNS,
-    N_ROWS,
-    SKIPPED,
-    UNITS,
-    ImageColumns,
-    ImageWriter,
-    Losses,
-    read_sources,
-)
+from analysis.images.image_file import ImageColumns, ImageWriter
 from analysis.images.image_links import ImageLinker
+from analysis.images.input_files import read_sources
+from analysis.images.losses import Losses
 from analysis.inputs import reader
 from analysis.inputs.cluster_ranges import info_of, input_of, input_ranges, task_input
 from analysis.inputs.cluster_ranges import ranges as cut
 from analysis.inputs.invisible import unknown_particles
-from analysis.inputs.sample_info import SampleInfo, Source, add_source, configured, of_sources
-from analysis.rdf.regions import define_summary, require_region
+from analysis.inputs.sample_info import (
+    InputRange,
+    SampleInfo,
+    add_range,
+    configured,
+    info_of_ranges,
+)
+from analysis.rdf.regions import apply_region, define_summary
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedWork, Parts
 from analysis.workflow.target import Target
@@ -51,17 +47,20 @@ from analysis.workflow.versions import versions
 from common.runtime import files
 from common.runtime.errors import BatchError, InputError
 from common.schema import hdf5
-from common.tables import Table
+from common.schema import images as schema
+from common.schema.images import CROP_SIZES, STORED_COMPRESSIONS
+from common.schema.parts import damaged_part
+from common.tables import Table, percent
 from common.tasks import Provenance, Range, Skipped, Task
 from cpp_helpers import declare, declare_detector, load_root
 from cpp_helpers.arrays import as_array
-from cpp_helpers.errors import failure_of
+from cpp_helpers.errors import event_loop
 from selections import monojet36
 from selections.cuts import Definition, used_definitions
 
 log = logging.getLogger("monojet")
 
-# What `monojet::make_images` takes beside the event's summary.
+# Columns that `monojet::make_images` takes in addition to the event summary.
 _IMAGED = (
     *(f"particle_{x}" for x in ("pt", "eta", "phi", "energy", "pdg_id", "charge")),
     *(f"jet_{x}" for x in ("pt", "eta", "phi", "width")),
@@ -69,12 +68,12 @@ _IMAGED = (
 
 
 def ranges(run: Run, target: Target) -> Iterable[Range]:
-    """The events of the target's sample, cut into tasks."""
+    """Return the events of the target's sample, cut into tasks."""
     return input_ranges(run, target.name, needs(image_regions(run.config)))
 
 
 def make_part(run: Run, task: Task, path: Path) -> int:
-    """The images of a task, one event loop a block."""
+    """Write the images of a task, with one event loop per block; return the number of events."""
     file = task_input(run, task)
     reader.require_columns(file, needs(image_regions(run.config)))
     info = info_of(run, task.range.sample, file)
@@ -84,18 +83,18 @@ def make_part(run: Run, task: Task, path: Path) -> int:
         blocks = cut(file.cluster_ends, block_size, task.range.begin, end)
         for block in blocks if file.n_events else [(0, 0)]:
             writer.append(make_images(file, *block, run.config, run.threads))
-        writer.sources = [Source.of(task, end, info)]
+        writer.sources = [InputRange.of(task, end, info)]
         writer.attributes = _attributes(run, task.code_settings_hash, task.range.sample, info)
     return end - task.range.begin
 
 
 def provenance(path: Path) -> Provenance:
-    """What a part says of itself.
+    """Return the origin of a part.
 
     Raises:
-        BatchError: it is not an image file, or damaged.
+        BatchError: the part is damaged or not an image file.
     """
-    with _opened(path) as file:
+    with damaged_part(path), hdf5.open_file(path) as file:
         (source,) = read_sources(file)
         code_settings_hash = str(file.attrs["code_settings_hash"])
     return Provenance(
@@ -104,89 +103,78 @@ def provenance(path: Path) -> Provenance:
 
 
 def merge(run: Run, target: Target, parts: Parts) -> None:
-    """The image file of a sample, of its parts."""
+    """Merge the parts of a sample into its image file."""
     target.output.parent.mkdir(parents=True, exist_ok=True)
     files.remove_partials(target.output.parent, target.output.name)
+    first: SampleInfo | None = None
     if parts.single and run.merge == "copy":
         for part in parts:
-            with _opened(part.path) as file:
-                said = SampleInfo.from_json(file.attrs["sample_info"])
-                _combined(run, target, read_sources(file), said)
+            with damaged_part(part.path), hdf5.open_file(part.path) as file:
+                first = SampleInfo.from_json(file.attrs["sample_info"])
+                _info_of_sample(run, target, read_sources(file), first)
             os.replace(part.path, target.output)
         if parts.skipped:
-            raise _nothing_left(target)
+            raise _all_skipped(target)
     else:
         writer = ImageWriter(target.output) if run.merge == "copy" else ImageLinker(target.output)
         with writer:
-            first: SampleInfo | None = None
             for part in parts:
-                with _opened(part.path) as file:
+                with damaged_part(part.path), hdf5.open_file(part.path) as file:
                     writer.append_file(file)
                     for source in read_sources(file):
-                        add_source(writer.sources, source)
+                        add_range(writer.sources, source)
                     first = first or SampleInfo.from_json(file.attrs["sample_info"])
-            info = _combined(run, target, writer.sources, first)
+            info = _info_of_sample(run, target, writer.sources, first)
             writer.attributes = _attributes(
                 run, target.code_settings_hash, target.name, info, parts.skipped
             )
     with hdf5.open_file(target.output) as file:
         _warn(target.name, Losses.from_attributes(file.attrs))
-        _warn_of_repeated(run, target, file)
+        _warn_of_duplicates(run, target, file)
     table = losses_table(run)
     table.write_beside(run.table(table.name))
 
 
-def _warn_of_repeated(run: Run, target: Target, file: h5py.File) -> None:
-    """Events that are there twice, of files that `validate` has not read: on servers, or many."""
+def _warn_of_duplicates(run: Run, target: Target, file: h5py.File) -> None:
+    """Warn of duplicate events if `validate` has not read the files: remote ones, or too many."""
     sources = read_sources(file)
     many = len(target.input_files) > run.config.batch.open_files
     if not (many or any("://" in source.file for source in sources)):
         return
-    keys = {name: file[f"events/{name}"][:] for name in ("run_number", "event_number")}
+    keys = {n: file[schema.event_column(n)][:] for n in ("run_number", "event_number")}
     events = pd.DataFrame(keys)
-    repeated = events[events.duplicated()]
-    if repeated.empty:
+    duplicates = events[events.duplicated()]
+    if duplicates.empty:
         return
-    with contextlib.suppress(InputError):  # where parts are joined, the files may be out of reach
-        if not input_of(run, target.name, sources[0].file).format.numbers_events:
+    with contextlib.suppress(InputError):  # the files may be unreachable where parts are merged
+        if not input_of(run, target.name, sources[0].file).format.unique_event_ids:
             return
     log.warning(
-        "%s: %d of %d events are there before, event %d of run %d first: give each file once",
+        "%s: %d of %d events are duplicates (first: run %d, event %d): list each file once",
         target.name,
-        len(repeated),
+        len(duplicates),
         len(events),
-        repeated.event_number.iloc[0],
-        repeated.run_number.iloc[0],
+        duplicates.run_number.iloc[0],
+        duplicates.event_number.iloc[0],
     )
 
 
-def _combined(
-    run: Run, target: Target, sources: Sequence[Source], first: SampleInfo | None
+def _info_of_sample(
+    run: Run, target: Target, sources: Sequence[InputRange], first: SampleInfo | None
 ) -> SampleInfo:
-    """What is known of a sample from its files.
+    """Return the information on a sample from its input files.
 
     Raises:
-        BatchError: there is no file, as all were left out.
-        InputError: the files are of several datasets, or have no events.
+        BatchError: all files were skipped.
+        InputError: the files belong to several datasets, or have no events.
     """
     if first is None:
-        raise _nothing_left(target)
-    return of_sources(sources, first, run.config.sample(target.name))
+        raise _all_skipped(target)
+    return info_of_ranges(sources, first, run.config.sample(target.name))
 
 
-def _nothing_left(target: Target) -> BatchError:
+def _all_skipped(target: Target) -> BatchError:
     return BatchError(f"sample '{target.name}': none of its files could be read")
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    try:
-        with hdf5.open_file(path) as file:
-            yield file
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise BatchError(
-            f"{path}: a damaged part: remove it and run again ({str(error).splitlines()[0]})"
-        ) from error
 
 
 def needs(regions: Iterable[str] = monojet36.IMAGE_REGIONS) -> reader.Needs:
@@ -207,15 +195,15 @@ def _definitions(regions: Iterable[str]) -> tuple[Definition, ...]:
 
 
 def define_columns(df: Any, config: Config) -> Any:
-    """Return the data frame with the event summary, and only the events to keep."""
-    regions, select = image_regions(config), config.imaging.select
+    """Return a data frame with the event summary, of the events to keep."""
+    regions, chosen = image_regions(config), config.imaging.region
     df = define_summary(df, _definitions(regions), regions.values(), monojet36.QUANTITIES.values())
-    return df if select is None else require_region(df, regions, select)
+    return df if chosen is None else apply_region(df, regions, chosen)
 
 
 @functools.cache
 def _block(threads: int) -> Any:
-    """The block of this process, whose memory is used again for each task."""
+    """Return the block of this process, whose memory all tasks reuse."""
     if threads > 1:
         load_root().EnableImplicitMT(threads)
     helpers = declare()
@@ -226,8 +214,9 @@ def _block(threads: int) -> Any:
 def make_images(
     file: reader.File, begin: int, end: int, config: Config, threads: int = 1
 ) -> ImageColumns:
-    """One event loop over entries [begin, end) of a file: its images as flat arrays, which hold
-    until the next call.
+    """Return the images of entries [begin, end) of a file, filled in one event loop.
+
+    The arrays are valid until the next call.
 
     Raises:
         InputError: the file cannot be read to its end.
@@ -243,16 +232,13 @@ def make_images(
         declare_detector().use_detector(options, _detector(config.imaging.detector))
     df = reader.open_range(file, begin, end)
     df = define_columns(df, config)
-    try:
+    with event_loop(file.path):
         helpers.make_images(df, options, block)
-    except Exception as error:  # whatever cppyy makes of a C++ exception
-        cause = failure_of(error)
-        raise InputError(f"{file.path}: the event loop failed: {cause}") from error
     return _columns(block, list(image_regions(config)))
 
 
 def _detector(settings: Detector) -> Any:
-    """The detector of the C++, whose members have the names of the settings."""
+    """Return the C++ detector, whose members have the names of the settings."""
     detector = declare().Detector()
     for name, numbers in settings:
         for key, value in numbers:
@@ -262,24 +248,29 @@ def _detector(settings: Detector) -> Any:
 
 def _columns(block: Any, region_names: Sequence[str]) -> ImageColumns:
     columns = {
-        "events/run_number": as_array(block.run_number, np.uint32),
-        "events/event_number": as_array(block.event_number, np.uint64),
-        "events/weight": as_array(block.weight, np.float64),
-        "events/fold": as_array(block.fold, np.uint8),
+        schema.event_column("run_number"): as_array(block.run_number, np.uint32),
+        schema.event_column("event_number"): as_array(block.event_number, np.uint64),
+        schema.event_column("weight"): as_array(block.weight, np.float64),
+        schema.event_column("fold"): as_array(block.fold, np.uint8),
     }
     for name, quantity in zip(monojet36.QUANTITIES, block.quantities, strict=True):
-        columns[f"events/{name}"] = as_array(quantity, np.float32)
+        columns[schema.event_column(name)] = as_array(quantity, np.float32)
     regions = as_array(block.regions, np.uint64)
     for i, name in enumerate(region_names):
-        columns[f"events/pass_{name}"] = (regions >> np.uint64(i)) & np.uint64(1) != 0
-    for name, addresses in zip(("none", *COMPRESSIONS), block.addresses, strict=True):
-        folder = "cells" if name == "none" else f"compression/{name}"
-        columns[f"{folder}/row"] = as_array(addresses.row, np.uint8)
-        columns[f"{folder}/column"] = as_array(addresses.column, np.uint8)
-    for lines, n_bytes in (("rows", 13), ("columns", 16)):
-        kept = as_array(getattr(block, f"kept_{lines}"), np.uint8)
-        columns[f"compression/stochastic/kept_{lines}"] = kept.reshape(-1, n_bytes)
+        columns[schema.region_column(name)] = (regions >> np.uint64(i)) & np.uint64(1) != 0
+    for name, addresses in zip(("none", *STORED_COMPRESSIONS), block.addresses, strict=True):
+        group = schema.address_group(name)
+        columns[f"{group}/row"] = as_array(addresses.row, np.uint8)
+        columns[f"{group}/column"] = as_array(addresses.column, np.uint8)
+    for name, n_lines in schema.KEPT_LINES.items():
+        kept = as_array(getattr(block, name), np.uint8)
+        columns[schema.kept_lines(name)] = kept.reshape(-1, -(-n_lines // 8))  # bits
     channels = [as_array(channel, np.float32) for channel in block.values]
+    offsets = as_array(block.offsets, np.uint64)
+    return ImageColumns(offsets, columns, channels, _losses(block, len(channels[0])))
+
+
+def _losses(block: Any, n_cells: int) -> Losses:
     losses = Losses(
         particles=int(block.n_particles),
         particles_below_threshold=int(block.n_below_threshold),
@@ -289,17 +280,17 @@ def _columns(block: Any, region_names: Sequence[str]) -> ImageColumns:
         pt_particles_kev=int(block.pt_particles_keV),
         pt_below_threshold_kev=int(block.pt_below_threshold_keV),
         pt_outside_grid_kev=int(block.pt_outside_keV),
-        cells=len(channels[0]),
+        cells=n_cells,
         pt_cells_kev=int(block.pt_cells_keV),
         unknown={str(one.first): int(one.second) for one in block.unknown},
     )
-    for name, by_crop in zip(COMPRESSIONS, block.crop_losses, strict=True):
-        for crop, lost in zip(CROPS, by_crop, strict=True):
+    for name, by_crop in zip(STORED_COMPRESSIONS, block.crop_losses, strict=True):
+        for crop, lost in zip(CROP_SIZES, by_crop, strict=True):
             key = f"{name}_{crop}"
             losses.cells_lost[key] = int(lost.cells)
             losses.pt_lost_kev[key] = int(lost.pt_keV)
             losses.events_cropped[key] = int(lost.events)
-    return ImageColumns(as_array(block.offsets, np.uint64), columns, channels, losses)
+    return losses
 
 
 def _attributes(
@@ -312,7 +303,7 @@ def _attributes(
     imaging = run.config.imaging
     info = configured(info, run.config.sample(sample))
     return {
-        # without what only says how the work was cut: it does not change the images
+        # without the keys that only cut the work into tasks, which do not change the images
         "config": run.config.model_dump_json(exclude={"imaging": {"block_size"}, "batch": True}),
         "code_settings_hash": code_settings_hash,
         "sample_info": info.to_json(),
@@ -321,23 +312,19 @@ def _attributes(
         "slice": info.slice or "",
         "particle_threshold_GeV": imaging.particle_threshold,
         "jet_threshold_GeV": imaging.jet_threshold,
-        "select": imaging.select or "",
+        "region": imaging.region or "",
         "detector": imaging.detector_json,
-        "grid_shape": (N_ROWS, N_COLUMNS),
-        "eta_range": (-2.5, 2.5),
-        "phi_range": (-3.15, 3.15),
-        "channels": list(CHANNELS),
-        "units": list(UNITS),
+        **schema.LAYOUT,
         "folds": run.config.folds,
         "versions": json.dumps(versions()),
-        SKIPPED: json.dumps([dataclasses.asdict(s) for s in skipped]),
+        schema.SKIPPED_FILES: json.dumps([dataclasses.asdict(s) for s in skipped]),
     }
 
 
 def _warn(name: str, losses: Losses) -> None:
     if losses.objects_not_finite:
         log.warning(
-            "%s: %d particles or jets with NaN or infinite momenta were left out of the images",
+            "%s: %d particles or jets with NaN or infinite momenta are not in the images",
             name,
             losses.objects_not_finite,
         )
@@ -347,31 +334,32 @@ def _warn(name: str, losses: Losses) -> None:
 
 
 def losses_table(run: Run) -> Table:
-    """What the images of all samples hold, and what a crop would lose."""
+    """Return a table of the cells of all images and of the losses of each crop."""
+    share = functools.partial(percent, two_digits=True)
     rows = []
     for sample in run.config.samples:
         path = run.images(sample.name)
         if not path.exists():
             continue
         with hdf5.open_file(path) as file:
-            n_events = len(file["cells/offsets"]) - 1
+            n_events = len(file[schema.OFFSETS]) - 1
             lost = {
-                key.removeprefix("losses/"): float(value)
+                key.removeprefix(schema.LOSSES): float(value)
                 for key, value in file.attrs.items()
-                if key.startswith("losses/")
+                if key.startswith(schema.LOSSES)
             }
         rows.append(
             [
                 sample.name,
                 f"{n_events}",
                 f"{lost['cells'] / max(n_events, 1):.1f}",
-                _percent(lost["pt_below_threshold_kev"], lost["pt_particles_kev"]),
-                _percent(lost["pt_outside_grid_kev"], lost["pt_particles_kev"]),
+                share(lost["pt_below_threshold_kev"], lost["pt_particles_kev"]),
+                share(lost["pt_outside_grid_kev"], lost["pt_particles_kev"]),
                 *(
-                    f"{_percent(lost[f'cells_lost/{name}_{crop}'], lost['cells'])} / "
-                    + _percent(lost[f"pt_lost_kev/{name}_{crop}"], lost["pt_cells_kev"])
-                    for crop in CROPS
-                    for name in COMPRESSIONS
+                    f"{share(lost[f'cells_lost/{name}_{crop}'], lost['cells'])} / "
+                    + share(lost[f"pt_lost_kev/{name}_{crop}"], lost["pt_cells_kev"])
+                    for crop in CROP_SIZES
+                    for name in STORED_COMPRESSIONS
                 ),
             ]
         )
@@ -384,7 +372,7 @@ def losses_table(run: Run) -> Table:
             "cells",
             "pT too soft",
             "pT outside",
-            *(f"{name} {crop}×{crop}" for crop in CROPS for name in COMPRESSIONS),
+            *(f"{name} {crop}×{crop}" for crop in CROP_SIZES for name in STORED_COMPRESSIONS),
         ),
         rows=rows,
         notes=(
@@ -393,11 +381,6 @@ def losses_table(run: Run) -> Table:
             "The file of each sample has all counts.",
         ),
     )
-
-
-def _percent(part: float, whole: float) -> str:
-    share = 100 * part / whole if whole else 0.0
-    return f"{share:{'.2g' if share < 99.5 else '.0f'}} %" if whole else "-"
 
 
 WORK = PartitionedWork(

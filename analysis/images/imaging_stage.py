@@ -8,10 +8,11 @@ from analysis.datasets import image_regions
 from analysis.simulation.sources import event_source
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedStage, PartitionedWork
-from analysis.workflow.target import Target
+from analysis.workflow.target import Target, shared
 from selections import monojet36
 
 
+@shared
 def image_target(run: Run, sample: Sample) -> Target:
     """Return the images of a sample."""
     config = run.config
@@ -23,7 +24,7 @@ def image_target(run: Run, sample: Sample) -> Target:
         (__name__, *source.modules),
         settings={
             "imaging": dump(
-                config.imaging, "particle_threshold", "jet_threshold", "select", "detector"
+                config.imaging, "particle_threshold", "jet_threshold", "region", "detector"
             ),
             "selection": monojet_regions(image_regions(config), monojet36.QUANTITIES.values()),
             "seed": config.seed,
@@ -38,6 +39,7 @@ def image_target(run: Run, sample: Sample) -> Target:
     )
 
 
+@shared
 def imaging_targets(run: Run) -> list[Target]:
     """Return one HDF5 file for each sample."""
     return [image_target(run, sample) for sample in run.config.samples]

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Layouts of the files that rooms share. Needs neither ROOT nor `analysis`."""

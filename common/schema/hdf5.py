@@ -1,7 +1,7 @@
-"""HDF5 files without times and locks.
+"""Open HDF5 files without locks, and create them without time stamps.
 
-Equal content makes files that are equal byte by byte. Files appear whole (`common.runtime.files`), so no
-reader meets a writer and HDF5's locks can only do harm: a child process that starts while a file is
+Equal content gives identical bytes. Files appear only when complete (`common.runtime.files`), so
+that no reader meets a writer and locks could only do harm: a child process started while a file is
 open holds its lock a moment longer, and file systems without locks refuse to open any file.
 """
 
@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
+import hdf5plugin  # noqa: F401  (registers the LZ4 codec of the image files)
 from h5py import h5f, h5g, h5p
 
-_CACHE = 4 << 20  # bytes of unfinished chunks a dataset: eight channels of images fit
+_CACHE = 4 << 20  # bytes of incomplete chunks per dataset: eight channels of images fit
 
 
 def open_file(path: Path | str) -> h5py.File:
@@ -22,7 +23,7 @@ def open_file(path: Path | str) -> h5py.File:
 
 
 def create_file(path: Path, groups: Iterable[str]) -> h5py.File:
-    """An empty file with some groups; h5py's own calls would note the time they are made."""
+    """Create a file with empty groups; h5py's own calls would store the time of creation."""
     creation, access, group = (
         h5p.create(kind) for kind in (h5p.FILE_CREATE, h5p.FILE_ACCESS, h5p.GROUP_CREATE)
     )

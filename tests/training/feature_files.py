@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from training.data.features import Features, Floats, Part, read_features
+from common.schema.matrices import SCHEMA, Subset
+from training.data.features import Features, Floats, read_features
 
 N_FEATURES = 12
 NAMES = tuple(f"m({i})" for i in range(N_FEATURES))
@@ -39,15 +40,15 @@ def write_features(path: Path, features: Floats, **changes: Any) -> Path:
     ``changes`` replace columns of events, ``names``, ``normalisation`` and ``schema``.
     """
     n_events = len(features)
-    parts = np.array([0, 0, 0, 0, 0, 0, 1, 1, 2, 3], np.uint8)
+    subsets = np.array([0, 0, 0, 0, 0, 0, 1, 1, 2, 3], np.uint8)
     columns: dict[str, npt.NDArray[Any]] = {
         "run_number": np.full(n_events, 7, np.uint32),
         "event_number": np.arange(n_events, dtype=np.uint64),
         "weight": np.ones(n_events),
-        "part": np.resize(parts, n_events),
+        "subset": np.resize(subsets, n_events),
     }
     attributes: dict[str, Any] = {
-        "schema": 1,
+        "schema": SCHEMA,
         "names": list(NAMES[: features.shape[1]]),
         "normalisation": 2.0,
     }
@@ -76,6 +77,6 @@ def events_of(*samples: tuple[str, npt.NDArray[np.float64]]) -> Features:
     )
 
 
-def features_of(path: Path, part: Part | None = None) -> Floats:
-    """The features of a part of a file."""
-    return read_features([path], part).features
+def features_of(path: Path, subset: Subset | None = None) -> Floats:
+    """The features of a subset of a file."""
+    return read_features([path], subset).features

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 
-from analysis.images.image_file import CHANNELS, ImageColumns, ImageWriter, Losses
+from analysis.images.image_file import ImageColumns, ImageWriter
+from analysis.images.losses import Losses
 from common.schema.hdf5 import open_file
-from training.data.dataset import ImageFiles, Images
+from common.schema.images import CHANNELS
+from training.data.image_reader import ImageFiles
+from training.data.sparse_images import Images
 
 N_ROWS, N_COLUMNS = 100, 126
 ATTRIBUTES: dict[str, Any] = {
     "particle_threshold_GeV": 1.0,
     "jet_threshold_GeV": 20.0,
-    "select": "",
+    "region": "",
     "detector": "",
     "folds": 2,
     "grid_shape": (N_ROWS, N_COLUMNS),
@@ -95,7 +100,7 @@ def write_images(path: Path, n_events: int, run_number: int = 1, **options: Any)
 def read_all(paths: Sequence[Path], labels: Sequence[int], compression: str) -> Images:
     """All events of some files in memory."""
     with ImageFiles(paths, labels, compression) as files:
-        return files.gather([(r, np.arange(r.end - r.begin)) for r in files.ranges()])
+        return files.read_selected([(r, np.arange(r.end - r.begin)) for r in files.ranges()])
 
 
 def flip_a_bit(path: Path, dataset: str, chunk: int = 0) -> None:
@@ -107,3 +112,11 @@ def flip_a_bit(path: Path, dataset: str, chunk: int = 0) -> None:
         (byte,) = content.read(1)
         content.seek(-1, 1)
         content.write(bytes([byte ^ 1]))
+
+
+def reweighted(path: Path, to: Path, weight: Any) -> Path:
+    """A copy of an image file with other weights."""
+    shutil.copy(path, to)
+    with h5py.File(to, "r+") as file:
+        file["events/weight"][:] = weight
+    return to

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Classifiers: train, score, evaluate."""

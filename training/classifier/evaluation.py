@@ -1,8 +1,9 @@
-"""The table of the networks: thresholds, areas, pass rates by sample, threshold scans."""
+"""Evaluate all networks and write their tables: thresholds, AUC, pass rates, threshold scans."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +20,14 @@ from common.stats.measured import measured_share
 from common.stats.normalisation import relative_weights
 from common.stats.roc import Scored
 from common.tables import Table
-from training.classifier.evaluate import Classes, Evaluation
-from training.classifier.evaluate import evaluate as evaluate_network
+from training.classifier.evaluate import Classes, evaluate
+from training.classifier.evaluation_model import NetworkEvaluation
 
 NOT_TRAINED = "not trained: as by chance"
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Tables of all networks: where they cut, areas, pass rates by sample; threshold scans."""
+    """Evaluate all networks of a run and write the tables."""
     config = run.config
     names = [spec.name for spec in config.training.networks]
     events = {
@@ -48,7 +49,7 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
             for fold in range(config.folds)
         ]
         results.append(
-            evaluate_network(
+            evaluate(
                 spec.name,
                 [choosing_events(run, spec, fold) for fold in range(config.folds)],
                 judged,
@@ -59,10 +60,10 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
             )
         )
     (target,) = targets
-    _tables(results).write_beside(target.output)
-    for table in (*_scans(results), *_classes(run)):
+    _summary(results).write_beside(target.output)
+    for table in (*_scans(results), *_class_tables(run)):
         table.write_beside(target.output.with_name(f"{table.name}.json"))
-    files.write_json(target.output, {r.network: r.to_json() for r in results})
+    files.write_json(target.output, {r.network: asdict(r) for r in results})
     done(target)
 
 
@@ -71,28 +72,28 @@ def _by_fold(fold: npt.NDArray[np.uint8], folds: int) -> list[npt.NDArray[np.boo
 
 
 def _classes_of(samples: Mapping[str, Scored], labels: Mapping[str, int]) -> Classes:
-    """Signal and background of some samples' events."""
+    """Return the signal and the background events of some samples, by the labels of these."""
 
-    def joined(parts: Sequence[Scored]) -> Scored:
+    def merged(some: Sequence[Scored]) -> Scored:
         return Scored(
-            np.concatenate([p.score for p in parts]), np.concatenate([p.weight for p in parts])
+            np.concatenate([s.score for s in some]), np.concatenate([s.weight for s in some])
         )
 
     signal, background = (
-        joined([samples[n] for n, label in labels.items() if (label > 0) == is_background])
+        merged([samples[n] for n, label in labels.items() if (label > 0) == is_background])
         for is_background in (False, True)
     )
     return signal, background
 
 
 def choosing_events(run: Run, spec: NetworkTraining, fold: int) -> Classes:
-    """The events that choose where the network of a fold cuts, scored by it.
+    """Return the validation events of a fold, scored by its network, which choose its threshold.
 
-    They are of the processes and slices that all networks are judged by; of a network that learns
-    from none of these, all that it has.
+    They belong to the processes and slices that judge all networks. A network that learns from none
+    of these uses all its validation events.
 
     Raises:
-        InputError: the network was trained before such events were kept, or the file is damaged.
+        InputError: the file of these scores is missing or damaged, or lacks one of the classes.
     """
     path = run.model(spec.name) / f"fold{fold}.h5"
     try:
@@ -115,10 +116,11 @@ def choosing_events(run: Run, spec: NetworkTraining, fold: int) -> Classes:
     )
 
 
-def _tables(results: Sequence[Evaluation]) -> Table:
+def _summary(results: Sequence[NetworkEvaluation]) -> Table:
+    """Return the table of all networks: thresholds, performance, pass rates by sample."""
     samples = list(results[0].pass_rates)
     rows: list[list[str]] = []
-    lines: tuple[tuple[str, Callable[[Evaluation], str]], ...] = (
+    lines: tuple[tuple[str, Callable[[NetworkEvaluation], str]], ...] = (
         ("held-out signal events", lambda r: f"{r.n_signal}"),
         ("held-out background events", lambda r: f"{r.n_background}"),
         ("trained", lambda r: "yes" if r.trained else NOT_TRAINED),
@@ -133,9 +135,9 @@ def _tables(results: Sequence[Evaluation]) -> Table:
         *(
             (
                 f"background rejected at {100 * float(at):g}% signal efficiency",
-                lambda r, at=at: str(r.rejection[at]),
+                lambda r, at=at: str(r.background_rejected_fraction[at]),
             )
-            for at in results[0].rejection
+            for at in results[0].background_rejected_fraction
         ),
     )
     for text, get in lines:
@@ -147,22 +149,21 @@ def _tables(results: Sequence[Evaluation]) -> Table:
         columns=("", *(result.network for result in results)),
         rows=rows,
         notes=(
-            "Means over the networks of all folds, each on the events of its fold; of samples "
+            "Means over the networks of all folds, each on the events of its fold; for samples "
             "(selected) the share of all events, each cut at the threshold of its fold. The first "
-            "error is statistical (bootstrap replicas; of the pass rates from counting), the "
-            "second, of several folds, the spread between trainings: the standard error of the "
-            "mean of K networks, s/√K, which holds the statistical one; of two networks it is "
-            "itself known "
-            "to some 75 %. Signal and background have equal total weight. The signal efficiency is "
-            "that of the largest precision × recall on events that watched the training, and each "
-            "fold has the threshold that gives it there: the events that judge choose nothing. "
-            f"{NOT_TRAINED[0].upper()}{NOT_TRAINED[1:]}: an AUC of 0.5 within two errors; there "
-            "(P + R)/2 = 0.75 is that of taking everything for signal.",
+            "error is statistical (bootstrap replicas; for pass rates from counting), the second, "
+            "for several folds, the spread between trainings: the standard error of the mean of K "
+            "networks, s/√K, which includes the statistical one; for two networks it is itself "
+            "known to some 75 %. Signal and background have equal total weight. The signal "
+            "efficiency is that of the largest precision × recall on validation events, where each "
+            "fold has the threshold that gives this efficiency; the judged events choose nothing. "
+            f"{NOT_TRAINED[0].upper()}{NOT_TRAINED[1:]}: an AUC of 0.5 within two errors; "
+            "(P + R)/2 = 0.75 then corresponds to accepting all events.",
         ),
     )
 
 
-def _scans(results: Sequence[Evaluation]) -> list[Table]:
+def _scans(results: Sequence[NetworkEvaluation]) -> list[Table]:
     return [
         Table(
             name=f"thresholds_{result.network}",
@@ -184,8 +185,8 @@ def _scans(results: Sequence[Evaluation]) -> list[Table]:
     ]
 
 
-def _classes(run: Run) -> Iterator[Table]:
-    """Of each network that tells several backgrounds apart: what it takes each process for."""
+def _class_tables(run: Run) -> Iterator[Table]:
+    """Yield for each multi-class network the fractions of events that it assigns to each class."""
     config = run.config
     for spec in config.training.networks:
         if not spec.multiclass:

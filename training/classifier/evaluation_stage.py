@@ -8,12 +8,13 @@ from analysis.by_value import dump
 from analysis.datasets import judging_samples, threshold_samples
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 from training.classifier.scoring_stage import scoring_targets
 
 
+@shared
 def evaluation_targets(run: Run) -> list[Target]:
-    """Return one table of all networks.
+    """Return the target of the evaluation of all networks.
 
     Raises:
         ConfigError: a process that judges a network has no sample.

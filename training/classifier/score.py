@@ -1,8 +1,8 @@
-"""Scores: each event by the network of its fold, which never saw it; keyed by run and event.
+"""Score each event with the network of its fold, which was not trained on it.
 
 The stage works in parts, each some consecutive events of an image file. Batches are made within
-windows of a fixed number of events, where parts begin and end, so that an event is scored in the
-same company, to the last bit, however the work is cut.
+windows of a fixed number of events, at whose edges parts begin and end. So a score does not depend,
+to the last bit, on how the work is cut.
 """
 
 from __future__ import annotations
@@ -21,10 +21,15 @@ from analysis.workflow.stage import PartitionedWork, Parts
 from common.runtime.errors import BatchError, ConfigError, InputError
 from common.schema.scores import IDENTITY, read_part, write_part, write_scores
 from common.tasks import Provenance, Range, Task
-from training.classifier.fit import SCORED_BATCH as BATCH
-from training.classifier.fit import input_shape, network_input, signal_probability
-from training.data.dataset import Floats, ImageFiles
-from training.data.dataset import Range as Events
+from training.classifier.network_io import (
+    SCORED_BATCH,
+    input_shape,
+    network_input,
+    signal_probability,
+)
+from training.data.image_reader import EventRange, ImageFiles
+from training.data.image_settings import image_settings
+from training.data.sparse_images import Floats
 
 if TYPE_CHECKING:
     from analysis.config import NetworkTraining
@@ -48,21 +53,22 @@ class Scorer:
             ]
             for i, model in enumerate(self.models):
                 if (model.name, model.input_shape[1:]) != (spec.network, input_shape(spec)):
-                    raise ValueError(f"fold{i}.keras is of another network or configuration")
-                model.compile(jit_compile=False)  # prediction is too short to pay for more
+                    raise ValueError(f"fold{i}.keras is another network or configuration")
+                model.compile(jit_compile=False)  # compiling takes longer than it saves here
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
-                f"{folder}: not a trained network: {error}: make it with --stage training --force"
+                f"{folder}: not a trained network ({error}): train it again with --stage training "
+                "--force"
             ) from error
 
     def __call__(self, files: ImageFiles, begin: int = 0, end: int | None = None) -> Floats:
-        """Probability of signal for each event of [begin, end) of a file, or of its whole."""
+        """Return the probability of signal of events [begin, end) of a file; of all by default."""
         return self.classify(files, begin, end)[0]
 
     def classify(
         self, files: ImageFiles, begin: int = 0, end: int | None = None
     ) -> tuple[Floats, npt.NDArray[np.uint8]]:
-        """The same, and the most probable class.
+        """Return the probabilities of signal and the most probable classes.
 
         Raises:
             ConfigError: a score is not a number.
@@ -73,13 +79,13 @@ class Scorer:
         classes = np.zeros(end - begin, np.uint8)
         for start in range(begin, end, WINDOW):
             stop = min(start + WINDOW, end)
-            images = files.read(Events(0, start, stop, start))
+            images = files.read(EventRange(0, start, stop, start))
             mine = slice(start - begin, stop - begin)
             for fold, (model, means) in enumerate(zip(self.models, self.means, strict=True)):
                 of_fold = np.flatnonzero((images.fold == fold) | (len(self.models) == 1))
-                for first in range(0, len(of_fold), BATCH):
-                    batch = of_fold[first : first + BATCH]
-                    full = np.resize(batch, BATCH)  # one shape: the model is compiled once
+                for first in range(0, len(of_fold), SCORED_BATCH):
+                    batch = of_fold[first : first + SCORED_BATCH]
+                    full = np.resize(batch, SCORED_BATCH)  # one shape: compiled once
                     logits = model.predict_on_batch(network_input(images, full, means, self.spec))
                     scores[mine][batch] = signal_probability(logits)[: len(batch)]
                     classes[mine][batch] = np.argmax(logits, axis=1)[: len(batch)]
@@ -89,7 +95,7 @@ class Scorer:
 
 
 def ranges(run: Run, target: Target) -> Iterator[Range]:
-    """The events of the sample's image file, cut into tasks of whole windows."""
+    """Yield the events of the sample's image file, cut into tasks of whole windows."""
     path = run.images(target.name)
     file = str(path.relative_to(run.output))
     if not path.exists():
@@ -103,7 +109,7 @@ def ranges(run: Run, target: Target) -> Iterator[Range]:
 
 
 def make_part(run: Run, task: Task, path: Path) -> int:
-    """Score the events of a task with all networks."""
+    """Score the events of a task with all networks; return their number."""
     image_file = run.output / task.range.file
     begin, end = task.range.begin, task.range.end
     settings = image_settings(run)
@@ -116,8 +122,7 @@ def make_part(run: Run, task: Task, path: Path) -> int:
             scores |= dict(zip(spec.columns, found, strict=False))
     with ImageFiles([image_file], [0], "none", settings) as images:
         end = len(images) if end is None else end
-        events = Events(0, begin, end, begin)
-        identity = images.columns(events, IDENTITY)
+        identity = images.columns(EventRange(0, begin, end, begin), IDENTITY)
     origin = Provenance(task.code_settings_hash, task.input_version, task.range.file, begin, end)
     write_part(path, identity, scores, origin)
     return end - begin
@@ -129,38 +134,30 @@ def _scorer(spec: NetworkTraining, folder: Path, changed: int) -> Scorer:
 
 
 def provenance(path: Path) -> Provenance:
-    """What a part says of itself."""
+    """Return the origin of a part.
+
+    Raises:
+        BatchError: the part is damaged or not a score file.
+    """
     return read_part(path)[1]
 
 
 def merge(run: Run, target: Target, parts: Parts) -> None:
-    """The score file of a sample, of its parts.
+    """Merge the parts of a sample into its score file.
 
     Raises:
-        BatchError: an image file that was scored could not be read.
+        BatchError: an image file to be scored was skipped.
         InputError: two events have the same key.
     """
     columns = [read_part(part.path)[0] for part in parts]
     if parts.skipped:
         raise BatchError(f"{target.name}: not scored: {parts.skipped[0].error}")
-    joined: dict[str, Any] = {
+    merged: dict[str, Any] = {
         name: np.concatenate([part[name] for part in columns]) for name in columns[0]
     }
     networks = run.config.training.networks
-    scores = {c: joined.pop(f"score/{c}") for spec in networks for c in spec.columns}
-    write_scores(target.output, joined, scores)
-
-
-def image_settings(run: Run) -> dict[str, Any]:
-    """What the images of a run are filled with (`training.data.dataset.SETTINGS`)."""
-    imaging = run.config.imaging
-    return {
-        "particle_threshold_GeV": imaging.particle_threshold,
-        "jet_threshold_GeV": imaging.jet_threshold,
-        "select": imaging.select or "",
-        "detector": imaging.detector_json,
-        "folds": run.config.folds,
-    }
+    scores = {c: merged.pop(f"score/{c}") for spec in networks for c in spec.columns}
+    write_scores(target.output, merged, scores)
 
 
 WORK = PartitionedWork(

@@ -1,16 +1,17 @@
-"""Stage ``scoring``: score every event with a network that did not learn from it."""
+"""Stage ``scoring``: score every event with a network that was not trained on it."""
 
 from __future__ import annotations
 
 from analysis.images.imaging_stage import image_target
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedStage, PartitionedWork
-from analysis.workflow.target import Target
+from analysis.workflow.target import Target, shared
 from training.classifier.training_stage import networks_of_another_run, training_targets
 
 
+@shared
 def scoring_targets(run: Run) -> list[Target]:
-    """Return one file of scores for each sample of the analysis.
+    """Return one score file per sample of the analysis.
 
     Raises:
         ConfigError: the networks of another run are missing, or have another configuration.
@@ -38,7 +39,7 @@ def _work() -> PartitionedWork:
 
 STAGE = PartitionedStage(
     name="scoring",
-    summary="score every event with a network that did not see it",
+    summary="score every event with a network not trained on it",
     reads="images, models",
     writes="scores/<sample>.h5",
     targets=scoring_targets,

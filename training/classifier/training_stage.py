@@ -12,48 +12,50 @@ from analysis.datasets import monitored_samples, training_samples
 from analysis.images.imaging_stage import image_target
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import LAYOUT, Done, Target, differences
+from analysis.workflow.target import LAYOUT, Done, Target, differences, shared
 from common.runtime.errors import ConfigError
+from training.networks.registry import module_of
 
 if TYPE_CHECKING:
-    from training.data.dataset import Labelled
+    from training.data.image_reader import LabelledFiles
 
 
+@shared
 def training_targets(run: Run) -> list[Target]:
-    """Return one folder for each network.
+    """Return one folder per network.
 
     Raises:
-        ConfigError: a process that a network learns from has no sample.
+        ConfigError: a process that a network is trained on has no sample.
     """
     config = run.config
     targets = []
     for network in config.training.networks:
-        learned = training_samples(config, network)
-        watched = monitored_samples(config, network) if network.watches_test else {}
+        trained_on = training_samples(config, network)
+        monitored = monitored_samples(config, network) if network.watches_test else {}
         targets.append(
             Target(
                 "training",
                 network.name,
                 run.model(network.name) / "training.json",
-                (__name__,),
+                (__name__, module_of(network.network)),
                 settings={
-                    **_seen_by(config, network),
+                    **_network_settings(config, network),
                     "validation_fraction": config.training.validation_fraction,
-                    "samples": learned,
-                    "watched": watched,
+                    "samples": trained_on,
+                    "monitored": monitored,
                     "seed": config.seed,
                 },
                 upstream=tuple(
-                    image_target(run, config.sample(name)) for name in learned | watched
+                    image_target(run, config.sample(name)) for name in trained_on | monitored
                 ),
             )
         )
     return targets
 
 
+@shared
 def networks_of_another_run(run: Run) -> dict[str, str]:
-    """Return the networks of another run that score the events of this one, each with the
-    fingerprint of its training.
+    """Return the networks of another run that score this one, with fingerprints of their trainings.
 
     Raises:
         ConfigError: one is missing, or has another configuration.
@@ -74,7 +76,7 @@ def networks_of_another_run(run: Run) -> dict[str, str]:
             raise ConfigError(
                 f"{folder}: an older version of this program trained this network: train it again"
             )
-        own = _seen_by(config, network)
+        own = _network_settings(config, network)
         other = {key: settings[key] for key in own if key in settings}
         for change in differences(other, {key: own[key] for key in other}):
             raise ConfigError(
@@ -84,8 +86,8 @@ def networks_of_another_run(run: Run) -> dict[str, str]:
     return found
 
 
-def _seen_by(config: Config, network: NetworkTraining) -> dict[str, Any]:
-    """Return the settings of a network and of the images that it learns from."""
+def _network_settings(config: Config, network: NetworkTraining) -> dict[str, Any]:
+    """Return the settings of a network and of the images that it is trained on."""
     return {
         "network": dump(network),
         "folds": config.folds,
@@ -96,32 +98,30 @@ def _seen_by(config: Config, network: NetworkTraining) -> dict[str, Any]:
 def train(run: Run, targets: Sequence[Target], done: Done) -> None:
     """Train the networks of the targets."""
     from training.classifier import fit
-    from training.classifier.score import image_settings
+    from training.data.image_settings import image_settings
 
     config = run.config
     specs = {spec.name: spec for spec in config.training.networks}
     for target in targets:
         spec = specs[target.name]
-        fit.train(
-            spec,
-            _labelled(run, training_samples(config, spec)),
-            run.model(target.name),
+        test = monitored_samples(config, spec) if config.own_training_samples else None
+        inputs = fit.TrainingInputs(
+            samples=_labelled_files(run, training_samples(config, spec)),
             folds=config.folds,
             validation_fraction=config.training.validation_fraction,
             seed=config.seed,
             fingerprint=target.fingerprint[:12],
             settings=image_settings(run),
-            test=_labelled(run, monitored_samples(config, spec))
-            if config.own_training_samples
-            else None,
+            test=None if test is None else _labelled_files(run, test),
         )
+        fit.train(spec, inputs, run.model(target.name))
         done(target)
 
 
-def _labelled(run: Run, labels: Mapping[str, int]) -> Labelled:
-    from training.data.dataset import Labelled
+def _labelled_files(run: Run, labels: Mapping[str, int]) -> LabelledFiles:
+    from training.data.image_reader import LabelledFiles
 
-    return Labelled([run.images(name) for name in labels], list(labels.values()))
+    return LabelledFiles([run.images(name) for name in labels], list(labels.values()))
 
 
 STAGE = Stage(

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Images and matrices as input of networks. Needs neither ROOT nor `analysis`."""

@@ -1,14 +1,16 @@
-"""Dense images in an HDF5 file of their own, for tools that do not read the sparse one.
+"""Write dense images to an HDF5 file, for tools that cannot read the sparse ones.
 
-``python -m training.data.export runs/quickstart/images/Z*.h5 --compression cell -o dense.h5``. Any HDF5
-library reads the result: it is compressed with gzip. Described in docs/formats.md.
+``python -m training.data.export runs/quickstart/images/Z*.h5 --compression cell -o dense.h5``.
+Any HDF5 library can read the result, which is compressed with gzip. Described in docs/formats.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +20,17 @@ import numpy as np
 from common.runtime import files
 from common.runtime.errors import ConfigError, MonojetError, OutputError
 from common.runtime.progress import progress
-from training.data.dataset import (
-    CHANNELS,
-    COMPRESSIONS,
-    GRID,
-    N_CHANNELS,
-    Floats,
-    ImageFiles,
-    channel_means,
-    dense,
-)
+from common.schema.images import CHANNELS, COMPRESSIONS, GRID, N_CHANNELS
+from training.data.batches import channel_means, dense, dense_shape
+from training.data.image_reader import EventRange, ImageFiles
+from training.data.sparse_images import Floats
 
 SCHEMA = 1
 COORDINATES = ("eta", "phi")
 
-_EVENTS_A_CHUNK = 4096  # of a column; an image is a chunk of its own
-_BATCH_BYTES = 1 << 25  # of dense images in memory
-_MARGIN = 1_000_000  # bytes for HDF5's own bookkeeping
+_EVENTS_PER_CHUNK = 4096  # of a column; each image is a chunk
+_BATCH_BYTES = 1 << 25  # dense images in memory
+_MARGIN = 1_000_000  # bytes for the metadata of HDF5
 
 
 def export(
@@ -46,88 +42,94 @@ def export(
     coordinates: bool = True,
     standardise: bool = True,
 ) -> None:
-    """Write the dense images of all events of some image files, with memory that does not grow.
+    """Write dense images of all events of some image files, with constant memory.
 
     Raises:
-        ConfigError: the size cannot be, or the output is an input.
-        InputError: a file is damaged, or was not filled as the others.
+        ConfigError: the size is out of range, or the output is an input.
+        InputError: a file is damaged, or was filled with other settings than the others.
         OutputError: the output cannot be written.
     """
     if not 1 <= size <= GRID[1]:
-        raise ConfigError(f"--size {size}: from 1 to {GRID[1]}")
+        raise ConfigError(f"--size {size}: must be between 1 and {GRID[1]}")
     if output.resolve() in {path.resolve() for path in paths}:
-        raise ConfigError(f"{output}: is one of the image files: choose another --output")
+        raise ConfigError(f"{output}: is an input file: choose another --output")
     with ImageFiles(paths, [0] * len(paths), compression) as images:
         means = np.ones(N_CHANNELS, np.float32)
         if standardise:
             means = channel_means(images, np.ones(len(images), bool))
         with files.whole(output) as partial:
             try:
-                _write(partial, images, means, size, coordinates, standardise)
+                _DenseWriter(images, means, size, coordinates, standardise).write(partial)
             except (OSError, RuntimeError) as error:
                 raise OutputError(f"{output}: cannot write: {error}") from error
 
 
-def _write(
-    path: Path,
-    images: ImageFiles,
-    means: Floats,
-    size: int,
-    coordinates: bool,
-    standardise: bool,
-) -> None:
-    n_rows, n_columns = GRID if images.compression == "none" else (size, size)
-    channels = [*CHANNELS, *(COORDINATES if coordinates else ())]
-    shape = (n_rows, n_columns, len(channels))
-    step = max(1, _BATCH_BYTES // (4 * n_rows * n_columns * len(channels)))
-    with (
-        h5py.File(path, "w", libver="v110", locking=False) as file,
-        progress("export", len(images)) as bar,
-    ):
+@dataclass(frozen=True)
+class _DenseWriter:
+    """Dense images of ``images``, divided by ``means``."""
 
-        def create(name: str, dtype: Any, *shape: int) -> h5py.Dataset:
-            return file.create_dataset(
-                name,
-                (len(images), *shape),
-                maxshape=(None, *shape),
-                dtype=dtype,
-                chunks=(1 if shape else _EVENTS_A_CHUNK, *shape),
-                fletcher32=True,
-                compression="gzip",
-                compression_opts=1,
+    images: ImageFiles
+    means: Floats
+    size: int
+    coordinates: bool
+    standardise: bool
+
+    def write(self, path: Path) -> None:
+        """Write the file."""
+        channels = [*CHANNELS, *(COORDINATES if self.coordinates else ())]
+        shape = (*dense_shape(self.images.compression, self.size), len(channels))
+        step = max(1, _BATCH_BYTES // (4 * math.prod(shape)))
+        with (
+            h5py.File(path, "w", libver="v110", locking=False) as file,
+            progress("export", len(self.images)) as bar,
+        ):
+            self._create(file, "images", np.float32, *shape)
+            self._create(file, "events/source", np.uint16)
+            for events in self.images.ranges():
+                self._write_columns(file, events)
+                found = self.images.read(events)
+                for begin in range(0, len(found), step):
+                    chosen = np.arange(begin, min(begin + step, len(found)))
+                    batch = dense(found, chosen, self.means, self.size, self.coordinates)
+                    files.require_space(path, _MARGIN + batch.nbytes)
+                    first = events.first + begin
+                    file["images"][first : first + len(batch)] = batch
+                    bar.advance(len(batch))
+            file.attrs.update(
+                {
+                    "schema": SCHEMA,
+                    "compression": self.images.compression,
+                    "channels": channels,
+                    "standardised": self.standardise,
+                    "means": self.means,
+                    "sources": [str(path) for path in self.images.paths],
+                    **self.images.settings,
+                }
             )
 
-        dense_images = create("images", np.float32, *shape)
-        source = create("events/source", np.uint16)
-        for events in images.ranges():
-            there = slice(events.first, events.first + events.end - events.begin)
-            source[there] = events.file
-            for name, column in images.columns(events).items():
-                if f"events/{name}" not in file:
-                    create(f"events/{name}", column.dtype)
-                file[f"events/{name}"][there] = column
-            found = images.read(events)
-            for begin in range(0, len(found), step):
-                chosen = np.arange(begin, min(begin + step, len(found)))
-                batch = dense(found, chosen, means, size, coordinates)
-                files.require_space(path, _MARGIN + batch.nbytes)
-                dense_images[events.first + begin : events.first + begin + len(batch)] = batch
-                bar.advance(len(batch))
-        file.attrs.update(
-            {
-                "schema": SCHEMA,
-                "compression": images.compression,
-                "channels": channels,
-                "standardised": standardise,
-                "means": means,
-                "sources": [str(path) for path in images.paths],
-                **images.settings,
-            }
+    def _create(self, file: h5py.File, name: str, dtype: Any, *shape: int) -> None:
+        file.create_dataset(
+            name,
+            (len(self.images), *shape),
+            maxshape=(None, *shape),
+            dtype=dtype,
+            chunks=(1 if shape else _EVENTS_PER_CHUNK, *shape),
+            fletcher32=True,
+            compression="gzip",
+            compression_opts=1,
         )
+
+    def _write_columns(self, file: h5py.File, events: EventRange) -> None:
+        rows = slice(events.first, events.first + events.end - events.begin)
+        file["events/source"][rows] = events.file
+        for name, column in self.images.columns(events).items():
+            if f"events/{name}" not in file:
+                self._create(file, f"events/{name}", column.dtype)
+            file[f"events/{name}"][rows] = column
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(
         prog="python -m training.data.export", description="Write dense images for other tools."
     )
@@ -135,26 +137,33 @@ def parser() -> argparse.ArgumentParser:
     add("images", nargs="+", type=Path, metavar="IMAGES.h5", help="files of the imaging stage")
     add("--output", "-o", required=True, type=Path, metavar="DENSE.h5")
     add("--compression", choices=COMPRESSIONS, default="cell", help="default: cell")
-    add("--size", type=int, default=60, help="rows and columns kept; 'none' keeps all; default: 60")
+    add(
+        "--size",
+        type=int,
+        default=60,
+        help="rows and columns to keep, except with 'none'; default: 60",
+    )
     add(
         "--coordinates",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="two channels with the coordinates of the cells (the default)",
+        help="add two channels with the cell coordinates (default)",
     )
     scale = made.add_mutually_exclusive_group()
     scale.add_argument(
         "--standardise",
         action="store_true",
         default=True,
-        help="divide by the mean of the entries of these events that are not 0 (the default)",
+        help="divide channels by the mean of their non-zero entries (default)",
     )
-    scale.add_argument("--raw", dest="standardise", action="store_false", help="do not divide")
+    scale.add_argument(
+        "--raw", dest="standardise", action="store_false", help="do not standardise channels"
+    )
     return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line and return the exit code."""
     options = parser().parse_args(arguments)
     try:
         export(

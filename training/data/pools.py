@@ -1,8 +1,9 @@
-"""Events of image files in a random order, with memory that does not grow with their number.
+"""Shuffle events of image files with memory that does not grow with their number.
 
-Blocks of consecutive events are drawn in an order that mixes all files; some blocks together are a
-*pool*, which is read as a whole and shuffled. Two pools are in memory: the one in use, and the
-next, which a thread reads meanwhile. What fits in one pool is shuffled perfectly, and read once.
+Blocks of consecutive events are drawn in an order that mixes all files; several blocks make a
+*pool*, which is read as a whole and shuffled. Two pools are in memory: the current one, and the
+next one, which a thread reads in advance. Events that fit in one pool are shuffled perfectly and
+read only once.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.data.dataset import ImageFiles, Images, Indices, Mask
+from training.data.image_reader import ImageFiles
+from training.data.sparse_images import Images, Indices, Mask
 
-# Cells of a block: twice a chunk of the file, as a chunk is decompressed for any part of it.
+# Cells of a block: two chunks of the file, as reading any cell decompresses its whole chunk.
 BLOCK_CELLS = 1 << 17
 POOL_CELLS = 1 << 20  # 40 MB, some 16,000 events
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """The pools of an epoch: the blocks of each, and how many events lie before it."""
+class _EpochPlan:
+    """The pools of an epoch: the blocks of each, and the number of events before it."""
 
     epoch: int
     pools: tuple[tuple[int, ...], ...]
@@ -31,11 +33,11 @@ class _Plan:
 
 
 class Pools:
-    """The chosen events of some image files, in an order for each epoch.
+    """Chosen events of image files, in a separate order for each epoch.
 
-    The order depends on the seed and the epoch's number alone; without a seed it is that of the
-    files. ``block`` and ``pool`` are their numbers of events (default: about as many as have
-    `BLOCK_CELLS` and `POOL_CELLS`). Any thread may read.
+    The order depends only on the seed and the number of the epoch; without a seed it is that of the
+    files. ``block`` and ``pool`` are the numbers of events of each (default: events with about
+    `BLOCK_CELLS` and `POOL_CELLS` cells). Any thread may read.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class Pools:
     ) -> None:
         self.files, self.chosen, self.seed = files, chosen, seed
         blocks = files.ranges(block or files.events_with(BLOCK_CELLS))
-        counts = np.array([np.count_nonzero(events.of(chosen)) for events in blocks], np.int64)
+        counts = np.array([np.count_nonzero(events.view(chosen)) for events in blocks], np.int64)
         self._blocks = [events for events, n in zip(blocks, counts, strict=True) if n]
         self._counts = counts[counts > 0]
         self._pool = pool or files.events_with(POOL_CELLS)
@@ -62,26 +64,26 @@ class Pools:
         return int(self._counts.sum())
 
     def read(self, begin: int, end: int, epoch: int = 0) -> list[tuple[Images, Indices]]:
-        """The events at places [begin, end) of an epoch's order, as images and indices of them.
+        """Return events [begin, end) in the order of an epoch, as images and indices into these.
 
         Raises:
             InputError: a file is damaged.
         """
         plan = self._plan_of(epoch)
-        parts = []
+        pieces = []
         pool = int(np.searchsorted(plan.starts, begin, "right")) - 1
         while begin < end:
             images, order = self._shuffled(plan, pool)
             first, last = int(plan.starts[pool]), int(plan.starts[pool + 1])
-            parts.append((images, order[begin - first : end - first]))
+            pieces.append((images, order[begin - first : end - first]))
             begin, pool = last, pool + 1
-        return parts
+        return pieces
 
-    def _draw(self, epoch: int) -> _Plan:
+    def _draw(self, epoch: int) -> _EpochPlan:
         order = np.arange(len(self._blocks))
         if self.seed is not None:
             rng = np.random.default_rng((self.seed, epoch))
-            # Each file's blocks are spread evenly, so that every pool has its share of all files.
+            # Spread the blocks of each file evenly, so that every pool has events of all files.
             place = np.empty(len(order))
             file_of = np.array([events.file for events in self._blocks], np.int64)
             for file in np.unique(file_of):
@@ -91,13 +93,13 @@ class Pools:
             order = np.argsort(place)
         counts = self._counts[order]
         starts = np.cumsum(counts) - counts
-        n_pools = -(-len(self) // self._pool)  # rounded up, and all of about one size
+        n_pools = -(-len(self) // self._pool)  # rounded up; pools have about equal sizes
         (cuts,) = np.nonzero(np.diff(starts * n_pools // max(1, len(self)), prepend=-1))
         pools = tuple(tuple(sorted(blocks.tolist())) for blocks in np.split(order, cuts)[1:])
-        return _Plan(epoch, pools, np.append(starts[cuts], len(self)))
+        return _EpochPlan(epoch, pools, np.append(starts[cuts], len(self)))
 
-    def _shuffled(self, plan: _Plan, pool: int) -> tuple[Images, Indices]:
-        """The images of a pool, and their order."""
+    def _shuffled(self, plan: _EpochPlan, pool: int) -> tuple[Images, Indices]:
+        """Return the images of a pool, and their order."""
         blocks = plan.pools[pool]
         last = pool + 1 == len(plan.pools)
         following = self._plan_of(plan.epoch + 1).pools[0] if last else plan.pools[pool + 1]
@@ -114,12 +116,12 @@ class Pools:
 
     def _read(self, blocks: tuple[int, ...]) -> Images:
         ranges = [self._blocks[block] for block in blocks]
-        return self.files.gather([(r, np.flatnonzero(r.of(self.chosen))) for r in ranges])
+        return self.files.read_selected([(r, np.flatnonzero(r.view(self.chosen))) for r in ranges])
 
 
 @functools.lru_cache(maxsize=8)
 def _permutation(seed: int, epoch: int, pool: int, n: int) -> Indices:
-    """The order of the events of a pool (read-only: it is kept)."""
+    """Return the order of the events of a pool, read-only as it is cached."""
     order = np.random.default_rng((seed, epoch, pool + 1)).permutation(n)
     order.flags.writeable = False
     return order

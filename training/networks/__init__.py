@@ -1,1 +1,1 @@
-"""TODO."""
+"""Architectures, and what they cost."""

@@ -1,4 +1,4 @@
-"""What a network costs to use, and on what: counted by the backend of Keras itself."""
+"""Floating-point operations of a network, as counted by the backend of Keras, and the device."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 from common.runtime.machine import processor
 
 
-def flops_an_event(model: keras.Model) -> float:
-    """Floating-point operations of the forward pass of one event (an addition and a multiplication
-    are two).
+def flops_per_event(model: keras.Model) -> float:
+    """Return the floating-point operations of the forward pass of one event.
 
-    Backends count alike what matters, products of matrices and convolutions; TensorFlow and JAX
-    also sums and products of elements, JAX as its compiler is given them.
+    A multiplication and an addition count as two. All backends count matrix products and
+    convolutions, which dominate; TensorFlow and JAX also count element-wise operations, JAX those
+    that its compiler receives.
     """
     shape = (1, *model.input_shape[1:])
     return _COUNTERS[keras.backend.backend()](model, shape)
@@ -34,13 +34,13 @@ def _tensorflow(model: keras.Model, shape: tuple[int, ...]) -> float:
     options = profiler.ProfileOptionBuilder(profiler.ProfileOptionBuilder.float_operation())
     with _without_deprecations("tensorflow"):
         found = profiler.profile(graph, cmd="op", options=options.with_empty_output().build())
-    # Attention is made of them, and the profiler does not know them.
+    # Used by attention; the profiler does not count them.
     einsums = [op for op in graph.get_operations() if op.type == "Einsum"]
-    return float(found.total_float_ops + sum(map(_of_einsum, einsums)))
+    return float(found.total_float_ops + sum(map(_einsum_flops, einsums)))
 
 
-def _of_einsum(operation: Any) -> int:
-    """Two operations for each combination of all indices."""
+def _einsum_flops(operation: Any) -> int:
+    """Return two operations for each combination of all indices."""
     terms = operation.get_attr("equation").decode().partition("->")[0].split(",")
     sizes: dict[str, int] = {}
     for term, tensor in zip(terms, operation.inputs, strict=True):
@@ -79,7 +79,7 @@ _COUNTERS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
 
 
 def device() -> str:
-    """The device that the backend computes on: the GPU by its name, else the processor."""
+    """Return the name of the GPU that the backend uses, or of the processor."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf

@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis.images import image_file
-from analysis.images.image_file import ImageColumns, ImageWriter, Losses
+from analysis.images.image_file import ImageColumns, ImageWriter
+from analysis.images.losses import Losses
+from common.schema.images import SCHEMA
 
 RNG = np.random.default_rng(1)
 N_EVENTS = 40
@@ -42,7 +44,7 @@ def write(path: Path, ends: Sequence[int]) -> bytes:
     with ImageWriter(path) as writer:
         writer.attributes = {"a": 1}
         for end in (*sorted(ends), N_EVENTS):
-            block = IMAGES.part(begin, end).copy()
+            block = IMAGES.view(begin, end).copy()
             writer.append(block)
             for array in (block.offsets, *block.columns.values(), *block.channels):
                 array[:] = 0  # the memory of a block is used again
@@ -60,7 +62,7 @@ def write(path: Path, ends: Sequence[int]) -> bytes:
 def test_any_blocks_make_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, round_size: int, ends: list[int]
 ) -> None:
-    monkeypatch.setattr(image_file, "_EVENTS_A_ROUND", round_size)
+    monkeypatch.setattr(image_file, "_EVENTS_PER_ROUND", round_size)
     assert write(tmp_path / "blocks.h5", ends) == write(tmp_path / "one.h5", [])
 
 
@@ -71,7 +73,7 @@ def test_the_file_holds_what_was_appended(tmp_path: Path) -> None:
         np.testing.assert_array_equal(file["cells/values"], np.stack(IMAGES.channels, axis=1))
         for name, values in IMAGES.columns.items():
             np.testing.assert_array_equal(file[name], values)
-        assert file.attrs["schema"] == image_file.SCHEMA
+        assert file.attrs["schema"] == SCHEMA
 
 
 def test_every_dataset_is_checksummed(tmp_path: Path) -> None:
@@ -85,7 +87,7 @@ def test_every_dataset_is_checksummed(tmp_path: Path) -> None:
 
 def test_a_file_of_no_events_has_its_datasets(tmp_path: Path) -> None:
     with ImageWriter(tmp_path / "x.h5") as writer:
-        writer.append(IMAGES.part(0, 0))
+        writer.append(IMAGES.view(0, 0))
     with h5py.File(tmp_path / "x.h5") as file:
         assert file["cells/offsets"][:].tolist() == [0]
         assert file["cells/values"].shape == (0, 8)

@@ -161,11 +161,11 @@ def test_momenta_that_are_not_finite_are_counted_and_reported(
 
 
 def test_select_keeps_only_events_of_the_region(write_events: WriteEvents, run_of: RunOf) -> None:
-    path = write_events(n_events=10, met="float(rdfentry_ < 4 ? 100 : 300)")
+    path = write_events(n_events=10, met_no_muons="float(rdfentry_ < 4 ? 100 : 300)")
     run = run_of(Znunu=[path])
     with h5py.File(make(run)) as file:
         assert file["events/pass_SR"][:].sum() == 6
-    with h5py.File(make(with_imaging(run, select="SR"))) as file:
+    with h5py.File(make(with_imaging(run, region="SR"))) as file:
         assert file["events/pass_SR"][:].tolist() == [True] * 6
         assert file["events/event_number"][:].tolist() == [5, 6, 7, 8, 9, 10]
 
@@ -203,7 +203,7 @@ def test_the_configuration_is_stored(
     run = run_of(Znunu=[write_events()])
     with h5py.File(make(run)) as file:
         assert Config.model_validate_json(file.attrs["config"]) == run.config
-        assert file.attrs["schema"] == 4
+        assert file.attrs["schema"] == 5
 
 
 # --- With a detector ----------------------------------------------------------------------------
@@ -268,7 +268,7 @@ def test_an_event_is_measured_alike_wherever_it_stands(
 _THREADS = """
 import hashlib, sys
 import numpy as np
-from analysis import imaging
+from analysis.images import imaging
 from analysis.config import load
 from analysis.inputs.reader import inspect
 from pathlib import Path
@@ -329,13 +329,13 @@ def test_repeated_events_of_many_files_are_told(
     config = run.config.model_copy(update={"batch": Batch(open_files=2)})
     run = dataclasses.replace(run, config=config, merge=merge)
     target, _ = make_stage("imaging", run)
-    for path in same:  # parts may be joined where the files are out of reach
+    for path in same:  # files may be unreachable where parts are merged
         path.unlink()
     with h5py.File(target.output) as file:
-        imaging._warn_of_repeated(run, target, file)
-    said = [text for text in caplog.messages if "are there before" in text]
+        imaging._warn_of_duplicates(run, target, file)
+    said = [text for text in caplog.messages if "are duplicates" in text]
     assert (
         said
-        == ["Znunu: 20 of 60 events are there before, event 1 of run 7 first: give each file once"]
+        == ["Znunu: 20 of 60 events are duplicates (first: run 7, event 1): list each file once"]
         * 2
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,22 +10,27 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analysis.monojet.published import thesis
+from common.runtime import files
 from common.runtime.errors import InputError
 from common.stats.measured import measured_efficiency
 from common.stats.roc import Curve, Scored
 from tests.reference import auc
 from training.classifier.evaluate import (
     Classes,
-    Evaluation,
     choose,
     evaluate,
     row_of,
     threshold_row,
 )
-
-THESIS = json.loads(
-    (Path(__file__).parents[2] / "analysis" / "reference" / "thesis_tables.json").read_text()
+from training.classifier.evaluation_model import (
+    NetworkEvaluation,
+    WorkingPoint,
+    read_evaluation,
+    read_working_points,
 )
+
+THESIS = thesis()
 
 # 4 signal and 8 background events
 SIGNAL = np.array([0.9, 0.8, 0.6, 0.2], np.float32)
@@ -50,12 +54,12 @@ def random_classes(seed: int, scale: float = 1.0, a: float = 4, n: int = 300) ->
     )
 
 
-def judged_alone(choosing: Classes, judging: Classes, bootstrap: int = 2) -> Evaluation:
+def judged_alone(choosing: Classes, judging: Classes, bootstrap: int = 2) -> NetworkEvaluation:
     return evaluate("net", [choosing], [judging], {}, thresholds=21, bootstrap=bootstrap, seed=1)
 
 
 @functools.cache
-def two_folds(seed: int = 1, bootstrap: int = 50) -> Evaluation:
+def two_folds(seed: int = 1, bootstrap: int = 50) -> NetworkEvaluation:
     """Networks of which one scores ten times lower, and is worse."""
     choosing = [random_classes(1), random_classes(2, 0.1, 3)]
     judging = [random_classes(3), random_classes(4, 0.1, 3)]
@@ -164,7 +168,9 @@ def test_values_are_means_over_folds_with_statistical_error_and_spread() -> None
 
 def test_the_curve_is_the_mean_at_equal_efficiency() -> None:
     found = two_folds()
-    signal, background = (np.array(found.roc[f"{x}_efficiency"]) for x in ("signal", "background"))
+    signal, background = (
+        np.array(getattr(found.roc, f"{x}_efficiency")) for x in ("signal", "background")
+    )
     assert (signal[0], background[0]) == (1, 1)
     assert (np.diff(signal) <= 0).all()
     assert (np.diff(background) <= 0).all()
@@ -219,27 +225,34 @@ def test_a_network_that_is_as_good_as_chance_is_called_untrained(score: str) -> 
     assert two_folds().trained
 
 
-def test_evaluation_is_plain_data() -> None:
+def test_evaluation_is_read_as_it_was_written(tmp_path: Path) -> None:
     found = two_folds()
-    assert json.loads(json.dumps(found.to_json())) == asdict(found)
+    path = tmp_path / "evaluation.json"
+    files.write_json(path, {"net": asdict(found)})
+    assert read_evaluation(path) == {"net": found}
+    point = WorkingPoint(found.signal_efficiency, tuple(found.thresholds))
+    assert read_working_points(path) == {"net": point}
 
 
 # --- Curves -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("efficiency", "rejected"), [(0.5, 1), (0.75, 7 / 8), (0.95, 3 / 8)])
-def test_rejection_keeps_at_least_the_share_of_signal(efficiency: float, rejected: float) -> None:
+def test_background_at_keeps_at_least_the_share_of_signal(
+    efficiency: float, rejected: float
+) -> None:
     curve = Curve(*classes(SIGNAL, BACKGROUND))
     assert 1 - curve.background_at(np.array([efficiency]))[0] == rejected
 
 
-def test_rejections_have_errors_from_counting() -> None:
-    found = judged_alone(random_classes(1), random_classes(2), bootstrap=200).rejection
+def test_rejected_fractions_have_errors_from_counting() -> None:
+    evaluation = judged_alone(random_classes(1), random_classes(2), bootstrap=200)
+    found = evaluation.background_rejected_fraction
     assert list(found) == ["0.5", "0.9", "0.919", "0.95"]
-    values = [rejection.value for rejection in found.values()]
+    values = [rejected.value for rejected in found.values()]
     assert values == sorted(values, reverse=True)
-    for rejection in found.values():  # at least those of counting the background
-        assert rejection.error > 0.8 * (rejection.value * (1 - rejection.value) / 500) ** 0.5
+    for rejected in found.values():  # at least those of counting the background
+        assert rejected.error > 0.8 * (rejected.value * (1 - rejected.value) / 500) ** 0.5
 
 
 def _counted(signal: Scored, background: Scored) -> float:

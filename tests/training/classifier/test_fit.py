@@ -1,11 +1,7 @@
-"""Training and scoring from image files, streamed."""
+"""Training from image files, streamed."""
 
 from __future__ import annotations
 
-import json
-import logging
-import shutil
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,114 +11,18 @@ import keras
 import numpy as np
 import pytest
 
-import training.classifier.score
-from analysis.config import NetworkTraining, Watch
 from common.runtime.errors import ConfigError, InputError
-from common.schema.scores import read_scores, write_scores
 from tests.reference import auc
-from tests.training.image_files import flip_a_bit, write_images
-from training.classifier import fit
+from tests.training.image_files import flip_a_bit, reweighted, write_images
+from tests.training.trainings import EPOCHS, Recorder, Trained, score, spec, train
+from training.classifier import callbacks
+from training.classifier.fold import build
+from training.classifier.network_io import input_shape
 from training.classifier.score import Scorer
-from training.data import dataset
-from training.data.dataset import Floats, ImageFiles
+from training.data.image_reader import ImageFiles, LabelledFiles
+from training.data.validation import in_validation
 
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two files; the transverse momentum of the first cell tells the classes apart."""
-    folder = tmp_path_factory.mktemp("images")
-    return [
-        write_images(folder / "signal.h5", 200, 1, most_cells=3, hard=50.0),
-        write_images(folder / "background.h5", 200, 2, most_cells=3),
-    ]
-
-
-@pytest.fixture
-def paths(good: list[Path], tmp_path: Path) -> list[Path]:
-    """Copies, to be damaged."""
-    return [Path(shutil.copy(path, tmp_path)) for path in good]
-
-
-EPOCHS = 6
-
-
-def spec(**changes: Any) -> NetworkTraining:
-    values: dict[str, Any] = {
-        "network": "particle_flow",
-        "width": 0.25,
-        "max_cells": 3,
-        "epochs": EPOCHS,
-        "batch_size": 20,
-        "learning_rate": 1e-2,
-        "xla": False,
-    }
-    return NetworkTraining.model_validate(values | changes)
-
-
-def train(spec: NetworkTraining, paths: list[Path], folder: Path, **options: Any) -> dict[str, Any]:
-    labels = options.pop("labels", [0, 1])
-    settings: dict[str, Any] = {
-        "folds": 2,
-        "validation_fraction": 0.2,
-        "seed": 3,
-        "fingerprint": "fingerprint",
-    } | options
-    fit.train(spec, dataset.Labelled(paths, labels), folder, **settings)
-    found: dict[str, Any] = json.loads((folder / "training.json").read_text())
-    return found
-
-
-def score(spec: NetworkTraining, paths: list[Path], folder: Path) -> Floats:
-    scorer, scores = Scorer(spec, folder), []
-    for path in paths:
-        with ImageFiles([path], [0], spec.compression) as files:
-            scores.append(scorer(files))
-    return np.concatenate(scores)
-
-
-class Recorder:
-    """The batches that networks are given, as Keras asks for them."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.batches: list[tuple[fit.Batches, int, bytes]] = []
-        get = fit.Batches.__getitem__
-
-        def recorded(batches: fit.Batches, index: int) -> Any:
-            found = get(batches, index)
-            self.batches.append((batches, index, found[0].tobytes()))
-            return found
-
-        monkeypatch.setattr(fit.Batches, "__getitem__", recorded)
-
-    def epochs(self, fold: int) -> list[list[bytes]]:
-        """The batches of each epoch of the training of the n-th fold that was trained."""
-        trainings = [b for b in dict.fromkeys(b for b, *_ in self.batches) if b.pools.seed]
-        found = [(i, content) for b, i, content in self.batches if b is trainings[fold]]
-        n = len(trainings[fold])
-        asked = [i for i, _ in found]
-        # Keras looks at the first two for their shapes; then comes each epoch in its order.
-        assert asked == [0, 1, *(list(range(n)) * ((len(found) - 2) // n))]
-        contents = [content for _, content in found[2:]]
-        return [contents[start : start + n] for start in range(0, len(contents), n)]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A whole training, and the batches it was given."""
-
-    folder: Path
-    record: dict[str, Any]
-    recorder: Recorder
-    scores: Floats
-
-
-@pytest.fixture(scope="module")
-def trained(good: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    folder = tmp_path_factory.mktemp("trained") / "model"
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        recorder = Recorder(monkeypatch)
-        record = train(spec(), good, folder)
-    return Trained(folder, record, recorder, score(spec(), good, folder))
+IN_STEPS: dict[str, Any] = {"max_steps": 18, "early_stopping": {"interval": 4, "events": 60}}
 
 
 def test_a_network_learns_and_scores_events_it_did_not_see(trained: Trained) -> None:
@@ -148,72 +48,25 @@ def test_files_of_one_process_are_not_told_apart(tmp_path: Path) -> None:
     assert abs(auc(scores[:400], scores[400:]) - 0.5) < 4 * error
 
 
-@pytest.mark.parametrize("size", [16, 48, 160])
-def test_scores_of_parts_are_those_of_the_whole_to_the_last_bit(
-    trained: Trained, good: list[Path], monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
-    monkeypatch.setattr(training.classifier.score, "WINDOW", 16)
-    scorer = Scorer(spec(), trained.folder)
-    with ImageFiles(good[:1], [0], spec().compression) as files:
-        whole = scorer(files)
-        parts = [
-            scorer(files, begin, min(begin + size, len(files)))
-            for begin in range(0, len(files), size)
-        ]
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
-    np.testing.assert_allclose(whole, trained.scores[: len(whole)], atol=1e-6)
-
-
-def test_each_network_is_traced_once(
-    trained: Trained, good: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever the numbers of events are, and how often parts of them are scored."""
-    monkeypatch.setattr(training.classifier.score, "WINDOW", 96)
-    scorer = Scorer(spec(), trained.folder)
-    with ImageFiles([good[0]], [0], "none") as images:
-        for end in (1, 100, len(images)):
-            scorer(images, 0, end)
-    if keras.backend.backend() == "tensorflow":
-        counts = [m.predict_function.experimental_get_tracing_count() for m in scorer.models]
-        assert counts == [1] * len(scorer.models)
-
-
-def test_tensorflow_warns_of_no_retracing(caplog: pytest.LogCaptureFixture) -> None:
-    tensorflow = logging.getLogger("tensorflow")
-    tensorflow.warning("5 out of the last 9 calls triggered tf.function retracing")
-    tensorflow.warning("another")
-    assert [r.getMessage() for r in caplog.records if r.name == "tensorflow"] == ["another"]
-
-
-def test_a_network_of_another_configuration_is_refused(trained: Trained, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(trained.folder, tmp_path / "model"))
-    Scorer(spec(), folder)
-    with pytest.raises(InputError, match=r"model: .* fold0\.keras is of another network"):
-        Scorer(spec(max_cells=4), folder)
-    fit.build(spec(network="dense_cells"), 1).save(folder / "fold1.keras")
-    with pytest.raises(InputError, match=r"model: .* fold1\.keras is of another network"):
-        Scorer(spec(), folder)
-
-
 def test_the_best_weights_are_kept_when_the_loss_is_lost(
     paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = fit._Report.on_epoch_end
+    report = callbacks.ReportProgress.on_epoch_end
 
     def spoil(self: Any, epoch: int, logs: Any = None) -> None:
         report(self, epoch, logs)
         if epoch == 1:
             self.model.optimizer.learning_rate.assign(1e30)
 
-    monkeypatch.setattr(fit._Report, "on_epoch_end", spoil)
+    monkeypatch.setattr(callbacks.ReportProgress, "on_epoch_end", spoil)
     with pytest.raises(ConfigError, match=r"not a number in step \d+: .* weights .*fold0\.keras"):
         train(spec(), paths, tmp_path / "model")
     (kept,) = (tmp_path / "model").rglob("fold0.keras")
-    assert keras.saving.load_model(kept).input_shape[1:] == fit.input_shape(spec())
+    assert keras.saving.load_model(kept).input_shape[1:] == input_shape(spec())
 
 
 def test_an_image_network_trains_on_dense_batches(good: list[Path], tmp_path: Path) -> None:
-    image = spec(network="strides", compression="cell", size=8, width=0.05, epochs=1)
+    image = spec(network="strides", compression="cell", crop_size=8, width=0.05, epochs=1)
     record = train(image, good, tmp_path / "model")
     assert record["parameters"] > 0
 
@@ -228,7 +81,7 @@ def test_a_stopped_training_resumes_with_the_batches_it_would_have_seen(
     trained: Trained, good: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "model"
-    report = fit._Report.on_epoch_end
+    report = callbacks.ReportProgress.on_epoch_end
 
     def stop(self: Any, epoch: int, logs: Any = None) -> None:
         if self.name.endswith("fold 1") and epoch == 2:
@@ -236,7 +89,7 @@ def test_a_stopped_training_resumes_with_the_batches_it_would_have_seen(
         report(self, epoch, logs)
 
     with monkeypatch.context() as patched:
-        patched.setattr(fit._Report, "on_epoch_end", stop)
+        patched.setattr(callbacks.ReportProgress, "on_epoch_end", stop)
         with pytest.raises(KeyboardInterrupt):
             train(spec(), good, folder)
     assert not (folder / "training.json").exists()
@@ -246,9 +99,6 @@ def test_a_stopped_training_resumes_with_the_batches_it_would_have_seen(
     rows = (folder / "fold1.csv").read_text().splitlines()[1:]
     assert [int(row.split(",")[0]) for row in rows] == list(range(EPOCHS))
     np.testing.assert_allclose(score(spec(), good, folder), trained.scores, atol=1e-5)
-
-
-# --- What is learned ------------------------------------------------------------------------------
 
 
 def test_several_backgrounds_are_told_apart(good: list[Path], tmp_path: Path) -> None:
@@ -265,98 +115,37 @@ def test_several_backgrounds_are_told_apart(good: list[Path], tmp_path: Path) ->
     assert means[0] > 1.5 * max(means[1:])
 
 
-def test_each_class_counts_as_much_as_the_others(good: list[Path]) -> None:
-    with ImageFiles([*good, good[0]], [0, 1, 1], "none") as files:
-        chosen = np.arange(600) >= 150  # 50 of the first
-        weights = fit.class_weights(files, chosen)
-        np.testing.assert_allclose(weights * [50, 400], [225, 225])
-        batches = fit.Batches(files, chosen, np.ones(8, np.float32), spec(), seed=1)
-        for i in range(3):
-            _, classes, of_events = batches[i]
-            np.testing.assert_array_equal(of_events, weights[classes])
-
-
-def reweighted(path: Path, to: Path, weight: Any) -> Path:
-    """A copy of an image file with other weights."""
-    shutil.copy(path, to)
-    with h5py.File(to, "r+") as file:
-        file["events/weight"][:] = weight
-    return to
-
-
-def test_events_count_by_the_moduli_of_their_weights(good: list[Path], tmp_path: Path) -> None:
-    weight = np.where(np.arange(200) % 5 == 0, -1.0, 3.0)
-    paths = [reweighted(good[0], tmp_path / "a.h5", weight), good[1]]
-    with ImageFiles(paths, [0, 1], "none") as files:
-        assert np.abs(files.weight[:200]).mean() == pytest.approx(1)
-        everything = np.ones(400, bool)
-        np.testing.assert_allclose(fit.class_weights(files, everything), [1, 1], rtol=1e-6)
-        batches = fit.Batches(files, everything, np.ones(8, np.float32), spec())  # in order
-        n = len(batches[0][2])
-        expected = np.abs(weight) / np.abs(weight).mean()
-        np.testing.assert_allclose(batches[0][2], expected[:n], rtol=1e-6)
-
-
-def test_weights_of_one_size_train_as_none(good: list[Path], tmp_path: Path) -> None:
-    """To the last bit, whatever their scale."""
-    same = [reweighted(p, tmp_path / p.name, 0.3) for p in good]
-    with ImageFiles(good, [0, 1], "none") as one, ImageFiles(same, [0, 1], "none") as other:
-        for files in (one, other):
-            np.testing.assert_array_equal(files.weight, np.ones(400, np.float32))
-        batches = [
-            fit.Batches(f, np.ones(400, bool), np.ones(8, np.float32), spec(), seed=1)
-            for f in (one, other)
-        ]
-        for found, expected in zip(batches[1][0], batches[0][0], strict=True):
-            np.testing.assert_array_equal(found, expected)
-
-
 def test_a_sample_that_stands_for_no_events_is_refused(good: list[Path], tmp_path: Path) -> None:
     paths = [reweighted(good[0], tmp_path / "a.h5", -1.0), good[1]]
-    with pytest.raises(InputError, match=r"a\.h5: the weights of its events add to -200"):
+    with pytest.raises(InputError, match=r"a\.h5: the sum of event weights is -200"):
         train(spec(epochs=1), paths, tmp_path / "model")
 
 
 def test_events_of_a_region_alone_are_learned_from(good: list[Path], tmp_path: Path) -> None:
-    record = train(spec(select="SR", epochs=1), good, tmp_path / "model")
+    record = train(spec(region="SR", epochs=1), good, tmp_path / "model")
     (first, second) = record["folds"]
     assert sum(f["events"] + f["validation_events"] for f in (first, second)) == 2 * 67
     with pytest.raises(InputError, match="pass_SR_no_veto"):
-        train(spec(select="SR_no_veto", epochs=1), good, tmp_path / "other")
+        train(spec(region="SR_no_veto", epochs=1), good, tmp_path / "other")
 
 
 def test_the_learning_rate_falls_to_0() -> None:
-    model = fit.build(spec(decay="cosine", learning_rate=0.1), 1, steps=10)
+    model = build(spec(lr_schedule="cosine", learning_rate=0.1), 1, steps=10)
     rates = [float(model.optimizer._learning_rate(step)) for step in (0, 5, 10)]
     np.testing.assert_allclose(rates, [0.1, 0.05, 0], atol=1e-8)
-
-
-# --- By steps -------------------------------------------------------------------------------------
-
-IN_STEPS: dict[str, Any] = {"steps": 18, "watch": {"every": 4, "events": 60}}
 
 
 def train_apart(samples: list[Path], test: list[Path], folder: Path, **changes: Any) -> Any:
     """One network, trained on all events of some samples in steps, and watched on others."""
     in_steps = spec(**IN_STEPS | changes)
-    return train(in_steps, samples, folder, folds=1, test=dataset.Labelled(test, [0, 1]))
-
-
-@pytest.fixture(scope="module")
-def others(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Further events of the same two classes."""
-    folder = tmp_path_factory.mktemp("others")
-    return [
-        write_images(folder / "signal.h5", 60, 3, most_cells=3, hard=50.0),
-        write_images(folder / "background.h5", 60, 4, most_cells=3),
-    ]
+    return train(in_steps, samples, folder, folds=1, test=LabelledFiles(test, [0, 1]))
 
 
 def test_a_training_in_steps_looks_at_events_it_did_not_see(
     good: list[Path], others: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = Recorder(monkeypatch)
-    apart = {"watch": IN_STEPS["watch"] | {"sample": "test"}}
+    apart = {"early_stopping": IN_STEPS["early_stopping"] | {"sample": "test"}}
     record = train_apart(good, others, tmp_path / "model", **apart)
     (fold,) = record["folds"]
     assert fold["events_per_second"] > 0
@@ -390,7 +179,7 @@ def test_a_training_in_steps_resumes_exactly(
 ) -> None:
     """Weights, optimizer, shuffling, drop-out and sub-samples: to the last bit of the history."""
     train_apart(good, others, tmp_path / "whole")
-    report = fit._Report.on_epoch_end
+    report = callbacks.ReportProgress.on_epoch_end
 
     def stop(self: Any, epoch: int, logs: Any = None) -> None:
         if epoch == 2:
@@ -398,7 +187,7 @@ def test_a_training_in_steps_resumes_exactly(
         report(self, epoch, logs)
 
     with monkeypatch.context() as patched:
-        patched.setattr(fit._Report, "on_epoch_end", stop)
+        patched.setattr(callbacks.ReportProgress, "on_epoch_end", stop)
         with pytest.raises(KeyboardInterrupt):
             train_apart(good, others, tmp_path / "stopped")
     train_apart(good, others, tmp_path / "stopped")
@@ -406,32 +195,6 @@ def test_a_training_in_steps_resumes_exactly(
     assert histories[0] == histories[1]
     scores = [score(spec(**IN_STEPS), others, tmp_path / name) for name in ("whole", "stopped")]
     np.testing.assert_array_equal(scores[0], scores[1])
-
-
-RISING, FALLING = [0.6] * 5 + [0.8] * 5, [0.7] * 5 + [0.6] * 5
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "watched", "expected"),
-    [
-        (RISING, FALLING, True),
-        (RISING, RISING, False),
-        (FALLING, FALLING, False),
-        (RISING, [0.7] * 5 + [0.699] * 5, False),  # within its error
-        (RISING[1:], FALLING[1:], False),  # too early to say
-    ],
-)
-def test_a_training_is_overtrained_when_the_accuracies_part(
-    accuracy: list[float], watched: list[float], expected: bool
-) -> None:
-    assert fit.overtrained(accuracy, watched, Watch(window=5, events=1000)) is expected
-
-
-@pytest.mark.parametrize(
-    ("losses", "expected"), [([3, 2, 2.5, 2.1], True), ([3, 2, 2.5], False), ([3, 2, 1], False)]
-)
-def test_patience_ends_two_rounds_after_the_best(losses: list[float], expected: bool) -> None:
-    assert fit.out_of_patience(losses, 2) is expected
 
 
 def test_damage_met_in_a_later_epoch_is_told_as_such(
@@ -443,8 +206,8 @@ def test_damage_met_in_a_later_epoch_is_told_as_such(
     def damage(self: Any, epoch: int, logs: Any = None) -> None:
         flip_a_bit(paths[0], "cells/column")
 
-    monkeypatch.setattr(fit._Report, "on_epoch_end", damage)
-    with pytest.raises(InputError, match=r"signal\.h5: not a whole image file"):
+    monkeypatch.setattr(callbacks.ReportProgress, "on_epoch_end", damage)
+    with pytest.raises(InputError, match=r"signal\.h5: damaged or incomplete"):
         train(spec(), paths, tmp_path / "model")
 
 
@@ -457,7 +220,7 @@ def test_images_of_another_configuration_are_refused(paths: list[Path], tmp_path
 def test_an_image_that_is_not_finite_is_refused(paths: list[Path], tmp_path: Path) -> None:
     with h5py.File(paths[0], "r+") as file:
         file["cells/values"][:, 3] = np.inf
-    with pytest.raises(InputError, match=r"signal\.h5: .* not a number"):
+    with pytest.raises(InputError, match=r"signal\.h5: .* NaN or an infinity"):
         train(spec(), paths, tmp_path / "model")
 
 
@@ -478,7 +241,7 @@ def test_a_loss_that_is_not_a_number_stops(paths: list[Path], tmp_path: Path) ->
 def test_a_class_missing_from_the_training_is_named(paths: list[Path], tmp_path: Path) -> None:
     with h5py.File(paths[1], "r+") as file:
         file["events/fold"][:] = 0
-    message = r"background\.h5: no background event to train particle_flow\+none, fold 0: more"
+    message = r"background\.h5: no background event to train pfn\+none, fold 0: use more"
     with pytest.raises(InputError, match=message):
         train(spec(), paths, tmp_path / "model")
 
@@ -486,26 +249,8 @@ def test_a_class_missing_from_the_training_is_named(paths: list[Path], tmp_path:
 def test_a_class_missing_from_the_validation_is_named(paths: list[Path], tmp_path: Path) -> None:
     with h5py.File(paths[0], "r+") as file:
         run, event = (file[f"events/{name}_number"][:] for name in ("run", "event"))
-        watching = dataset.in_validation(run, event, 0.2)
+        watching = in_validation(run, event, 0.2)
         file["events/fold"][:] = np.where(watching, 0, file["events/fold"][:])
-    message = r"signal\.h5: no signal event to validate particle_flow\+none, fold 0: more events"
+    message = r"signal\.h5: no signal event to validate pfn\+none, fold 0: use more events"
     with pytest.raises(InputError, match=message):
         train(spec(), paths, tmp_path / "model")
-
-
-def test_scores_are_stored_by_key(tmp_path: Path) -> None:
-    path = tmp_path / "scores.h5"
-    identity: dict[str, Any] = {
-        "run_number": np.array([1, 1], np.uint32),
-        "event_number": np.array([5, 6], np.uint64),
-        "fold": np.array([0, 1], np.uint8),
-    }
-    write_scores(path, identity, {"a+b": np.array([0.25, 0.5], np.float32)})
-    found = read_scores(path, ["a+b"])
-    assert found["event_number"].tolist() == [5, 6]
-    assert found["a+b"].tolist() == [0.25, 0.5]
-    with pytest.raises(InputError, match="not a whole score file"):
-        read_scores(path, ["absent"])
-    identity["event_number"][:] = 5
-    with pytest.raises(InputError, match="event 5 of run 1 is there twice"):
-        write_scores(path, identity, {})

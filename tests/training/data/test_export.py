@@ -10,7 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
+from common.repository import REPOSITORY
 from common.runtime.errors import InputError, OutputError
+from common.schema.images import CHANNELS, COMPRESSIONS
 from tests.training.image_files import (
     flip_a_bit,
     image_columns,
@@ -18,10 +20,9 @@ from tests.training.image_files import (
     write_columns,
     write_images,
 )
-from training.data import dataset, export
+from training.data import batches, export, image_reader
 
-REPOSITORY = Path(__file__).parents[2]
-CHANNELS = [*dataset.CHANNELS, "eta", "phi"]
+ALL_CHANNELS = [*CHANNELS, "eta", "phi"]
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def run(*arguments: object) -> int:
 
 @pytest.mark.parametrize("coordinates", [True, False])
 @pytest.mark.parametrize("standardise", [True, False])
-@pytest.mark.parametrize("compression", dataset.COMPRESSIONS)
+@pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_all_images_are_written_dense(
     paths: list[Path], tmp_path: Path, compression: str, standardise: bool, coordinates: bool
 ) -> None:
@@ -45,11 +46,11 @@ def test_all_images_are_written_dense(
     command = (*paths, "--compression", compression, "--size", 30, *options, "-o", target)
     assert run(*command) == 0
     images = read_all(paths, [0, 0], compression)
-    with dataset.ImageFiles(paths, [0, 0], compression) as files:
-        means = dataset.channel_means(files, np.ones(37, bool))
+    with image_reader.ImageFiles(paths, [0, 0], compression) as files:
+        means = batches.channel_means(files, np.ones(37, bool))
     if not standardise:
         means = np.ones(8, np.float32)
-    expected = dataset.dense(images, np.arange(37), means, 30, coordinates)
+    expected = batches.dense(images, np.arange(37), means, 30, coordinates)
     with h5py.File(target) as file:
         np.testing.assert_array_equal(file["images"][:], expected)
         assert file["images"].fletcher32
@@ -59,7 +60,7 @@ def test_all_images_are_written_dense(
         assert file["events/source"][:].tolist() == [0] * 30 + [1] * 7
         assert len(file["events/weight"]) == 37
         attributes = dict(file.attrs)
-    assert list(attributes["channels"]) == CHANNELS[: 10 if coordinates else 8]
+    assert list(attributes["channels"]) == ALL_CHANNELS[: 10 if coordinates else 8]
     assert attributes["means"].tolist() == means.tolist()
     assert (attributes["compression"], attributes["standardised"]) == (compression, standardise)
     assert list(attributes["sources"]) == [str(path) for path in paths]
@@ -70,7 +71,7 @@ def test_the_parts_of_a_large_file_are_those_of_a_small_one(
     paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(*paths, "-o", tmp_path / "whole.h5") == 0
-    monkeypatch.setattr(dataset, "RANGE_CELLS", 100)
+    monkeypatch.setattr(image_reader, "RANGE_CELLS", 100)
     monkeypatch.setattr(export, "_BATCH_BYTES", 300_000)  # two images
     assert run(*paths, "-o", tmp_path / "parts.h5") == 0
     with h5py.File(tmp_path / "whole.h5") as whole, h5py.File(tmp_path / "parts.h5") as parts:
@@ -108,7 +109,7 @@ def test_an_image_file_is_not_overwritten(paths: list[Path]) -> None:
 
 def test_a_damaged_file_leaves_nothing(paths: list[Path], tmp_path: Path) -> None:
     flip_a_bit(paths[1], "compression/cell/row")
-    with pytest.raises(InputError, match=r"1\.h5: not a whole image file"):
+    with pytest.raises(InputError, match=r"1\.h5: damaged or incomplete"):
         export.export(paths, tmp_path / "dense.h5", compression="cell", standardise=False)
     assert sorted(tmp_path.iterdir()) == paths
 

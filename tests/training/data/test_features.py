@@ -1,4 +1,4 @@
-"""Feature files: parts, weights, bad files."""
+"""Features from matrix files: subsets, weights, bad files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 
 import training.data.features
 from common.runtime.errors import InputError
+from common.schema.matrices import Subset
 from tests.training.feature_files import NAMES, events_of, on_surface, write_features
 from tests.training.image_files import flip_a_bit
-from training.data.features import Part, read_features, training_weights
+from training.data.features import read_features, training_weights
 
 
 @pytest.fixture
@@ -21,12 +22,12 @@ def path(tmp_path: Path) -> Path:
     return write_features(tmp_path / "Wtaunu.h5", on_surface(20), weight=np.arange(20) - 3.0)
 
 
-def test_a_part_of_each_file_is_read_in_their_order(
+def test_a_subset_of_each_file_is_read_in_their_order(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training.data.features, "ROWS", 7)
     other = write_features(tmp_path / "Znunu.h5", on_surface(10, 5), normalisation=0.5)
-    found = read_features([path, other], Part.VALIDATION)
+    found = read_features([path, other], Subset.VALIDATION)
     assert (found.names, found.samples) == (NAMES, ("Wtaunu", "Znunu"))
     np.testing.assert_array_equal(found.event_number, [6, 7, 16, 17, 6, 7])
     np.testing.assert_array_equal(found.sample, [0, 0, 0, 0, 1, 1])
@@ -37,20 +38,23 @@ def test_a_part_of_each_file_is_read_in_their_order(
     assert len(read_features([path, other])) == 30
 
 
-def test_a_file_without_events_of_the_part_is_no_error(tmp_path: Path) -> None:
+def test_a_file_without_events_of_the_subset_is_no_error(tmp_path: Path) -> None:
     path = write_features(tmp_path / "empty.h5", on_surface(0))
-    assert read_features([path], Part.TEST).features.shape == (0, 12)
+    assert read_features([path], Subset.TEST).features.shape == (0, 12)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema": 2}, "bad.h5: feature file of schema version 2, this program reads 1"),
-        ({"names": ["a"]}, r"bad.h5: dataset 'events/run_number' is .* 1 names"),
+        ({"schema": 1}, "bad.h5: matrix file of schema version 1, this program reads 2"),
+        ({"names": ["a"]}, r"bad.h5: attribute 'names' is .*\(1 names"),
         ({"normalisation": np.nan}, "bad.h5: attribute 'normalisation' .* finite"),
         ({"weight": np.full(10, np.inf)}, "bad.h5: dataset 'events/weight' .* finite"),
-        ({"part": np.full(10, 9, np.uint8)}, "bad.h5: dataset 'events/part' .*part 9 is unknown"),
-        ({"part": np.zeros(9, np.uint8)}, r"bad.h5: dataset 'events/part' .*9 events"),
+        (
+            {"subset": np.full(10, 9, np.uint8)},
+            "bad.h5: dataset 'events/subset' .*subset 9 is unknown",
+        ),
+        ({"subset": np.zeros(9, np.uint8)}, r"bad.h5: dataset 'events/subset' .*shape .9,.,"),
         ({"run_number": np.full(10, 0.5)}, "bad.h5: dataset 'events/run_number' .*: make it again"),
     ],
 )
@@ -74,11 +78,11 @@ def test_other_features_are_refused(
 
 
 def test_missing_and_damaged_files_are_named(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none.h5: no such feature file: make it with --stage rmm"):
+    with pytest.raises(InputError, match="none.h5: no such matrix file: make it with --stage rmm"):
         read_features([tmp_path / "none.h5"])
     text = tmp_path / "text.h5"
     text.write_text("no HDF5")
-    with pytest.raises(InputError, match=r"text.h5: not a feature file \(.*\): make it again"):
+    with pytest.raises(InputError, match=r"text.h5: not a matrix file \(.*\): make it again"):
         read_features([text])
     flip_a_bit(path, "features")
     with pytest.raises(InputError, match=r"Wtaunu.h5: dataset 'features' .*checksum"):
@@ -116,5 +120,5 @@ def test_a_sample_without_a_positive_sum_is_refused(weights: list[float]) -> Non
 
 
 def test_no_events_are_refused() -> None:
-    with pytest.raises(InputError, match="a, b: no event in this part"):
+    with pytest.raises(InputError, match="a, b: no event in this subset"):
         training_weights(events_of(("a", np.ones(0)), ("b", np.ones(0))))

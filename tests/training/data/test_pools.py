@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from common.runtime.errors import InputError
 from tests.training.image_files import flip_a_bit, image_columns, write_columns, write_images
-from training.data import dataset
-from training.data.dataset import Floats, ImageFiles, Mask
+from training.data import batches
+from training.data.image_reader import ImageFiles
 from training.data.pools import Pools
+from training.data.sparse_images import Floats, Mask
 
 SIZES = (45, 8, 61)  # of three files
 N_EVENTS = sum(SIZES)
@@ -49,8 +50,8 @@ def inputs(
     for first in range(begin, end, batch):
         for part, events in pools.read(first, min(first + batch, end), epoch):
             number += (starts[part.run_number[events]] + part.event_number[events]).tolist()
-            images.append(dataset.dense(part, events, MEANS, 30))
-            lists.append(dataset.cell_lists(part, events, MEANS, 20))
+            images.append(batches.dense(part, events, MEANS, 30))
+            lists.append(batches.cell_lists(part, events, MEANS, 20))
     return [int(x) for x in number], np.concatenate(images), np.concatenate(lists)
 
 
@@ -90,9 +91,9 @@ def test_an_epoch_holds_each_chosen_event_once_as_it_is_in_the_file(
     assert sorted(number) == np.flatnonzero(chosen).tolist()
     if seed is None:
         assert number == sorted(number)
-    whole = files.gather([(r, np.arange(r.end - r.begin)) for r in files.ranges()])
-    np.testing.assert_array_equal(images, dataset.dense(whole, np.array(number), MEANS, 30))
-    np.testing.assert_array_equal(lists, dataset.cell_lists(whole, np.array(number), MEANS, 20))
+    whole = files.read_selected([(r, np.arange(r.end - r.begin)) for r in files.ranges()])
+    np.testing.assert_array_equal(images, batches.dense(whole, np.array(number), MEANS, 30))
+    np.testing.assert_array_equal(lists, batches.cell_lists(whole, np.array(number), MEANS, 20))
 
 
 def test_nothing_chosen_is_nothing(files: ImageFiles) -> None:
@@ -196,11 +197,11 @@ def _peak(path: Path) -> int:
     tracemalloc.start()
     with ImageFiles([path], [1], "none") as files:
         chosen = ~files.in_validation(0.1)
-        means = dataset.channel_means(files, chosen)
+        means = batches.channel_means(files, chosen)
         pools = Pools(files, chosen, 1)
         for begin in range(0, len(pools), 64):
             for part, events in pools.read(begin, min(begin + 64, len(pools))):
-                dataset.cell_lists(part, events, means, 20)
+                batches.cell_lists(part, events, means, 20)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return peak
@@ -209,8 +210,8 @@ def _peak(path: Path) -> int:
 def test_memory_does_not_grow_with_the_events(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, cells in (("dataset.RANGE", 2000), ("pools.BLOCK", 1000), ("pools.POOL", 3000)):
-        monkeypatch.setattr(f"training.{name}_CELLS", cells)
+    for name, cells in (("image_reader.RANGE", 2000), ("pools.BLOCK", 1000), ("pools.POOL", 3000)):
+        monkeypatch.setattr(f"training.data.{name}_CELLS", cells)
     block = image_columns(600)
     once = write_columns(tmp_path / "once.h5", block)
     tenfold = write_columns(tmp_path / "tenfold.h5", *[block] * 10)
@@ -225,5 +226,5 @@ def test_damage_is_told_to_who_reads(tmp_path: Path) -> None:
     with ImageFiles([path], [1], "rowcol") as files:
         pools = Pools(files, np.ones(30, bool), 1)
         for _ in range(2):
-            with pytest.raises(InputError, match=r"copy\.h5: not a whole image file"):
+            with pytest.raises(InputError, match=r"copy\.h5: damaged or incomplete"):
                 pools.read(0, 10)

@@ -7,8 +7,9 @@ import pytest
 from keras import layers
 
 from common.runtime.machine import cores, processor
-from training.networks import models
-from training.networks.flops import device, flops_an_event
+from training.networks.flops import device, flops_per_event
+from training.networks.sets import transformer
+from training.networks.thesis import strides
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the numbers are those of TensorFlow's counter", allow_module_level=True)
@@ -17,15 +18,15 @@ if keras.backend.backend() != "tensorflow":
 def test_a_dense_layer() -> None:
     inputs = layers.Input((10,))
     model = keras.Model(inputs, layers.Dense(4)(inputs))
-    assert flops_an_event(model) == 2 * 10 * 4 + 4  # and the biases
+    assert flops_per_event(model) == 2 * 10 * 4 + 4  # and the biases
 
 
 def test_a_convolution() -> None:
     inputs = layers.Input((8, 6, 3))
     model = keras.Model(inputs, layers.Conv2D(5, 3, padding="same", use_bias=False)(inputs))
-    assert flops_an_event(model) == 2 * (8 * 6) * (3 * 3 * 3) * 5
+    assert flops_per_event(model) == 2 * (8 * 6) * (3 * 3 * 3) * 5
     strided = layers.Conv2D(5, 3, strides=2, padding="same", use_bias=False)(inputs)
-    assert flops_an_event(keras.Model(inputs, strided)) == 2 * (4 * 3) * (3 * 3 * 3) * 5
+    assert flops_per_event(keras.Model(inputs, strided)) == 2 * (4 * 3) * (3 * 3 * 3) * 5
 
 
 def test_the_thesiss_network() -> None:
@@ -37,7 +38,7 @@ def test_the_thesiss_network() -> None:
         + 225 * 128 * 128
         + 128 * 2
     )
-    assert flops_an_event(models.strides((60, 60, 10))) == pytest.approx(by_hand, rel=0.002)
+    assert flops_per_event(strides((60, 60, 10))) == pytest.approx(by_hand, rel=0.002)
 
 
 def test_attention_is_counted() -> None:
@@ -45,7 +46,7 @@ def test_attention_is_counted() -> None:
     cells, size = 64, 64
     block = cells * size * (4 * size + 4 * size) + 2 * cells * cells * size
     by_hand = 2 * (cells * (10 * size + size * size) + 2 * block + size * size + size * 2)
-    found = flops_an_event(models.transformer((cells, 11)))
+    found = flops_per_event(transformer((cells, 11)))
     assert by_hand < found < 1.1 * by_hand
 
 

@@ -11,11 +11,13 @@ import numpy.typing as npt
 import pytest
 
 from analysis.config import NetworkTraining
-from training.networks import models
+from training.networks import image
+from training.networks.registry import NETWORKS, builder
 
 IMAGE = (60, 60, 10)
 CELLS = (40, 12)
 THESIS = ("strides", "maxpool")
+SET_NETWORKS = ("dense_cells", "pfn", "local_pfn", "transformer")
 CONVOLUTIONS = {  # label: filters, kernel, input channels (Praderio 2018, table 1, mended)
     "1_1": (64, 3, 10),
     "1_2": (128, 3, 64),
@@ -28,12 +30,12 @@ CONVOLUTIONS = {  # label: filters, kernel, input channels (Praderio 2018, table
 
 @functools.cache
 def thesis_network(name: str) -> Any:
-    return models.THESIS_NETWORKS[name](IMAGE, seed=1)
+    return builder(name)(IMAGE, seed=1)
 
 
 @functools.cache
 def set_network(name: str, seed: int = 1) -> Any:
-    return models.SET_NETWORKS[name](CELLS, seed=seed)
+    return builder(name)(CELLS, seed=seed)
 
 
 def _weights(layer: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
@@ -127,7 +129,7 @@ def test_penalty_is_that_of_the_weights_of_convolutions_alone(name: str) -> None
 
 @pytest.mark.parametrize("name", THESIS)
 def test_penalty_and_initial_weights_of_he_can_be_chosen(name: str) -> None:
-    network = models.THESIS_NETWORKS[name]((16, 16, 10), l2=0.5, initial="he")
+    network = builder(name)((16, 16, 10), l2=0.5, initializer="he")
     layer = network.get_layer("convolution_1_3")
     kernel, bias = _weights(layer)
     assert kernel.std() == pytest.approx((2 / (3 * 3 * 128)) ** 0.5, rel=0.02)
@@ -138,7 +140,7 @@ def test_penalty_and_initial_weights_of_he_can_be_chosen(name: str) -> None:
 
 @pytest.mark.parametrize("name", THESIS)
 def test_narrow_networks_take_small_images_of_any_parity(name: str) -> None:
-    network = models.THESIS_NETWORKS[name]((29, 30, 8), width=1 / 16)
+    network = builder(name)((29, 30, 8), width=1 / 16)
     assert network.get_layer("convolution_1_3").filters == 16
     assert network.get_layer("dense_2").units == 2
     images = np.zeros((3, 29, 30, 8), np.float32)
@@ -147,7 +149,7 @@ def test_narrow_networks_take_small_images_of_any_parity(name: str) -> None:
 
 # --- Networks on lists of cells -------------------------------------------------------------------
 
-SYMMETRIC = ("particle_flow", "local_flow", "transformer")
+SYMMETRIC = ("pfn", "local_pfn", "transformer")
 
 
 def _lists(n_cells: int, n_events: int = 5) -> npt.NDArray[np.float32]:
@@ -184,13 +186,13 @@ def test_symmetric_networks_ignore_padding_whatever_it_holds(name: str) -> None:
     padded[:, 25:, 1:] = 7
     logits = _logits(set_network(name), batch)
     np.testing.assert_allclose(_logits(set_network(name), padded), logits, rtol=1e-4, atol=1e-5)
-    longer = models.SET_NETWORKS[name]((2 * CELLS[0], CELLS[1]), seed=1)
+    longer = builder(name)((2 * CELLS[0], CELLS[1]), seed=1)
     longer.set_weights(set_network(name).get_weights())
     more = np.concatenate([batch, np.zeros_like(batch)], axis=1)
     np.testing.assert_allclose(_logits(longer, more), logits, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", models.SET_NETWORKS)
+@pytest.mark.parametrize("name", SET_NETWORKS)
 def test_an_event_without_cells_has_finite_logits(name: str) -> None:
     assert np.isfinite(_logits(set_network(name), _lists(0))).all()
 
@@ -199,7 +201,7 @@ def test_an_event_without_cells_has_finite_logits(name: str) -> None:
 
 
 def test_residual_blocks_halve_the_image_twice() -> None:
-    network = models.resnet(IMAGE, width=0.25)
+    network = image.resnet(IMAGE, width=0.25)
     halved = [x.name for x in network.layers if getattr(x, "strides", 1) == (2, 2)]
     main = [name for name in halved if not name.endswith("shortcut")]
     assert main == ["convolution_2_1_1", "convolution_3_1_1"]
@@ -207,7 +209,7 @@ def test_residual_blocks_halve_the_image_twice() -> None:
 
 
 def test_vgg_has_seven_convolutions_in_three_blocks() -> None:
-    network = models.vgg(IMAGE)
+    network = image.vgg(IMAGE)
     filters = [x.filters for x in network.layers if type(x).__name__ == "Conv2D"]
     assert filters == [32, 32, 64, 64, 128, 128, 128]
     assert network.get_layer("maxpool_3").output.shape[1:] == (8, 8, 128)
@@ -216,11 +218,10 @@ def test_vgg_has_seven_convolutions_in_three_blocks() -> None:
 # --- All networks ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*models.IMAGE_NETWORKS, *models.SET_NETWORKS])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_a_seed_sets_the_initial_weights(name: str) -> None:
-    make = {**models.IMAGE_NETWORKS, **models.SET_NETWORKS}[name]
-    shape = CELLS if name in models.SET_NETWORKS else (8, 8, 10)
-    networks = [make(shape, width=0.25, seed=seed) for seed in (3, 3, 4)]
+    shape = CELLS if name in SET_NETWORKS else (8, 8, 10)
+    networks = [builder(name)(shape, width=0.25, seed=seed) for seed in (3, 3, 4)]
     assert all(network.output.shape == (None, 2) for network in networks)
     assert networks[0].name == name
     first, again, other = (network.get_weights() for network in networks)
@@ -231,5 +232,4 @@ def test_a_seed_sets_the_initial_weights(name: str) -> None:
 
 
 def test_every_network_can_be_configured() -> None:
-    names = {*models.IMAGE_NETWORKS, *models.SET_NETWORKS}
-    assert names == set(get_args(NetworkTraining.model_fields["network"].annotation))
+    assert set(NETWORKS) == set(get_args(NetworkTraining.model_fields["network"].annotation))
