@@ -3,26 +3,26 @@
 Checked with Pythia 8.317 (cross-sections in pb for boson pT 280-500 / 500-1000 / > 1000 GeV):
 Znunu 2.76 / 0.209 / 0.00460, Wtaunu 3.47 / 0.264 / 0.00594, Wmunu and Wenu 3.48 / 0.264 / 0.00595.
 ``mediator`` is a heavy Z-like resonance of 1 TeV that decays invisibly, produced with a jet in the
-matrix element: it stands in for the monojet signal of a dark-matter mediator. Its shape means
-something, its cross-section does not. ``Zll`` (of at least 66 GeV): 1.445 / 0.111 / 0.00248;
-``multijet``: 1.16e4 / 616 / 10.6. ``top`` is pairs (516, of pT > 280 GeV 21.0) and single tops in
-the t and s channels (148 and 7.19), without those that come with a W; ``diboson`` is WW, WZ and ZZ
-(64.1, 23.6 and 9.19), with all decays. There the slices are in the pT of each of the two.
+matrix element, as a model of the monojet signal of a dark-matter mediator. Only its shapes are
+meaningful, not its cross-section. ``Zll`` (mass above 66 GeV): 1.445 / 0.111 / 0.00248;
+``multijet``: 1.16e4 / 616 / 10.6. ``top`` contains pairs (516; 21.0 for pT > 280 GeV) and single
+tops in the t and s channels (148 and 7.19), without tW production; ``diboson`` contains WW, WZ and
+ZZ (64.1, 23.6 and 9.19) with all decays. Their slices are in the pT of each of the two particles.
 
-Further signals, each invisible and with a jet in the matrix element (same slices, pb): ``graviton``
-of two large extra dimensions, M_D = 7.7 TeV, ATLAS's limit of 36.1/fb (0.073 / 0.022 / 0.0031; its
+Further invisible signals with a jet in the matrix element (same slices, pb): ``graviton`` in two
+large extra dimensions, M_D = 7.7 TeV, the limit of ATLAS with 36.1/fb (0.073 / 0.022 / 0.0031; its
 mass is a continuum, sampled around 1.5 TeV); ``higgs`` of 125 GeV, half of which decay to two
-invisible particles (0.117 / 0.022 / 0.0011; the loop is that of a heavy top quark, too hard above
-some 200 GeV); ``pseudoscalar`` of 500 GeV, decaying to fermions of dark matter of 100 GeV (0.0090 /
-0.0024 / 0.00017). An axial mediator (``DM:ffbar2Zp2XX``) is left out: Pythia makes it alone, its
-recoil comes from the shower, so that no slice holds it back (each would have all of it) and 3 % of
-the events reach 250 GeV; its processes with a jet are not available.
+invisible particles (0.117 / 0.022 / 0.0011; in the limit of a heavy top quark, too hard above about
+200 GeV); ``pseudoscalar`` of 500 GeV, decaying to dark-matter fermions of 100 GeV (0.0090 / 0.0024
+/ 0.00017). An axial mediator (``DM:ffbar2Zp2XX``) is not included: Pythia produces it without a
+jet, so that the recoil comes from the shower, the slices do not act (each would contain the whole
+process) and 3 % of the events reach 250 GeV; its processes with a jet are not available.
 
-For three leptons, without slices (pb; all bosons and top quarks decay to leptons, taus among them):
+For three leptons, without slices (pb; all bosons and top quarks decay to leptons, including taus):
 ``WZ`` 0.81, ``ZZ`` 0.094, ``Zjets`` 4550 (above 50 GeV, jets by the shower), ``ttbar`` 55. Signals
 are heavy Majorana neutrinos N that decay to two leptons and a neutrino: ``WR_N``, W_R of 2 TeV to
-l N of 500 GeV, left-right symmetric (0.19); ``W_N``, W to e N of 50 GeV (1.4, by a share of W
-decays that is chosen so).
+l N of 500 GeV, left-right symmetric (0.19); ``W_N``, W to e N of 50 GeV (1.4, by the choice of the
+branching fraction).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Process:
-    """A hard process: settings for Pythia, the PDG code of the boson (or top) that recoils, 0 where
-    there is none, and whether it is simulated in slices of its transverse momentum."""
+    """A hard process: settings for Pythia, the PDG code of the recoiling boson or top quark (0:
+    none), and whether it is simulated in slices of its transverse momentum."""
 
     name: str
     settings: tuple[str, ...]
@@ -75,14 +75,14 @@ _GRAVITON = (
     "ExtraDimensionsLED:monojet = on",
     "ExtraDimensionsLED:n = 2",
     "ExtraDimensionsLED:MD = 7700",
-    # A Breit-Wigner to draw from: the weight of the matrix element makes it the continuum.
+    # A Breit-Wigner for sampling: the weight of the matrix element makes it the continuum.
     "5000039:m0 = 1500",
     "5000039:mWidth = 1000",
     "5000039:mMin = 1",
     "5000039:mMax = 13000",
 )
 
-# The channels that are there stay, closed: the width to gluons is what a Higgs boson is made by.
+# Existing channels are closed but kept: the width to gluons determines the production rate.
 _HIGGS = (
     "HiggsSM:gg2Hg(l:t) = on",
     "HiggsSM:qg2Hq(l:t) = on",
@@ -109,7 +109,7 @@ _Z_LEPTONS = ("23:onMode = off", "23:onIfAny = 11 13 15")
 
 
 def _to_three_leptons(neutrino: int, lepton: int) -> tuple[str, ...]:
-    """Decays of a heavy Majorana neutrino by a virtual W: lepton, second lepton, neutrino."""
+    """Return the decays of a heavy Majorana neutrino to two leptons and a neutrino."""
     second = {11: 13, 13: 11}[lepton]
     channels = [
         (sign * lepton, -sign * flavour, sign * (flavour + 1))
@@ -185,8 +185,11 @@ PROCESSES: dict[str, Process] = {
     )
 }
 
+IRREDUCIBLE = "Znunu"
+"""Background that no cut separates from dark matter; networks are trained with it as signal."""
+
 SIGNALS = ("mediator", "graviton", "higgs", "pseudoscalar")
-"""Dark matter that is searched for with a jet."""
+"""Signals of the monojet search."""
 
 HEAVY_NEUTRINOS = ("WR_N", "W_N")
-"""Searched for in events with three leptons; all other processes are backgrounds."""
+"""Signals of the three-lepton search; all other processes are backgrounds."""

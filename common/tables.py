@@ -1,4 +1,4 @@
-"""Tables for people: Markdown, LaTeX and plain text from one description."""
+"""Tables for readers: Markdown, LaTeX and plain text from one description."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from common.runtime import files
 
 
 def with_error(value: float, *errors: float) -> str:
-    """A number with its errors, all rounded to two digits of the smallest: ``0.962 ± 0.012``.
+    """Return a number with its errors, rounded to two digits of the smallest: ``0.962 ± 0.012``.
 
-    Without errors, or with those of 0 alone, the number has four digits.
+    Without positive errors, the number has four digits.
     """
     if all(error <= 0 for error in errors):
         return f"{value:.4g}"
@@ -31,11 +31,21 @@ def _exponent(x: float) -> int:
     return int(f"{x:.1e}".split("e")[1])
 
 
+def percent(part: float, whole: float, *, two_digits: bool = False) -> str:
+    """Return a fraction in percent with two decimals (``4.70 %``) or ``two_digits`` (``4.7 %``);
+    ``-`` where the whole is 0."""
+    if not whole:
+        return "-"
+    share = 100 * part / whole
+    form = (".2g" if share < 99.5 else ".0f") if two_digits else ".2f"
+    return f"{share:{form}} %"
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows of text under column titles. Text may hold ``$LaTeX$``.
 
-    ``empty`` says why there are no rows, and what to add; it stands for the notes then.
+    ``empty`` explains a table without rows and names the remedy; it then replaces the notes.
     """
 
     name: str
@@ -50,7 +60,7 @@ class Table:
         return self.notes if self.rows or not self.empty else [f"Empty: {self.empty}."]
 
     def markdown(self) -> str:
-        """As a GitHub table."""
+        """Return the table in GitHub's Markdown."""
         lines = [f"**{self.title}**", "", _pipe(self.columns)]
         lines.append(_pipe(["---", *("---:" for _ in self.columns[1:])]))
         lines += [_pipe(row) for row in self.rows]
@@ -58,7 +68,7 @@ class Table:
         return "\n".join(lines) + "\n"
 
     def latex(self) -> str:
-        """As a ``table`` environment; needs the package booktabs."""
+        """Return a LaTeX ``table`` environment, which needs the package booktabs."""
         body = [" & ".join(map(_to_latex, row)) + r" \\" for row in self.rows]
         notes = " ".join(_to_latex(note) for note in self._notes)
         return "\n".join(
@@ -78,7 +88,7 @@ class Table:
         )
 
     def text(self) -> str:
-        """For a terminal."""
+        """Return the table as plain text for a terminal."""
         cells = [[_plain(c) for c in row] for row in (self.columns, *self.rows)]
         widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
         lines = [
@@ -93,7 +103,7 @@ class Table:
         return "\n".join([self.title, rule, lines[0], rule, *lines[1:], rule, *notes]) + "\n"
 
     def write_beside(self, json_path: Path) -> None:
-        """Write ``.md``, ``.tex`` and ``.txt`` beside the JSON of the same numbers."""
+        """Write the table as ``.md``, ``.tex`` and ``.txt`` beside the JSON file of its numbers."""
         files.write_text(json_path.with_suffix(".md"), self.markdown())
         files.write_text(json_path.with_suffix(".tex"), self.latex())
         files.write_text(json_path.with_suffix(".txt"), self.text())

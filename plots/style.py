@@ -1,7 +1,7 @@
-"""One style for all figures: fonts, colours, names, and how figures are saved.
+"""The style of all figures: fonts, colours, labels, and file formats.
 
-The colours are those of Okabe and Ito, which colour-blind people tell apart; each process and
-network has its own line and marker too, so that a figure can be read in grey.
+The colours are those of Okabe and Ito, which colour-blind readers can distinguish. Each process and
+network also has its own line style and marker, so that figures are readable in greyscale.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ FORMATS = ("png", "pdf")
 
 
 def part_of(name: str, low: float, high: float) -> Colormap:
-    """A colour scale without its pale end: white means that nothing is there."""
+    """Return a section of a colour scale, without its pale end: empty cells are white."""
     return ListedColormap(matplotlib.colormaps[name](np.linspace(low, high, 256)))
 
 
 SCALE = part_of("viridis_r", 0.1, 1.0)
 
 _SETTINGS: dict[str, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: there on every machine
+    "font.family": "DejaVu Sans",  # part of matplotlib, so available everywhere
     "mathtext.fontset": "dejavusans",
     "font.size": 12,
     "axes.labelsize": 13,
@@ -79,14 +79,14 @@ _SETTINGS: dict[str, Any] = {
 
 @contextlib.contextmanager
 def styled() -> Iterator[None]:
-    """The style of all figures, whatever the user's matplotlibrc says; also a decorator."""
+    """Apply the style, independent of the user's matplotlibrc; also a decorator."""
     with matplotlib.style.context(["default", _SETTINGS]):
         yield
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a process or a network is named and drawn."""
+    """Label, colour, line style, marker and hatch of a process or a network."""
 
     label: str
     colour: str
@@ -123,7 +123,7 @@ _MARKERS = "osD^vP"
 
 
 def process(name: str) -> Look:
-    """The look of a process: the same in all figures, also for one that is not known here."""
+    """Return the look of a process, which is the same in all figures, also for unknown ones."""
     if name in _PROCESSES:
         return _PROCESSES[name]
     number = zlib.crc32(name.encode())
@@ -134,12 +134,12 @@ def process(name: str) -> Look:
 
 
 def plain(name: str) -> str:
-    """A name of the user's as it is, also one with dollars."""
+    """Return a user's name with dollar signs escaped, so that it is shown unchanged."""
     return name.replace("$", r"\$")
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Processes in the order of legends, each once: the known ones first."""
+    """Return the processes in the order of legends, without duplicates, known ones first."""
     given = set(names)
     return [*(n for n in _PROCESSES if n in given), *sorted(given - _PROCESSES.keys())]
 
@@ -154,12 +154,12 @@ _COMPRESSIONS = {
 
 
 def compression(name: str) -> str:
-    """The thesis's name of a compression."""
+    """Return the name of a compression in the thesis."""
     return _COMPRESSIONS.get(name, name)
 
 
 def network(name: str) -> str:
-    """The thesis's name of ``<network>+<compression>``: ``cell + strides``; and its variant.
+    """Return the name in the thesis of ``<network>+<compression>+<variant>``: ``cell + strides``.
 
     Autoencoders of matrices have no compression: ``dense+tuned`` is ``dense, tuned``.
     """
@@ -172,7 +172,7 @@ def network(name: str) -> str:
 
 
 def networks(names: Sequence[str]) -> dict[str, Look]:
-    """The looks of the networks of a run, none twice among the first 36."""
+    """Return the looks of the networks of a run; the first 36 are unique."""
     colours = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY_BLUE)
     return {
         name: Look(network(name), colours[i % 6], _LINES[(i + i // 6) % 6], _MARKERS[i % 6])
@@ -181,13 +181,13 @@ def networks(names: Sequence[str]) -> dict[str, Look]:
 
 
 def positive(values: Any) -> Any:
-    """Values for a logarithmic axis: nothing is drawn where there is nothing."""
+    """Return values for a logarithmic axis, with NaN in place of those that are not positive."""
     return np.where(np.asarray(values) > 0, values, np.nan)
 
 
 def log_norm(values: Any, decades: float) -> LogNorm:
-    """A logarithmic scale that ends at the greatest of some values, and begins at the least
-    positive one or so many decades below the end; what is less has the colour of its beginning."""
+    """Return a logarithmic scale up to the largest value, from the smallest positive value or from
+    ``decades`` below the largest; smaller values have the colour of its lower end."""
     found = np.asarray(values)
     found = found[found > 0]
     if not len(found):
@@ -200,8 +200,8 @@ def log_norm(values: Any, decades: float) -> LogNorm:
 def heading(
     target: Figure | Axes, luminosity: float | None = None, text: str = "", data: bool = False
 ) -> None:
-    """The line above a figure, or above its only axes: what it shows, at which luminosity; whether
-    data are in it."""
+    """Write the line above a figure or its only axes: luminosity in 1/fb, ``text``, and whether the
+    figure shows ``data``."""
     parts = [rf"Monojet{'' if data else ' simulation'}, $\sqrt{{s}}$ = 13 TeV"]
     if luminosity is not None:
         parts.append(rf"{luminosity:g} fb$^{{-1}}$")
@@ -216,20 +216,20 @@ def heading(
 
 @styled()
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Write ``path`` as PNG and PDF, each whole, the same bytes from the same figure.
+    """Write a figure as PNG and PDF, atomically; equal figures give equal bytes.
 
     Args:
-        figure: what to write.
-        path: without suffix.
+        figure: the figure.
+        path: its path without suffix.
 
     Returns:
         The files.
 
     Raises:
-        OutputError: the directory is full or cannot be written.
+        OutputError: the disk is full or the directory is not writable.
     """
     figure.draw_without_rendering()
-    figure.set_layout_engine(None)  # what was laid out holds for all formats
+    figure.set_layout_engine(None)  # the same layout in all formats
     written = []
     for suffix in FORMATS:
         file = path.with_name(f"{path.name}.{suffix}")

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The monojet study: cut-flow, sensitivity, comparison of signals."""

@@ -6,32 +6,35 @@ from typing import Any
 
 from analysis.by_value import dump, monojet_selection
 from analysis.config import Sample
+from analysis.processes import IRREDUCIBLE
 from analysis.simulation.sources import event_source
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedStage, PartitionedWork
-from analysis.workflow.target import Target
+from analysis.workflow.target import Target, shared
 from common.runtime.errors import ConfigError
 from selections import monojet36
 from training.classifier.evaluation_stage import evaluation_targets
 from training.classifier.scoring_stage import scoring_targets
 
 
+@shared
 def cutflow_targets(run: Run) -> list[Target]:
-    """Return one cut-flow of all samples, with and without each network, if there are any.
+    """Return the target of the cut-flow of all samples, with and without each network.
 
     Raises:
-        ConfigError: events of a region have no images, and so no scores.
+        ConfigError: events of a region have no images, and therefore no scores, or the evaluation
+            of the trained networks is missing.
     """
     config = run.config
     networks, taken = bool(config.training.networks), bool(config.training.models)
     if taken and not run.evaluation.exists():
         raise ConfigError(
-            f"{run.evaluation}: missing, and the cut-flow takes its thresholds from there: make it "
-            "with --stage evaluation of that run"
+            f"{run.evaluation}: missing, but the cut-flow needs its thresholds: make it with "
+            "--stage evaluation of that run"
         )
     judged = () if taken else tuple(evaluation_targets(run))
     if networks:
-        _require_images_of_all_regions(config.imaging.select)
+        _require_images_of_all_regions(config.imaging.region)
     sources = [event_source(run, sample) for sample in config.analysis_samples()]
     return [
         Target(
@@ -44,6 +47,7 @@ def cutflow_targets(run: Run) -> list[Target]:
                 "selection": monojet_selection(),
                 "samples": {s.name: _normalised(s) for s in config.analysis_samples()},
                 "invisible": config.invisible,
+                "irreducible": IRREDUCIBLE,
             },
             upstream=(
                 (*judged, *scoring_targets(run))
@@ -58,20 +62,20 @@ def cutflow_targets(run: Run) -> list[Target]:
     ]
 
 
-def _require_images_of_all_regions(select: str | None) -> None:
-    if select is None:
+def _require_images_of_all_regions(name: str | None) -> None:
+    if name is None:
         return
-    selected = set(monojet36.REGIONS[select].cuts)
+    selected = set(monojet36.REGIONS[name].cuts)
     for region in monojet36.REGIONS.values():
         if not selected <= set(region.cuts):
             raise ConfigError(
-                f"'select: {select}' leaves out events of region {region.name}, whose scores "
+                f"'region: {name}' leaves out events of region {region.name}, whose scores "
                 "the cut-flow needs: choose a wider region, or only earlier stages"
             )
 
 
 def _normalised(sample: Sample) -> Any:
-    """Return what decides the expected events of a sample, and how its files are read."""
+    """Return the settings of a sample that affect its expected events and how files are read."""
     return dump(
         sample,
         *("cross_section", "sum_of_weights", "k_factor", "data"),

@@ -1,22 +1,30 @@
-"""What tables say of the samples that they are made from: generated here, simulated elsewhere or
-measured, and where generated events begin."""
+"""Notes of tables on the origin of their samples and on where generated events begin."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Collection, Iterable, Iterator
 
 from analysis.config import Config, Sample
+from analysis.monojet.cutflow_model import (
+    BosonPt,
+    CutflowSample,
+    CutflowTable,
+    Origin,
+    ProcessCutflow,
+)
 from analysis.processes import PROCESSES
+from common.stats.measured import measured_share
+from selections import monojet36
 
-NEAR = 1.1  # times the lowest generated boson pT: events below count as at the edge
+NEAR = 1.1  # times the lowest generated boson pT: events below are at the edge
 
 EDGE_NOTE = (
     f"At the edge: share of the events whose boson pT is less than {NEAR:g} times the lowest that "
     "was generated; where no event is, with the share that one would have. Events of lower boson "
-    "pT are missing: towards them a region is complete where the share is small, and unknown to be "
-    "where one event would have much of it."
+    "pT are missing: a region is complete where the share is small, and not known to be complete "
+    "where one event would be a large share."
 )
 
 _ERRORS = (
@@ -25,7 +33,7 @@ _ERRORS = (
     "and that of the cross-section, one factor for all lines of a sample."
 )
 
-_NOTES = {
+_NOTES: dict[Origin, str] = {
     "generated": "Cross-sections of events generated here are of leading order, their errors those "
     "of the integration alone.",
     "files": "Cross-sections of events from files are those of the files or of the configuration.",
@@ -33,16 +41,22 @@ _NOTES = {
 }
 
 
-def describe(config: Config, sample: Sample) -> dict[str, Any]:
-    """Return what `all_events` and `notes` need of a sample, as plain data."""
-    origin = "measured" if sample.data else "generated" if sample.generated else "files"
+def origin(sample: Sample) -> Origin:
+    """Return the origin of a sample."""
+    if sample.data:
+        return "measured"
+    return "generated" if sample.generated else "files"
+
+
+def boson_pt(config: Config, sample: Sample) -> BosonPt | None:
+    """Return the limits of the boson pT of a generated slice in GeV; None for other samples."""
     limits = config.generation.slices.get(sample.slice or "") if sample.generated else None
-    return {"origin": origin, "boson_pt": limits and [limits.low, limits.high]}
+    return (limits.low, limits.high) if limits else None
 
 
 def edge(config: Config, sample: Sample) -> float | None:
-    """Return where events of a sample are near the lowest boson pT of its process: 10 % above it;
-    None where it is not simulated here in slices, or no boson pT is known."""
+    """Return the boson pT in GeV below which events are at the edge: `NEAR` times the lowest of the
+    process; None for samples that are not generated in slices of a boson's pT."""
     process = PROCESSES.get(sample.process)
     if not sample.generated or process is None or not process.boson or not sample.slice:
         return None
@@ -51,36 +65,39 @@ def edge(config: Config, sample: Sample) -> float | None:
     return NEAR * min(slices[s.slice].low for s in same if s.slice)
 
 
-def all_events(samples: Collection[Mapping[str, Any]]) -> str:
-    """Return the name of the first row of a cut-flow, with the boson pT of generated events."""
-    if not samples or not all(sample["boson_pt"] for sample in samples):
+def all_events(slices: Collection[BosonPt | None]) -> str:
+    """Return the name of the first row of a cut-flow, with the boson pT of generated slices."""
+    limits = [one for one in slices if one]
+    if not limits or len(limits) < len(slices):
         return "all events"
-    spans = _joined([sample["boson_pt"] for sample in samples])
-    texts = [f"> {low:g}" if high is None else f"{low:g}–{high:g}" for low, high in spans]
+    texts = [f"> {low:g}" if high is None else f"{low:g}–{high:g}" for low, high in _merged(limits)]
     return rf"all events, boson $p_\mathrm{{T}}$ {' and '.join(texts)} GeV"
 
 
-def gaps(process: str, samples: Collection[Mapping[str, Any]]) -> list[str]:
-    """Return a sentence on the boson pT of a process that no slice holds above the lowest, if
-    there is any."""
-    if not samples or not all(sample["boson_pt"] for sample in samples):
+def gaps(process: str, slices: Collection[BosonPt | None]) -> list[str]:
+    """Return a sentence on the boson pT above the lowest that no slice of a process covers; empty
+    without such a gap."""
+    limits = [one for one in slices if one]
+    if not limits or len(limits) < len(slices):
         return []
-    spans = _joined([sample["boson_pt"] for sample in samples])
-    lacking = [f"{a[1]:g}–{b[0]:g}" for a, b in itertools.pairwise(spans)]
+    spans = _merged(limits)
+    missing = [f"{a[1]:g}–{b[0]:g}" for a, b in itertools.pairwise(spans)]
     highest = spans[-1][1]
-    lacking += [] if highest is None else [f"above {highest:g}"]
-    if not lacking:
+    missing += [] if highest is None else [f"above {highest:g}"]
+    if not missing:
         return []
     return [
-        f"{process}: no event of boson pT {' or '.join(lacking)} GeV was generated: regions that "
+        f"{process}: no event of boson pT {' or '.join(missing)} GeV was generated: regions that "
         "hold such events are incomplete, whatever the share at the edge."
     ]
 
 
-def _joined(ranges: Iterable[Sequence[float | None]]) -> list[tuple[float, float | None]]:
-    """The ranges in order, those that touch as one; an upper end of None is open."""
-    found: list[tuple[float, float | None]] = []
-    for low, high in sorted((float(low or 0), high) for low, high in ranges):
+def _merged(ranges: Iterable[BosonPt]) -> list[BosonPt]:
+    """Return the ranges in ascending order, with those that touch merged."""
+    found: list[BosonPt] = []
+    for low, high in sorted(
+        ranges, key=lambda one: (one[0], math.inf if one[1] is None else one[1])
+    ):
         if found and (found[-1][1] is None or found[-1][1] >= low):
             start, end = found.pop()
             found.append((start, None if end is None or high is None else max(end, high)))
@@ -89,8 +106,46 @@ def _joined(ranges: Iterable[Sequence[float | None]]) -> list[tuple[float, float
     return found
 
 
-def notes(samples: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return what is to be said of errors and cross-sections, by where the samples come from."""
-    origins = {sample["origin"] for sample in samples}
+def notes(samples: Iterable[CutflowSample]) -> list[str]:
+    """Return the notes on errors and cross-sections that apply to the origins of the samples."""
+    origins = {sample.origin for sample in samples}
     errors = [_ERRORS] * bool(origins & {"generated", "files"})
-    return errors + [text for origin, text in _NOTES.items() if origin in origins]
+    return errors + [text for one, text in _NOTES.items() if one in origins]
+
+
+def all_gaps(table: CutflowTable) -> Iterator[str]:
+    """Yield `gaps` of all processes of a cut-flow."""
+    slices: dict[str, list[BosonPt | None]] = {}
+    for sample in table.samples.values():
+        slices.setdefault(sample.process, []).append(sample.boson_pt)
+    for process, of_process in slices.items():
+        yield from gaps(process, of_process)
+
+
+def edge_share(near: ProcessCutflow, whole: ProcessCutflow, region: str) -> str:
+    """Return the share of a region's events at the edge, as text; if no event is, with the share
+    that one event of the lowest slice would have."""
+    at_edge, total = near.total(region), whole.total(region)
+    if not total.entries or not total.sumw:
+        return "-"
+    if at_edge.entries:
+        return str(measured_share(at_edge.sums, total.sums))
+    begins = (one.normalised.steps["all events"] for one in near.samples)
+    lowest = max(begins, key=lambda y: y.entries)
+    one = lowest.sumw / lowest.entries / total.sumw if lowest.entries else 1.0
+    return f"0 (one event: {one:.1g})" if one < 1 else "0 (one event: all)"
+
+
+def completeness(table: CutflowTable) -> str:
+    """Return what tables of other stages note on events that are missing in IM1: the shares at the
+    edge by process, and the gaps between slices."""
+    near, whole = table.at_edge(), table.processes(monojet36.SR.name)
+    shares = ", ".join(f"{p} {edge_share(near[p], whole[p], 'IM1')}" for p in near)
+    edges = f"At the edge of what was generated in IM1 (all regions: cutflow_regions): {shares}."
+    return "".join(f" {sentence}" for sentence in (*([edges] if shares else []), *all_gaps(table)))
+
+
+def simulated_alone(table: CutflowTable, what: str) -> str:
+    """Return a sentence that ``what`` leaves out collision data; empty without any."""
+    processes = table.data_processes
+    return f" {what} without measured events ({', '.join(processes)})." if processes else ""

@@ -1,4 +1,4 @@
-"""Stage ``sensitivity``: the gain in sensitivity by the networks."""
+"""Stage ``sensitivity``: measure the gain in sensitivity from the networks."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ from collections.abc import Sequence
 
 from analysis.by_value import monojet_selection
 from analysis.monojet.cutflow_stage import cutflow_targets
+from analysis.processes import IRREDUCIBLE
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 
 
+@shared
 def sensitivity_targets(run: Run) -> list[Target]:
-    """Return one table of sensitivity ratios."""
+    """Return the target of the sensitivity ratios."""
     return [
         Target(
             "sensitivity",
             "sensitivity",
             run.table("sensitivity"),
             (__name__,),
-            settings={"selection": monojet_selection()},
+            settings={"selection": monojet_selection(), "irreducible": IRREDUCIBLE},
             upstream=tuple(cutflow_targets(run)),
         )
     ]
 
 
 def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
-    from analysis.monojet.sensitivity import run as compare
+    from analysis.monojet.sensitivity import run as measure
 
-    compare(run, targets, done)
+    measure(run, targets, done)
 
 
 STAGE = Stage(

@@ -6,21 +6,26 @@ from collections.abc import Sequence
 
 from analysis.by_value import monojet_selection
 from analysis.monojet.cutflow_stage import cutflow_targets
-from analysis.processes import SIGNALS
+from analysis.processes import IRREDUCIBLE, SIGNALS
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 
 
+@shared
 def signals_targets(run: Run) -> list[Target]:
-    """Return one comparison of all signals with Znunu."""
+    """Return the target of the comparison of all signals with Znunu."""
     return [
         Target(
             "signals",
             "signals",
             run.table("signals"),
             (__name__,),
-            settings={"selection": monojet_selection(), "signals": list(SIGNALS)},
+            settings={
+                "selection": monojet_selection(),
+                "irreducible": IRREDUCIBLE,
+                "signals": list(SIGNALS),
+            },
             upstream=tuple(cutflow_targets(run)),
         )
     ]

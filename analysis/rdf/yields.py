@@ -1,6 +1,6 @@
-"""Weighted event yields: exact while they are added, rounded once.
+"""Weighted event yields: exact sums, rounded once at the end.
 
-Exact yields merge to the same bits whatever the partition of events in tasks, files and threads.
+Exact yields merge to the same bits for any partition of the events into tasks, files and threads.
 """
 
 from __future__ import annotations
@@ -16,48 +16,48 @@ import numpy as np
 from common.runtime.errors import InputError
 from common.stats.normalisation import statistical_error
 
-_LEAST = Fraction(1, 2**1074)  # the least double, of which every double is a multiple
+_LEAST = Fraction(1, 2**1074)  # the smallest double; every double is a multiple of it
 
 
 @dataclass(frozen=True)
 class Yield:
-    """Events: raw count, sum of weights, sum of squared weights."""
+    """Events: number of entries, sum of weights, sum of squared weights."""
 
-    raw: int = 0
+    entries: int = 0
     sumw: float = 0.0
     sumw2: float = 0.0
 
     def __add__(self, other: Yield) -> Yield:
-        return Yield(self.raw + other.raw, self.sumw + other.sumw, self.sumw2 + other.sumw2)
+        return Yield(self.entries + other.entries, self.sumw + other.sumw, self.sumw2 + other.sumw2)
 
     def scaled(self, factor: float) -> Yield:
-        """The same events with all weights times ``factor``."""
-        return Yield(self.raw, self.sumw * factor, self.sumw2 * factor**2)
+        """Return the yield with all weights scaled by ``factor``."""
+        return Yield(self.entries, self.sumw * factor, self.sumw2 * factor**2)
 
     @property
-    def error(self) -> float:
-        """Statistical error of the sum of weights."""
+    def stat_error(self) -> float:
+        """Return the statistical error of the sum of weights."""
         return float(self.sumw2**0.5)
 
     @property
     def sums(self) -> tuple[float, float]:
-        """The sums of weights and of squared weights."""
+        """Return the sums of weights and of squared weights."""
         return self.sumw, self.sumw2
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Events expected of simulated samples: the raw count, their number, and its errors: of the
-    efficiency in the simulation, and of the cross-sections. Samples are independent."""
+    """Expected events of simulated samples: entries, events and the errors of the events, from the
+    simulated efficiency and from the cross-sections. Samples are independent."""
 
-    raw: int = 0
+    entries: int = 0
     events: float = 0.0
     statistical: float = 0.0
     cross_section: float = 0.0
 
     def __add__(self, other: Expected) -> Expected:
         return Expected(
-            self.raw + other.raw,
+            self.entries + other.entries,
             self.events + other.events,
             math.hypot(self.statistical, other.statistical),
             math.hypot(self.cross_section, other.cross_section),
@@ -65,7 +65,7 @@ class Expected:
 
     @property
     def error(self) -> float:
-        """Both errors in quadrature."""
+        """Return both errors in quadrature."""
         return math.hypot(self.statistical, self.cross_section)
 
 
@@ -76,70 +76,74 @@ def expected(
     sum_of_weights_squared: float | None,
     cross_section_error: float,
 ) -> Expected:
-    """Events expected of some events of a sample, whose sums of weights before any cut are given.
+    """Return the expected events of a yield, given the sums of weights before any cut.
 
-    ``normalisation`` is the factor from weights to events, ``cross_section_error`` relative.
+    ``normalisation`` is the factor from weights to events; ``cross_section_error`` is relative.
     """
     events = normalisation * y.sumw + 0.0  # not -0
     error = statistical_error(*y.sums, sum_of_weights, sum_of_weights_squared)
-    return Expected(y.raw, events, abs(normalisation) * error, abs(events) * cross_section_error)
+    return Expected(
+        y.entries, events, abs(normalisation) * error, abs(events) * cross_section_error
+    )
 
 
 @dataclass(frozen=True)
 class ExactYield:
-    """A `Yield` of exact sums of doubles."""
+    """A `Yield` with exact sums of doubles."""
 
-    raw: int = 0
+    entries: int = 0
     sumw: Fraction = Fraction(0)
     sumw2: Fraction = Fraction(0)
 
     def __add__(self, other: ExactYield) -> ExactYield:
-        return ExactYield(self.raw + other.raw, self.sumw + other.sumw, self.sumw2 + other.sumw2)
+        return ExactYield(
+            self.entries + other.entries, self.sumw + other.sumw, self.sumw2 + other.sumw2
+        )
 
     def rounded(self) -> Yield:
-        """The yield of the nearest doubles.
+        """Return the yield rounded to the nearest doubles.
 
         Raises:
             InputError: a sum is beyond the largest double.
         """
         try:
-            return Yield(self.raw, float(self.sumw), float(self.sumw2))
+            return Yield(self.entries, float(self.sumw), float(self.sumw2))
         except OverflowError as error:
             raise InputError("column 'weight': a sum is beyond the largest double") from error
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; a sum of 5/8 is ``0x5p-3``."""
-        return {"raw": self.raw, "sumw": _to_text(self.sumw), "sumw2": _to_text(self.sumw2)}
+        """Return plain data; a sum of 5/8 is ``0x5p-3``."""
+        return {"entries": self.entries, "sumw": _to_text(self.sumw), "sumw2": _to_text(self.sumw2)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ExactYield:
-        """From the plain data of `to_json`."""
-        return cls(data["raw"], _from_text(data["sumw"]), _from_text(data["sumw2"]))
+        """Return the yield from the plain data of `to_json`."""
+        return cls(data["entries"], _from_text(data["sumw"]), _from_text(data["sumw2"]))
 
 
 def read_out(found: Any) -> list[ExactYield]:
-    """The bins of a C++ ``Yields``.
+    """Return the bins of a C++ ``Yields``.
 
     Raises:
-        InputError: there are weights that are not finite, or whose squares are not.
+        InputError: some weights, or their squares, are not finite.
     """
     if n := int(found.n_not_finite()):
         raise InputError(f"column 'weight': not finite, or too large to square (events: {n})")
-    n_bins = found.raw.size()
+    n_bins = found.entries.size()
     limbs = np.array(found.limbs(), np.int64).reshape(2, n_bins, -1).tolist()
     sums = [[_value(one) for one in quantity] for quantity in limbs]
-    return [ExactYield(int(raw), *both) for raw, *both in zip(found.raw, *sums, strict=True)]
+    return [ExactYield(int(n), *both) for n, *both in zip(found.entries, *sums, strict=True)]
 
 
 def _value(limbs: list[int]) -> Fraction:
-    """The value of a C++ ``ExactSum``."""
+    """Return the value of a C++ ``ExactSum``."""
     return _LEAST * sum(limb << 32 * i for i, limb in enumerate(limbs) if limb)
 
 
 def _to_text(x: Fraction) -> str:
     exponent = x.denominator.bit_length() - 1
     if x.denominator != 1 << exponent:
-        raise ValueError(f"{x} is no sum of doubles")
+        raise ValueError(f"{x} is not a sum of doubles")
     return f"{x.numerator:#x}p-{exponent}"
 
 

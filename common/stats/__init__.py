@@ -1,1 +1,1 @@
-"""TODO."""
+"""Statistics: errors, normalisation, ROC curves."""

@@ -1,4 +1,4 @@
-"""From weights of events to events expected."""
+"""Normalisation: from weights of events to expected events, with errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from common.runtime.errors import NormalisationError
 PB_PER_FB = 1000.0
 
 
-def expected_per_weight(
+def luminosity_scale(
     sample: str,
     cross_section: float | None,
     sum_of_weights: float | None,
@@ -20,8 +20,9 @@ def expected_per_weight(
     luminosity: float,
     k_factor: float,
 ) -> float:
-    """Factor from event weights to expected events: luminosity (1/fb) x cross-section (pb) x k /
-    sum of the sample's weights before any cut.
+    """Return the factor from event weights to expected events.
+
+    It is luminosity (1/fb) x cross-section (pb) x k / sum of weights of the sample before any cut.
 
     Raises:
         NormalisationError: the cross-section or the sum of weights is not known.
@@ -50,8 +51,8 @@ def statistical_error(
     sum_of_weights: float | None,
     sum_of_weights_squared: float | None,
 ) -> float:
-    """Error of the sum of weights of some events of a sample that is normalised by its sum of
-    weights before any cut, in units of weights.
+    """Return the error of a sum of weights of a sample that is normalised by its sum of weights
+    before any cut, in units of weights.
 
     The number of events that a cross-section stands for is fixed: what fluctuates is the efficiency
     e = S / W. With the sums S of what passes and F of the rest, W = S + F, which are independent

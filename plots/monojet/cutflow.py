@@ -1,10 +1,9 @@
-"""What the cuts leave, and the spectrum of what is left."""
+"""Figures of the cut-flow and of the missing transverse momentum of the selected events."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.monojet.cutflow_model import ProcessCutflow
 from analysis.processes import SIGNALS
+from analysis.rdf.yields import Expected
 from plots import style
-
-if TYPE_CHECKING:
-    from analysis.monojet.cutflow import Flow, WorkingPoint
-    from analysis.rdf.yields import Expected
-    from selections.cuts import MetBin, Region
+from selections.cuts import MetBin, Region
+from training.classifier.evaluation_model import WorkingPoint
 
 _OVERFLOW_WIDTH = 200.0  # GeV
 
@@ -27,17 +25,17 @@ Floats = npt.NDArray[np.float64]
 
 @style.styled()
 def cutflow(
-    flows: Mapping[str, Flow[Expected]],
+    cutflows: Mapping[str, ProcessCutflow],
     region: Region,
     networks: Mapping[str, WorkingPoint],
     luminosity: float,
 ) -> Figure:
-    """Expected events of each process after each cut, and after all cuts and one network.
+    """Draw the expected events of each process after each cut, and after all cuts and a network.
 
     Args:
-        flows: by process, normalised to the luminosity.
-        region: whose cuts these are.
-        networks: where each network cuts.
+        cutflows: by process, normalised to the luminosity.
+        region: the region of the cut-flows.
+        networks: the working point of each network.
         luminosity: in 1/fb.
     """
     names = ["all events", *(cut.name for cut in region.cuts)]
@@ -45,42 +43,10 @@ def cutflow(
     labels += [f"{style.network(name)}, {_kept(point)}" for name, point in networks.items()]
     figure = Figure(figsize=(4.5 + 0.85 * len(labels), 7.2), layout="constrained")
     axes = figure.subplots()
-    handles = []
-    cuts = np.arange(len(names))
-    extra = len(names) + np.arange(len(networks))
-    for process in style.in_order(flows):
-        flow, look = flows[process], style.process(process)
-        values, errors = _arrays([flow.steps[name] for name in names])
-        axes.stairs(
-            style.positive(values),
-            np.arange(len(names) + 1) - 0.5,
-            baseline=None,
-            color=look.colour,
-            linestyle=look.line,
-            linewidth=1.8,
-        )
-        after, after_errors = _arrays([flow.networks[name]["all"] for name in networks])
-        for place, value in zip(extra, after, strict=True):
-            axes.hlines(style.positive(value), place - 0.4, place + 0.4, look.colour, look.line)
-        axes.errorbar(
-            [*cuts, *extra],
-            style.positive(np.append(values, after)),
-            np.append(errors, after_errors),
-            color=look.colour,
-            marker=look.marker,
-            linestyle="none",
-            markersize=6,
-        )
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=look.colour,
-                linestyle=look.line,
-                marker=look.marker,
-                label=look.label,
-            )
-        )
+    handles = [
+        _draw_steps(axes, process, cutflows[process], names, list(networks))
+        for process in style.in_order(cutflows)
+    ]
     if networks:
         axes.axvline(len(names) - 0.5, color="black", linewidth=1)
     axes.set_yscale("log")
@@ -94,21 +60,53 @@ def cutflow(
     return figure
 
 
+def _draw_steps(
+    axes: Axes, process: str, found: ProcessCutflow, cuts: Sequence[str], networks: Sequence[str]
+) -> Line2D:
+    """Draw the events of one process after each cut and network, and return its legend entry."""
+    look = style.process(process)
+    values, errors = _arrays([found.steps[name] for name in cuts])
+    axes.stairs(
+        style.positive(values),
+        np.arange(len(cuts) + 1) - 0.5,
+        baseline=None,
+        color=look.colour,
+        linestyle=look.line,
+        linewidth=1.8,
+    )
+    after, after_errors = _arrays([found.networks[name]["all"] for name in networks])
+    places = np.arange(len(cuts) + len(networks))
+    for place, value in zip(places[len(cuts) :], after, strict=True):
+        axes.hlines(style.positive(value), place - 0.4, place + 0.4, look.colour, look.line)
+    axes.errorbar(
+        places,
+        style.positive(np.append(values, after)),
+        np.append(errors, after_errors),
+        color=look.colour,
+        marker=look.marker,
+        linestyle="none",
+        markersize=6,
+    )
+    return Line2D(
+        [], [], color=look.colour, linestyle=look.line, marker=look.marker, label=look.label
+    )
+
+
 @style.styled()
 def met_spectrum(
-    flows: Mapping[str, Flow[Expected]],
+    cutflows: Mapping[str, ProcessCutflow],
     bins: Sequence[MetBin],
     network: str,
     point: WorkingPoint,
     luminosity: float,
 ) -> Figure:
-    """Missing transverse momentum in the exclusive signal regions, before and after a network.
+    """Draw the missing transverse momentum of the signal region, before and after a network.
 
     Args:
-        flows: by process, normalised to the luminosity.
+        cutflows: by process, normalised to the luminosity.
         bins: the exclusive regions in their order, the last without upper edge.
         network: the network of the second panel.
-        point: where it cuts.
+        point: its working point.
         luminosity: in 1/fb.
     """
     overflow = bins[-1].low
@@ -116,10 +114,12 @@ def met_spectrum(
     ticks = range(300, int(overflow), 100)
     figure = Figure(figsize=(13, 6.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
-    factor = _visible_factor(flows)
-    before = {p: [flow.bins[b.name] for b in bins] for p, flow in flows.items()}
-    after = {p: [flow.networks[network][b.name] for b in bins] for p, flow in flows.items()}
-    tops = [_stack(axes, part, edges, factor) for axes, part in ((left, before), (right, after))]
+    factor = _visible_factor(cutflows)
+    before = {p: [found.bins[b.name] for b in bins] for p, found in cutflows.items()}
+    after = {p: [found.networks[network][b.name] for b in bins] for p, found in cutflows.items()}
+    tops = [
+        _stack(axes, yields, edges, factor) for axes, yields in ((left, before), (right, after))
+    ]
     peak = max(float(total.max()) for total in tops)
     least = min((float(t[t > 0].min()) for t in tops if (t > 0).any()), default=1.0)
     if peak > 0:
@@ -148,8 +148,7 @@ def met_spectrum(
 def _stack(
     axes: Axes, yields: Mapping[str, Sequence[Expected]], edges: Floats, factor: float
 ) -> Floats:
-    """Draw the backgrounds on each other, their error, and the signals as lines over them; gives
-    the total."""
+    """Stack the backgrounds with their error, draw the signals as lines, and return the total."""
     widths = np.diff(edges)
     total, variance = np.zeros(len(widths)), np.zeros(len(widths))
     backgrounds = [p for p in style.in_order(yields) if p not in SIGNALS]
@@ -197,15 +196,15 @@ def _stack(
 
 
 def _kept(point: WorkingPoint) -> str:
-    """Where a network cuts, as an efficiency of the signal it was chosen by."""
+    """Return the signal efficiency of a working point as text."""
     return rf"$\varepsilon_S$ = {100 * point.signal_efficiency:.1f} %"
 
 
-def _visible_factor(flows: Mapping[str, Flow[Expected]]) -> float:
-    """A power of ten that brings the signals to at least a hundredth of the backgrounds."""
+def _visible_factor(cutflows: Mapping[str, ProcessCutflow]) -> float:
+    """Return the power of ten that scales the signals to at least 1 % of the backgrounds."""
     sums = {True: 0.0, False: 0.0}
-    for process, flow in flows.items():
-        sums[process in SIGNALS] += flow.bins["all"].events
+    for process, found in cutflows.items():
+        sums[process in SIGNALS] += found.bins["all"].events
     if sums[True] <= 0 or sums[False] <= 0:
         return 1.0
     return 10.0 ** max(0, math.ceil(math.log10(0.01 * sums[False] / sums[True])))

@@ -1,4 +1,4 @@
-"""Event images: one event in all compressions and channels, and the mean image of a process."""
+"""Figures of event images: one event in all compressions and channels, and mean images."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from common.schema import images as schema
+from common.schema.images import GRID, OFFSETS, VALUES
 from plots import style
-from plots.results import Sample, opened
+from plots.results import SampleFiles, opened
 
 Array = npt.NDArray[Any]
 
-GRID = (100, 126)
-ETA, PHI = (-2.5, 2.5), (-3.15, 3.15)
+ETA, PHI = schema.ETA_RANGE, schema.PHI_RANGE
 CROP = 60  # rows and columns kept of a compressed image
 REGION = "SR_no_veto"
-COMPRESSIONS = ("cell", "rowcol", "stochastic")
 
 _ETA_LABEL, _PHI_LABEL = r"$\eta$", r"$\varphi$ [rad]"
 _CHANNELS = {
@@ -42,7 +42,7 @@ _CHANNELS = {
 _UNITS = {"GeV": " [GeV]", "e": r" [$e$]"}
 _FRACTIONS = ("emf", "jet_width")  # from 0 to 1; the other positive channels span decades
 
-_OF_A_BLOCK = 1 << 20  # cells read at a time
+_BLOCK_SIZE = 1 << 20  # cells read at a time
 
 
 _BLUES = style.part_of("Blues", 0.35, 1.0)
@@ -50,7 +50,7 @@ _BLUES = style.part_of("Blues", 0.35, 1.0)
 
 @dataclass(frozen=True)
 class Event:
-    """The non-empty cells of one event.
+    """The non-empty cells of one event; ``values`` has the shape (cells, channels).
 
     ``addresses`` has their rows and columns in the grid (``none``) and after each compression.
     """
@@ -65,51 +65,49 @@ class Event:
         return len(self.values)
 
     def channel(self, name: str) -> Array:
-        """The values of a channel, one a cell."""
+        """Return the values of a channel, of shape (cells,)."""
         return self.values[:, self.channels.index(name)]
 
 
 def typical_event(path: Path) -> int:
-    """The first event with the median number of cells, or the nearest to it.
+    """Return the index of the first event whose number of cells is nearest to the median.
 
-    Among those that pass the selection of the thesis, if there are any.
+    Only events that pass the selection of the thesis are considered, unless none does.
     """
     with opened(path) as file:
-        cells = np.diff(file["cells/offsets"][:].astype(np.int64))
-        passing = np.flatnonzero(file[f"events/pass_{REGION}"][:])
+        cells = np.diff(file[OFFSETS][:].astype(np.int64))
+        passing = np.flatnonzero(file[schema.region_column(REGION)][:])
     chosen = passing if len(passing) else np.arange(len(cells))
     distance = np.abs(cells[chosen] - np.median(cells[chosen]))
     return int(chosen[np.argmin(distance)])
 
 
 def read_event(path: Path, index: int) -> Event:
-    """One event of an image file."""
+    """Read one event of an image file."""
     with opened(path) as file:
-        begin, end = (int(i) for i in file["cells/offsets"][index : index + 2])
+        begin, end = (int(i) for i in file[OFFSETS][index : index + 2])
 
-        def address(group: str) -> tuple[Array, Array]:
-            return (
-                file[f"{group}/row"][begin:end].astype(np.int64),
-                file[f"{group}/column"][begin:end].astype(np.int64),
-            )
+        def address(compression: str) -> tuple[Array, Array]:
+            group = file[schema.address_group(compression)]
+            row, column = (group[name][begin:end].astype(np.int64) for name in ("row", "column"))
+            return row, column
 
-        addresses = {"none": address("cells")}
-        addresses |= {name: address(f"compression/{name}") for name in COMPRESSIONS}
+        addresses = {name: address(name) for name in ("none", *schema.STORED_COMPRESSIONS)}
         return Event(
             process=str(file.attrs["process"]),
             channels=tuple(file.attrs["channels"]),
             units=tuple(file.attrs["units"]),
-            values=file["cells/values"][begin:end],
+            values=file[VALUES][begin:end],
             addresses=addresses,
         )
 
 
 @style.styled()
 def compressions(event: Event) -> Figure:
-    """One event, uncompressed and after each compression (figures 9 to 12 of the thesis).
+    """Draw one event, uncompressed and after each compression (figures 9 to 12 of the thesis).
 
-    The electromagnetic fraction alone, as there. Cells with particles but no electromagnetic energy
-    have their own colour.
+    As in the thesis, only the electromagnetic fraction is shown. Cells with particles but without
+    electromagnetic energy have their own colour.
     """
     figure = Figure(figsize=(11.5, 9.6), layout="constrained")
     grid = figure.subplots(2, 2)
@@ -149,9 +147,9 @@ def compressions(event: Event) -> Figure:
 
 @style.styled()
 def channels(event: Event) -> Figure:
-    """The same event as in `compressions`, uncompressed, in all eight channels.
+    """Draw one event, uncompressed, in all eight channels.
 
-    Cells that are not empty but 0 in a channel are grey.
+    Non-empty cells with a value of 0 in a channel are grey.
     """
     figure = Figure(figsize=(17.5, 7.8), layout="constrained")
     grid = figure.subplots(2, 4, sharex=True, sharey=True)
@@ -188,7 +186,7 @@ def channels(event: Event) -> Figure:
 
 
 def _norm(channel: str, values: Array) -> tuple[Normalize, Colormap]:
-    """A scale that holds all values: decades, except for charges and fractions."""
+    """Return a scale that covers all values: logarithmic, except for charges and fractions."""
     if channel == "charge":
         largest = max(1.0, float(np.abs(values).max(initial=0)))
         return Normalize(-largest, largest), matplotlib.colormaps["RdBu_r"]
@@ -201,11 +199,11 @@ def _norm(channel: str, values: Array) -> tuple[Normalize, Colormap]:
 
 
 @style.styled()
-def mean_images(samples: Sequence[Sample], aligned: bool = False) -> Figure:
-    """Mean scalar sum of transverse momenta in each cell, one panel a process.
+def mean_images(samples: Sequence[SampleFiles], aligned: bool = False) -> Figure:
+    """Draw the mean scalar sum of transverse momenta in each cell, one panel per process.
 
     Args:
-        samples: of a process with several, they are mixed as their cross-sections say.
+        samples: those of one process are mixed according to their cross-sections.
         aligned: rotate each event so that its missing transverse momentum points to 0.
     """
     processes = style.in_order(sample.process for sample in samples)
@@ -251,36 +249,36 @@ def _label_mean(grid: Any, index: int, total: int, aligned: bool) -> None:
     axes: Axes = grid.flat[index]
     if index % columns == 0:
         axes.set_ylabel(_ETA_LABEL)
-    if index + columns >= total:  # nothing below
+    if index + columns >= total:  # no panel below
         axes.xaxis.set_tick_params(labelbottom=True)
         axes.set_xlabel(rf"$\varphi - \varphi(${style.MET}$)$ [rad]" if aligned else _PHI_LABEL)
 
 
-def _mean(samples: Sequence[Sample], aligned: bool) -> Array:
-    """Weighted mean over the events of some samples, (rows, columns) of the grid."""
+def _mean(samples: Sequence[SampleFiles], aligned: bool) -> Array:
+    """Return the weighted mean over the events of some samples, of shape (rows, columns)."""
     total, weights = np.zeros(GRID[0] * GRID[1]), 0.0
     for sample in samples:
         with opened(sample.images) as file:
-            offsets = file["cells/offsets"][:].astype(np.int64)
+            offsets = file[OFFSETS][:].astype(np.int64)
             weight = file["events/weight"][:] * sample.normalisation
             direction = file["events/met_phi"][:]
             weights += weight.sum()
             event = np.repeat(np.arange(len(weight)), np.diff(offsets))
-            for begin in range(0, len(event), _OF_A_BLOCK):
-                cells = slice(begin, begin + _OF_A_BLOCK)
+            for begin in range(0, len(event), _BLOCK_SIZE):
+                cells = slice(begin, begin + _BLOCK_SIZE)
                 column = file["cells/column"][cells].astype(np.int64)
                 if aligned:
                     column = _aligned_column(column, direction[event[cells]])
                 total += np.bincount(
                     file["cells/row"][cells].astype(np.int64) * GRID[1] + column,
-                    file["cells/values"][cells, 0] * weight[event[cells]],
+                    file[VALUES][cells, 0] * weight[event[cells]],
                     minlength=len(total),
                 )
-    return (total / (weights or 1.0)).reshape(GRID)  # a selection may leave nothing
+    return (total / (weights or 1.0)).reshape(GRID)  # a selection may leave no event
 
 
 def _aligned_column(column: Array, direction: Array) -> Array:
-    """Columns of an axis from -π/2 to 3π/2 on which ``direction`` lies at 0."""
+    """Return the columns of an axis from -π/2 to 3π/2 with ``direction`` at 0."""
     phi = PHI[0] + (column + 0.5) * (PHI[1] - PHI[0]) / GRID[1]
     turn = (phi - direction + math.pi / 2) / (2 * math.pi) % 1.0
     return np.minimum((turn * GRID[1]).astype(np.int64), GRID[1] - 1)

@@ -1,4 +1,4 @@
-"""Distributions of the networks' scores."""
+"""Figures of the scores of the networks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from common.schema.scores import KEYS, read_paired_scores
 from plots import style
-from plots.results import Sample, joined_score, opened
+from plots.results import SampleFiles, opened
 
 Array = npt.NDArray[Any]
 
@@ -21,14 +22,15 @@ BINS = 25
 @style.styled()
 def score_distributions(
     network: str,
-    samples: Sequence[Sample],
+    samples: Sequence[SampleFiles],
     thresholds: Sequence[float],
     training_slices: Collection[str],
 ) -> Figure:
-    """Scores of each process, normalised to unit area (figure 18 of the thesis).
+    """Draw the scores of each process, normalised to unit area (figure 18 of the thesis).
 
-    On the left the slices that the network learned from (of which each event is scored by the
-    network of the other folds), on the right all slices, mixed as their cross-sections say.
+    The left panel shows the training slices, with each event scored by the network of a fold that
+    was not trained on it; the right panel shows all slices, mixed according to their
+    cross-sections.
 
     Raises:
         ScoreError: a sample's scores are not those of its images.
@@ -44,7 +46,7 @@ def score_distributions(
         for process in style.in_order(s.process for s in chosen):
             parts = [columns[id(s)] for s in chosen if s.process == process]
             scores, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
-            if weights.any():  # a selection may leave nothing
+            if weights.any():  # a selection may leave no event
                 _histogram(axes, process, scores, weights)
         for number, threshold in enumerate(thresholds):
             axes.axvline(
@@ -79,12 +81,14 @@ def _histogram(axes: Axes, process: str, scores: Array, weights: Array) -> None:
     )
 
 
-def read_scores(sample: Sample, network: str) -> tuple[Array, Array]:
-    """Scores and expected events of a sample, joined by run and event number.
+def read_scores(sample: SampleFiles, network: str) -> tuple[Array, Array]:
+    """Return the scores and the expected events of a sample's events.
 
     Raises:
         ScoreError: the scores are not those of the images.
     """
     with opened(sample.images) as file:
         weight = file["events/weight"][:] * sample.normalisation
-    return joined_score(sample.images, sample.scores, network), weight
+        keys = {key: file[f"events/{key}"][:] for key in KEYS}
+    scored = read_paired_scores(keys, sample.images, sample.scores, [network], "scoring")
+    return scored[network], weight

@@ -1,37 +1,43 @@
-"""The gain in sensitivity to dark matter."""
+"""Figure of the gain in sensitivity to dark matter."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.monojet.sensitivity_model import (
+    AS_PUBLISHED,
+    CONSISTENT,
+    OWN_THRESHOLD,
+    SensitivityRatio,
+)
 from plots import style
 
-_VERSIONS = (
-    ("as published", "as published: before the lepton veto", style.BLUE, "o", -0.2),
-    ("consistent", "consistent: after the whole selection", style.VERMILLION, "s", 0.1),
+_RATE_DEFINITIONS = (
+    (AS_PUBLISHED, "as published: before the lepton veto", style.BLUE, "o", -0.2),
+    (CONSISTENT, "consistent: after the whole selection", style.VERMILLION, "s", 0.1),
 )
-_OWN = (", own threshold", "the same, own threshold", 0.1)  # beside each, with open markers
+_OWN = (OWN_THRESHOLD, "the same, own threshold", 0.1)  # beside each, with open markers
 
 
 @style.styled()
 def sensitivity_ratios(
     network: str,
-    ratios: Sequence[Mapping[str, Any]],
+    ratios: Sequence[SensitivityRatio],
     regions: Mapping[str, float],
     published: float,
     luminosity: float,
 ) -> Figure:
-    """Sensitivity with a network relative to none, in the inclusive signal regions.
+    """Draw the sensitivity with a network relative to none, in the inclusive signal regions.
 
     The thesis gives the first of these numbers, in IM1 (its section 5.3).
 
     Args:
-        network: whose ratios these are.
-        ratios: entries of the sensitivity file, of this network.
+        network: its name.
+        ratios: those of the network.
         regions: the inclusive regions and their lower edges (GeV), in their order.
         published: the thesis's ratio in the first region.
         luminosity: in 1/fb.
@@ -40,34 +46,17 @@ def sensitivity_ratios(
     figure = Figure(figsize=(10.5, 6.4), layout="constrained")
     axes = figure.subplots()
     axes.axhline(1, color="black", linewidth=1)
-    shown = [r for r in ratios if r["version"] in {version for version, *_ in _VERSIONS}]
-    places = np.array([names.index(r["region"]) for r in shown])
+    shown = [r for r in ratios if r.rate_definition in {name for name, *_ in _RATE_DEFINITIONS}]
+    places = np.array([names.index(r.region) for r in shown])
     axes.hlines(
-        [r["largest"] for r in shown],
+        [r.largest for r in shown],
         places - 0.5,
         places + 0.5,
         color="black",
         linestyle=(0, (4, 2)),
         label="largest reachable",
     )
-    suffix, same, step = _OWN
-    for version, label, colour, marker, shift in _VERSIONS:
-        for name, text, place, face in (
-            (version, label, shift, colour),
-            (version + suffix, same, shift + step, "white"),
-        ):
-            chosen = [r for r in ratios if r["version"] == name]
-            axes.errorbar(
-                [names.index(r["region"]) + place for r in chosen],
-                [r["ratio"] for r in chosen],
-                [r["error"] for r in chosen],
-                color=colour,
-                markerfacecolor=face,
-                marker=marker,
-                linestyle="none",
-                capsize=3,
-                label=text,
-            )
+    _draw_ratios(axes, ratios, names)
     axes.plot(
         0,
         published,
@@ -87,3 +76,25 @@ def sensitivity_ratios(
     figure.legend(loc="outside lower center", ncols=2)
     style.heading(axes, luminosity, style.network(network))
     return figure
+
+
+def _draw_ratios(axes: Axes, ratios: Sequence[SensitivityRatio], regions: Sequence[str]) -> None:
+    """Draw the ratios with their errors, one marker for each rate definition and threshold."""
+    suffix, same, step = _OWN
+    for definition, label, colour, marker, shift in _RATE_DEFINITIONS:
+        for name, text, place, face in (
+            (definition, label, shift, colour),
+            (definition + suffix, same, shift + step, "white"),
+        ):
+            chosen = [r for r in ratios if r.rate_definition == name]
+            axes.errorbar(
+                [regions.index(r.region) + place for r in chosen],
+                [r.ratio for r in chosen],
+                [r.error for r in chosen],
+                color=colour,
+                markerfacecolor=face,
+                marker=marker,
+                linestyle="none",
+                capsize=3,
+                label=text,
+            )

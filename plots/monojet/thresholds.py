@@ -1,4 +1,4 @@
-"""How well the networks tell signal from background."""
+"""Figures of the performance of the networks: threshold scans and ROC curves."""
 
 from __future__ import annotations
 
@@ -6,23 +6,35 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from common.stats.measured import Averaged
 from plots import style
+from training.classifier.evaluation_model import NetworkEvaluation
 
-# The networks of the thesis by our name: (name in its tables, label).
+# The networks of the thesis by their names here: (name in its tables, label).
 PUBLISHED = {
     "strides+cell": ("cell_strides", "cell + strides"),
     "maxpool+rowcol": ("rowcol_maxpool", "row-col + max-pool"),
 }
-_DEFAULT = "strides+cell"  # what other networks are compared with: the thesis's choice
-_LEAST_EVENTS = 10  # background events that pass, below which a rejection says nothing
+_DEFAULT = "strides+cell"  # the choice of the thesis, with which other networks are compared
+_LEAST_EVENTS = 10  # passing background events, below which a rejection is meaningless
 
 _BELOW: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "fontsize": 10}
 
-# (key, label, colour, line, marker of the thesis's values)
+_GREY: dict[str, Any] = {
+    "linestyle": "none",
+    "color": style.GREY,
+    "markerfacecolor": "none",
+    "markersize": 5,
+    "markeredgewidth": 0.9,
+}
+
+Scan = dict[str, list[float]]
+"""Thresholds and performance at each, by name."""
+
+# (attribute, label, colour, line, marker of the values of the thesis)
 _QUANTITIES: tuple[tuple[str, str, str, Any, str | None], ...] = (
     ("precision", "precision $P$", style.BLUE, "-", "v"),
     ("recall", "recall $R$", style.VERMILLION, "--", "^"),
@@ -32,8 +44,8 @@ _QUANTITIES: tuple[tuple[str, str, str, Any, str | None], ...] = (
 )
 
 
-def _published_scan(reference: Mapping[str, Any], name: str) -> dict[str, list[float]]:
-    """Table 2 of the thesis for one of its networks, by our names of the quantities."""
+def _published_scan(reference: Mapping[str, Any], name: str) -> Scan:
+    """Return table 2 of the thesis for one of its networks, by the names of the quantities here."""
     rows = reference["table2"]
     first = 1 if name == "rowcol_maxpool" else 5
     names = ("precision", "recall", "mean_precision_recall", "precision_times_recall")
@@ -42,37 +54,33 @@ def _published_scan(reference: Mapping[str, Any], name: str) -> dict[str, list[f
 
 
 @style.styled()
-def threshold_scan(result: Mapping[str, Any], reference: Mapping[str, Any]) -> Figure:
-    """Precision against recall, and all measures against the threshold (figure 17 of the thesis).
+def threshold_scan(result: NetworkEvaluation, reference: Mapping[str, Any]) -> Figure:
+    """Draw precision against recall, and all measures against the threshold (figure 17 of the
+    thesis).
 
     Args:
-        result: a network's part of the evaluation file.
+        result: the evaluation of a network.
         reference: tables of the thesis, whose values are drawn in grey.
     """
-    name, label = PUBLISHED.get(result["network"], PUBLISHED[_DEFAULT])
+    name, label = PUBLISHED.get(result.network, PUBLISHED[_DEFAULT])
     thesis = _published_scan(reference, name)
-    scan = {key: [row[key] for row in result["scan"]] for key in result["scan"][0]}
+    scan = {
+        key: [getattr(row, key) for row in result.scan]
+        for key in ("threshold", *(key for key, *_ in _QUANTITIES))
+    }
     figure = Figure(figsize=(12.5, 5.9), layout="constrained")
     left, right = figure.subplots(1, 2)
-
-    grey: dict[str, Any] = {
-        "linestyle": "none",
-        "color": style.GREY,
-        "markerfacecolor": "none",
-        "markersize": 5,
-        "markeredgewidth": 0.9,
-    }
-    left.plot(thesis["recall"], thesis["precision"], marker="o", label=f"thesis, {label}", **grey)
+    left.plot(thesis["recall"], thesis["precision"], marker="o", label=f"thesis, {label}", **_GREY)
     left.plot(
         scan["recall"],
         scan["precision"],
         ".-",
         color=style.BLUE,
-        label=style.network(result["network"]),
+        label=style.network(result.network),
     )
     left.plot(
-        result["recall"]["value"],
-        result["precision"]["value"],
+        result.recall.value,
+        result.precision.value,
         "*",
         color=style.VERMILLION,
         markersize=15,
@@ -82,55 +90,58 @@ def threshold_scan(result: Mapping[str, Any], reference: Mapping[str, Any]) -> F
     )
     left.set(xlabel="recall", ylabel="precision", xlim=(-0.03, 1.03))
     left.legend(**_BELOW)
+    _draw_measures(right, scan, thesis, result.thresholds)
+    style.heading(figure, text=style.network(result.network))
+    return figure
 
+
+def _draw_measures(axes: Axes, scan: Scan, thesis: Scan, fold_thresholds: Sequence[float]) -> None:
+    """Draw all measures against the threshold, here and in the thesis."""
     for key, text, colour, line, marker in _QUANTITIES:
-        right.plot(scan["threshold"], scan[key], color=colour, linestyle=line, label=text)
+        axes.plot(scan["threshold"], scan[key], color=colour, linestyle=line, label=text)
         if marker:
-            right.plot(thesis["threshold"], thesis[key], marker=marker, **grey)
-    for threshold in result["thresholds"]:
-        right.axvline(threshold, color="black", linestyle=(0, (2, 2)), linewidth=1.2)
-    right.set(xlabel="threshold", ylabel="value", xlim=(-0.02, 1.02), ylim=(-0.03, 1.05))
-    handles = right.get_legend_handles_labels()[0]
+            axes.plot(thesis["threshold"], thesis[key], marker=marker, **_GREY)
+    for threshold in fold_thresholds:
+        axes.axvline(threshold, color="black", linestyle=(0, (2, 2)), linewidth=1.2)
+    axes.set(xlabel="threshold", ylabel="value", xlim=(-0.02, 1.02), ylim=(-0.03, 1.05))
+    handles = axes.get_legend_handles_labels()[0]
     handles.append(
         Line2D([], [], color="black", linestyle=(0, (2, 2)), label="thresholds of the folds")
     )
     handles += [
-        Line2D([], [], marker=marker, label=f"thesis, {text}", **grey)
+        Line2D([], [], marker=marker, label=f"thesis, {text}", **_GREY)
         for _, text, _, _, marker in _QUANTITIES
         if marker
     ]
-    right.legend(handles=handles, ncols=2, **_BELOW)
-    style.heading(figure, text=style.network(result["network"]))
-    return figure
+    axes.legend(handles=handles, ncols=2, **_BELOW)
 
 
 @style.styled()
-def roc_curves(results: Sequence[Mapping[str, Any]], reference: Mapping[str, Any]) -> Figure:
-    """Background rejection against signal efficiency, all networks.
+def roc_curves(results: Sequence[NetworkEvaluation], reference: Mapping[str, Any]) -> Figure:
+    """Draw background rejection against signal efficiency for all networks.
 
     A curve ends where fewer than ten background events pass. The points of the thesis are those
     of its table 3, in the high slice.
 
     Args:
-        results: the networks' parts of the evaluation file.
+        results: the evaluations of all networks.
         reference: tables of the thesis.
     """
-    few = len(results) <= 6  # so many fit below the curves
+    few = len(results) <= 6  # their legend fits below the curves
     figure = Figure(figsize=(8.2 if few else 13.0, 6.2), layout="constrained")
     axes = figure.subplots()
-    looks = style.networks([result["network"] for result in results])
+    looks = style.networks([result.network for result in results])
     for result in results:
-        look = looks[result["network"]]
-        signal = np.array(result["roc"]["signal_efficiency"])
-        background = np.array(result["roc"]["background_efficiency"])
-        shown = background * result["n_background"] >= _LEAST_EVENTS
-        auc = result["auc"]
+        look = looks[result.network]
+        signal = np.array(result.roc.signal_efficiency)
+        background = np.array(result.roc.background_efficiency)
+        shown = background * result.n_background >= _LEAST_EVENTS
         axes.plot(
             signal[shown],
             1 / background[shown],
             color=look.colour,
             linestyle=look.line,
-            label=f"{look.label}, AUC {Averaged(**auc)}",
+            label=f"{look.label}, AUC {result.auc}",
         )
     efficiency = np.linspace(0.01, 1, 200)
     axes.plot(efficiency, 1 / efficiency, color="0.6", linewidth=1, label="by chance, AUC 0.5")

@@ -1,4 +1,4 @@
-"""How the training went."""
+"""Figures of the training of a network."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _NAMED_FOLDS = 4  # more are drawn, but would fill the legend
 
 
 def read_history(path: Path) -> History:
-    """The columns of a training's history: epoch, accuracy, loss, val_accuracy, val_loss.
+    """Read the history of a training: epoch, accuracy, loss, val_accuracy, val_loss.
 
     Raises:
-        InputError: the file is missing or is not such a table.
+        InputError: the file is missing or lacks a column.
     """
     try:
         with path.open(newline="") as file:
@@ -39,11 +39,11 @@ def read_history(path: Path) -> History:
 def training_curves(
     network: str, folds: Sequence[History], steps: int | None = None, watched: str = "validation"
 ) -> Figure:
-    """Accuracy and loss, one line style a fold (figures 13 to 16 of the thesis), against the epoch,
-    or against the step if ``steps`` is their number from one look to the next.
+    """Draw accuracy and loss of all folds against the epoch (figures 13 to 16 of the thesis), or
+    against the step if ``steps`` is the number of steps between two evaluations.
 
-    The circle marks the weights that are kept: those of the least validation loss; with steps those
-    of the highest accuracy in what is watched.
+    The circle marks the weights that are kept: those with the smallest validation loss, or, with
+    steps, those with the highest accuracy on the watched events.
     """
     figure = Figure(figsize=(11.5, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)

@@ -13,20 +13,32 @@ import numpy.typing as npt
 import pytest
 
 from analysis.config import Config
-from analysis.images.image_file import CHANNELS, UNITS, ImageColumns, ImageWriter, Losses
+from analysis.images.image_file import ImageColumns, ImageWriter
+from analysis.images.losses import Losses
 from analysis.matrices.rmm_names import names
-from analysis.monojet.cutflow import BINS, Flow
-from analysis.monojet.sensitivity import OWN_THRESHOLD, measure
+from analysis.monojet.cutflow_model import (
+    BINS,
+    Cutflow,
+    CutflowTable,
+    ProcessCutflow,
+    SampleCutflow,
+)
+from analysis.monojet.sensitivity import measure
+from analysis.monojet.sensitivity_model import OWN_THRESHOLD
 from analysis.monojet.signals import measure as measure_signals
-from analysis.rdf.yields import Expected, Yield
+from analysis.rdf.yields import Yield
 from analysis.workflow.run import Run
+from common.schema.images import CHANNELS, UNITS
+from common.schema.matrices import SCHEMA, Subset
 from common.stats.roc import Scored
 from plots import style
-from plots.results import Kind, Matrices
+from plots.three_lepton.samples import Kind, MatrixSample
 from selections import monojet36
+from tests.analysis.cutflow_samples import cutflow_sample
 from training.classifier.evaluate import evaluate
+from training.classifier.evaluation_model import WorkingPoint
 
-NETWORKS = ("strides+cell", "particle_flow+none")
+NETWORKS = ("strides+cell", "pfn+none")
 SAMPLES = (  # process, slice, expected events per unit of weight
     ("Znunu", "high", 0.01),
     ("Wtaunu", "high", 0.02),
@@ -54,7 +66,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
             "folds": FOLDS,
             "networks": [
                 {"network": "strides", "compression": "cell"},
-                {"network": "particle_flow"},
+                {"network": "pfn"},
             ],
         },
     }
@@ -142,12 +154,14 @@ def _write_histories(run: Run, rng: Rng) -> None:
             (run.model(name) / f"fold{fold}.csv").write_text("\n".join(lines) + "\n")
 
 
-def made_expected(rng: Rng) -> Flow[Expected]:
-    """The same as events expected."""
-    return made_flow(rng).map(lambda y: Expected(y.raw, y.sumw, y.error, 0.02 * y.sumw))
+def made_process(rng: Rng, normalisation: float = 1.0) -> ProcessCutflow:
+    """A process of one sample, with an error of the cross-section of 2 %."""
+    return ProcessCutflow(
+        (SampleCutflow("made up", made_cutflow(rng), normalisation, None, None, 0.02),)
+    )
 
 
-def made_flow(rng: Rng) -> Flow[Yield]:
+def made_cutflow(rng: Rng) -> Cutflow:
     """Falling yields."""
     names = ["all events", *(cut.name for cut in monojet36.SR.cuts)]
 
@@ -157,7 +171,7 @@ def made_flow(rng: Rng) -> Flow[Yield]:
 
     bins = falling(["all", *(b.name for b in BINS)], 3e5)
     networks = {name: {k: y.scaled(0.7) for k, y in bins.items()} for name in NETWORKS}
-    return Flow(falling(names, 1e6), bins, networks)
+    return Cutflow(falling(names, 1e6), bins, networks)
 
 
 def _write_tables(run: Run, rng: Rng, scores: dict[str, dict[str, Any]]) -> None:
@@ -182,32 +196,32 @@ def _write_tables(run: Run, rng: Rng, scores: dict[str, dict[str, Any]]) -> None
             thresholds=21,
             bootstrap=3,
             seed=1,
-        ).to_json()
+        )
         for name in NETWORKS
     }
-    cutflow: dict[str, Any] = {
-        "luminosity": 36.1,
-        "networks": {
-            name: {key: result[key] for key in ("signal_efficiency", "thresholds")}
+    cutflow = CutflowTable(
+        36.1,
+        {
+            name: WorkingPoint(result.signal_efficiency, tuple(result.thresholds))
             for name, result in results.items()
         },
-        "samples": {
-            f"{process}_{part}": {
-                "process": process,
-                "slice": part,
-                "normalisation": normalisation,
-                "regions": {name: asdict(made_flow(rng)) for name in monojet36.REGIONS},
-            }
-            for process, part, normalisation in SAMPLES
+        {
+            f"{process}_{slice_}": cutflow_sample(
+                process,
+                {name: made_cutflow(rng) for name in monojet36.REGIONS},
+                normalisation,
+                slice=slice_,
+            )
+            for process, slice_, normalisation in SAMPLES
         },
-    }
-    mediator = {"mediator": cutflow["samples"]["own_model_low"] | {"process": "mediator"}}
-    with_signal = cutflow | {"samples": cutflow["samples"] | mediator}
-    tables = {
-        "evaluation": results,
-        "cutflow": cutflow,
+    )
+    mediator = replace(cutflow.samples["own_model_low"], process="mediator")
+    with_signal = replace(cutflow, samples=cutflow.samples | {"mediator": mediator})
+    tables: dict[str, Any] = {
+        "evaluation": {name: asdict(result) for name, result in results.items()},
+        "cutflow": asdict(cutflow),
         "sensitivity": [
-            asdict(replace(r, version=r.version + suffix, ratio=r.ratio * factor))
+            asdict(replace(r, rate_definition=r.rate_definition + suffix, ratio=r.ratio * factor))
             for suffix, factor in (("", 1.0), (OWN_THRESHOLD, 1.01))
             for r in measure(cutflow)
         ],
@@ -220,6 +234,7 @@ def _write_tables(run: Run, rng: Rng, scores: dict[str, dict[str, Any]]) -> None
 
 # --- the search for anomalies ----------------------------------------------------
 
+SUBSETS = (Subset.TEST, Subset.PSEUDO_DATA)
 OBJECTS = {"jet": 2, "bjet": 0, "muon": 2}
 ELEMENTS = names(list(OBJECTS.items()))
 AUTOENCODER = "dense"
@@ -236,11 +251,11 @@ MATRICES: tuple[tuple[str, str, Kind], ...] = (  # name, process
 class Study:
     """Results of a search: matrices with scores, what is in an autoencoder, and pictures."""
 
-    samples: list[Matrices]
+    samples: list[MatrixSample]
     inspection: Path
     pictures: Path
 
-    def of(self, kind: Kind) -> list[Matrices]:
+    def of(self, kind: Kind) -> list[MatrixSample]:
         return [sample for sample in self.samples if sample.kind == kind]
 
 
@@ -259,7 +274,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     for number, (name, process, kind) in enumerate(MATRICES):
         files = folder / f"{name}.h5", folder / f"scores_{name}.h5"
         write_matrices(*files, rng, number, 60, shift=2.0 * (kind == "signal"))
-        samples.append(Matrices(name, process, kind, *files, 0.5 + number, (2, 3)))
+        samples.append(MatrixSample(name, process, kind, *files, 0.5 + number, SUBSETS))
     processes = {name: process for name, process, _ in MATRICES}
     write_inspection(folder / f"{AUTOENCODER}.h5", rng, processes, OBJECTS)
     write_pictures(folder / "denoiser.h5", rng, ["Znunu", "Wtaunu"])
@@ -278,7 +293,7 @@ def write_matrices(
     }
     columns = keys | {
         "weight": np.where(rng.uniform(size=events) < 0.1, -1.0, 1.0) * rng.uniform(1, 2, events),
-        "part": rng.integers(0, 4, events).astype(np.uint8),
+        "subset": rng.integers(0, 4, events).astype(np.uint8),
         "met": (rng.exponential(60.0 * (1 + shift), events)).astype(np.float32),
         "mass_z": np.where(rng.uniform(size=events) < 0.3, -1, 91).astype(np.float32),
     }
@@ -289,6 +304,7 @@ def write_matrices(
         file.attrs["names"] = list(ELEMENTS)
         file.attrs["objects"] = json.dumps(OBJECTS)
         file.attrs["data"] = False
+        file.attrs["schema"] = SCHEMA
     order = rng.permutation(events)
     with h5py.File(scores, "w") as file:
         file.attrs["schema"] = 1

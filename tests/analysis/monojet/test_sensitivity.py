@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,35 +9,45 @@ import numpy as np
 import pytest
 
 from analysis.config import Config
-from analysis.monojet.cutflow import BINS, Flow, SampleFlow
+from analysis.monojet.cutflow_model import (
+    BINS,
+    Cutflow,
+    CutflowTable,
+    ProcessCutflow,
+    SampleCutflow,
+)
+from analysis.monojet.pass_rates import pass_rate, region_share, share_of
 from analysis.monojet.published import thesis
-from analysis.monojet.scored import Scored
-from analysis.monojet.sensitivity import (
-    EFFICIENCIES,
-    IM1_SPLIT,
-    OWN_THRESHOLD,
-    VERSIONS,
-    WITH_WENU,
+from analysis.monojet.ratio import (
     background_in,
-    best_point,
     im1_background,
     largest_ratio,
-    measure,
-    measure_own,
-    pass_rate,
     propagate,
     ratio_of,
-    read_all,
-    region_share,
     sensitivity_ratio,
-    share_of,
-    table,
+)
+from analysis.monojet.selected_events import SelectedEvents
+from analysis.monojet.sensitivity import (
+    EFFICIENCIES,
+    best_point,
+    measure,
+    measure_own,
+    read_all,
     why_empty,
 )
+from analysis.monojet.sensitivity_model import (
+    IM1_SPLIT,
+    OWN_THRESHOLD,
+    RATE_DEFINITIONS,
+    WITH_WENU,
+)
+from analysis.monojet.sensitivity_tables import table
 from analysis.rdf.yields import Yield
 from analysis.workflow.run import Run
 from common.stats.measured import Measured
+from tests.analysis.cutflow_samples import cutflow_sample
 from tests.analysis.scored_sample import write_sample
+from training.classifier.evaluation_model import WorkingPoint
 
 THESIS = thesis()
 
@@ -93,21 +104,25 @@ def test_unequal_weights_count_for_less() -> None:
     assert unequal.error == pytest.approx(2 * equal.error, rel=0.1)
 
 
-def flow(scale: float, passing: float) -> Flow[Yield]:
+def cutflow(scale: float, passing: float) -> Cutflow:
     bins = {b.name: Yield(100, scale / b.low, scale / b.low**2) for b in BINS}
     bins["all"] = Yield(1000, scale, scale)
     after = {
-        k: Yield(int(y.raw * passing), y.sumw * passing, y.sumw2 * passing) for k, y in bins.items()
+        k: Yield(int(y.entries * passing), y.sumw * passing, y.sumw2 * passing)
+        for k, y in bins.items()
     }
-    return Flow({"all events": bins["all"]}, bins, {"net": after})
+    return Cutflow({"all events": bins["all"]}, bins, {"net": after})
 
 
-def sample(flow: Flow[Yield], name: str = "one", error: float = 0.0) -> SampleFlow:
-    return SampleFlow(name, flow, 1.0, None, None, error)
+def sample(cutflow: Cutflow, name: str = "one", error: float = 0.0) -> SampleCutflow:
+    return SampleCutflow(name, cutflow, 1.0, None, None, error)
 
 
 def test_background_follows_the_simulated_spectra_from_im1() -> None:
-    shares = {p: region_share([sample(flow(100.0, 1.0))], "IM5") for p in ("Znunu", "Wtaunu")}
+    shares = {
+        p: region_share(ProcessCutflow((sample(cutflow(100.0, 1.0)),)), "IM5")
+        for p in ("Znunu", "Wtaunu")
+    }
     background = background_in({p: share.measured.value for p, share in shares.items()})
     published = im1_background()
     for process, events in background.items():  # equal spectra: equal shares
@@ -122,7 +137,7 @@ SHARE = {"Znunu": 0.20, "Wtaunu": 0.12, "Wmunu": 0.10}
 RATE = {"Znunu": 0.92, "Wtaunu": 0.35, "Wmunu": 0.4}
 
 
-def toy(rng: np.random.Generator, process: str, name: str, error: float = 0.0) -> SampleFlow:
+def toy(rng: np.random.Generator, process: str, name: str, error: float = 0.0) -> SampleCutflow:
     """A sample of two kinds of weights, some negative: IM4 as a part of IM1, and what passes."""
     n = rng.poisson(4 * N_IM1[process])
     weight = np.where(rng.random(n) < 0.05, -1.0, 1.0) * rng.choice([0.5, 1.5], n)
@@ -133,7 +148,7 @@ def toy(rng: np.random.Generator, process: str, name: str, error: float = 0.0) -
 
     everything = np.ones(n, bool)
     bins = {"IM1": y(everything), "IM4": y(inside)}
-    return sample(Flow({}, bins, {"net": {"IM4": y(inside & passing)}}), name, error)
+    return sample(Cutflow({}, bins, {"net": {"IM4": y(inside & passing)}}), name, error)
 
 
 def test_pulls_of_ratio_and_of_largest_are_of_unit_spread() -> None:
@@ -143,9 +158,13 @@ def test_pulls_of_ratio_and_of_largest_are_of_unit_spread() -> None:
     best = largest_ratio(background_in(SHARE))
     pulls, of_largest, rates_alone = [], [], []
     for _ in range(500):
-        samples = {p: [toy(rng, p, p)] for p in RATE}
+        samples = {p: ProcessCutflow((toy(rng, p, p),)) for p in RATE}
         rates = {
-            p: share_of(s, lambda f: f.own.networks["net"]["IM4"], lambda f: f.own.bins["IM4"])
+            p: share_of(
+                s,
+                lambda f: f.unnormalised.networks["net"]["IM4"],
+                lambda f: f.unnormalised.bins["IM4"],
+            )
             for p, s in samples.items()
         }
         shares = {p: region_share(s, "IM4") for p, s in samples.items()}
@@ -167,16 +186,23 @@ def test_cross_sections_move_rates_and_shares_of_a_process_together() -> None:
     rng = np.random.default_rng(5)
     made = {p: [toy(rng, p, f"{p}_{i}", 0.05) for i in (1, 2)] for p in RATE}
     for p in RATE:  # slices of different rates and shares
-        made[p][1].own.networks["net"]["IM4"] = made[p][1].own.networks["net"]["IM4"].scaled(0.5)
-        made[p][1].own.bins["IM4"] = made[p][1].own.bins["IM4"].scaled(1.5)
+        of_second = made[p][1].unnormalised
+        of_second.networks["net"]["IM4"] = of_second.networks["net"]["IM4"].scaled(0.5)
+        of_second.bins["IM4"] = of_second.bins["IM4"].scaled(1.5)
 
     def inputs(factors: dict[str, float]) -> tuple[Any, Any]:
         moved = {
-            p: [SampleFlow(s.name, s.own, factors.get(s.name, 1.0), None, None, 0.05) for s in both]
+            p: ProcessCutflow(
+                tuple(replace(s, normalisation=factors.get(s.name, 1.0)) for s in both)
+            )
             for p, both in made.items()
         }
         rates = {
-            p: share_of(s, lambda f: f.flow.networks["net"]["IM4"], lambda f: f.flow.bins["IM4"])
+            p: share_of(
+                s,
+                lambda f: f.normalised.networks["net"]["IM4"],
+                lambda f: f.normalised.bins["IM4"],
+            )
             for p, s in moved.items()
         }
         return rates, {p: region_share(s, "IM4") for p, s in moved.items()}
@@ -200,43 +226,37 @@ def test_cross_sections_move_rates_and_shares_of_a_process_together() -> None:
     assert np.std(toys) == pytest.approx(found.cross_section, rel=0.08)
 
 
-# --- Ratios of a cut-flow file --------------------------------------------------------------------
+# --- Ratios of a cut-flow table -------------------------------------------------------------------
 
 
-def cutflow_file(passing: dict[str, float], folds: int = 1) -> dict[str, Any]:
-    import dataclasses
-
-    return {
-        "luminosity": 36.1,
-        "networks": {"net": {"signal_efficiency": 0.9, "thresholds": [0.5] * folds}},
-        "samples": {
-            p: {
-                "process": p,
-                "normalisation": 2.0,
-                "regions": {r: dataclasses.asdict(flow(10.0, x)) for r in ("SR", "SR_no_veto")},
-            }
+def cutflow_table(passing: dict[str, float], folds: int = 1) -> CutflowTable:
+    return CutflowTable(
+        36.1,
+        {"net": WorkingPoint(0.9, (0.5,) * folds)},
+        {
+            p: cutflow_sample(p, {r: cutflow(10.0, x) for r in ("SR", "SR_no_veto")})
             for p, x in passing.items()
         },
-    }
+    )
 
 
 def test_every_region_with_events_has_both_versions() -> None:
-    ratios = measure(cutflow_file({"Znunu": 1.0, "Wtaunu": 0.0, "Wmunu": 0.0}))
+    ratios = measure(cutflow_table({"Znunu": 1.0, "Wtaunu": 0.0, "Wmunu": 0.0}))
     assert len(ratios) == 2 * 10 + 9
-    assert {r.version for r in ratios} == {"as published", "consistent", IM1_SPLIT}
+    assert {r.rate_definition for r in ratios} == {"as published", "consistent", IM1_SPLIT}
     (largest,) = {r.largest for r in ratios if r.region == "IM1"}
-    assert {r.largest for r in ratios if r.version == IM1_SPLIT} == {largest}
+    assert {r.largest for r in ratios if r.rate_definition == IM1_SPLIT} == {largest}
     for ratio in ratios:  # a perfect network reaches the largest value
         assert ratio.ratio == pytest.approx(ratio.largest)
-        made_up = ratio.region != "IM1" and ratio.version != IM1_SPLIT
+        made_up = ratio.region != "IM1" and ratio.rate_definition != IM1_SPLIT
         assert (ratio.largest_error > 0) == made_up
         assert ratio.spread is None
 
 
 def test_wenu_is_rejected_in_a_variant_beside_the_thesis() -> None:
     perfect = {"Znunu": 1.0, "Wtaunu": 0.0, "Wmunu": 0.0, "Wenu": 0.0}
-    ratios = measure(cutflow_file(perfect))
-    of_im1 = {r.version: r for r in ratios if r.region == "IM1"}
+    ratios = measure(cutflow_table(perfect))
+    of_im1 = {r.rate_definition: r for r in ratios if r.region == "IM1"}
     assert list(of_im1) == [
         "as published",
         "as published" + WITH_WENU,
@@ -254,17 +274,16 @@ def test_wenu_is_rejected_in_a_variant_beside_the_thesis() -> None:
 
 
 def test_a_region_without_events_of_a_process_is_left_out() -> None:
-    data = cutflow_file({"Znunu": 1.0, "Wtaunu": 0.5, "Wmunu": 0.5})
-    empty = {"raw": 0, "sumw": 0.0, "sumw2": 0.0}
-    data["samples"]["Wmunu"]["regions"]["SR"]["bins"]["IM10"] = empty
-    regions = {(r.region, r.version) for r in measure(data)}
+    data = cutflow_table({"Znunu": 1.0, "Wtaunu": 0.5, "Wmunu": 0.5})
+    data.samples["Wmunu"].regions["SR"].bins["IM10"] = Yield()
+    regions = {(r.region, r.rate_definition) for r in measure(data)}
     assert ("IM10", "consistent") not in regions
     assert ("IM10", "as published") in regions
 
 
-def scored(scores: dict[str, Any], fold: Any = None) -> dict[str, Scored]:
+def scored(scores: dict[str, Any], fold: Any = None) -> dict[str, SelectedEvents]:
     return {
-        process: Scored(
+        process: SelectedEvents(
             np.ones(len(score)),
             np.full(len(score), 300.0),
             np.arange(len(score), dtype=np.uint64),
@@ -279,11 +298,11 @@ def scored(scores: dict[str, Any], fold: Any = None) -> dict[str, Scored]:
 
 def test_the_spread_is_that_of_the_ratios_of_single_folds() -> None:
     """Fold 0 rejects all of W, fold 1 nothing."""
-    data = cutflow_file({"Znunu": 1.0, "Wtaunu": 0.5, "Wmunu": 0.5}, folds=2)
+    data = cutflow_table({"Znunu": 1.0, "Wtaunu": 0.5, "Wmunu": 0.5}, folds=2)
     fold = np.arange(40) % 2
     events = scored({"Znunu": np.ones(40), "Wtaunu": fold, "Wmunu": fold}, fold)
-    ratios = measure(data, dict.fromkeys(VERSIONS.values(), events))
-    (found,) = (r for r in ratios if (r.region, r.version) == ("IM1", "consistent"))
+    ratios = measure(data, dict.fromkeys(RATE_DEFINITIONS.values(), events))
+    (found,) = (r for r in ratios if (r.region, r.rate_definition) == ("IM1", "consistent"))
     assert found.spread == pytest.approx((found.largest - 1) / 2)  # s / sqrt(2)
     assert found.error == pytest.approx(max(found.statistical, found.spread or 0.0))
 
@@ -324,17 +343,17 @@ def test_a_network_of_noise_gains_nothing_by_its_own_threshold(
 ) -> None:
     """By a threshold that is chosen and measured with the same events it would."""
     run = Run(tiny_config, tmp_path)
-    data = cutflow_file({"Znunu": 1.0, "Wtaunu": 1.0, "Wmunu": 1.0}, folds=2)
+    data = cutflow_table({"Znunu": 1.0, "Wtaunu": 1.0, "Wmunu": 1.0}, folds=2)
     found, naive = [], []
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        for process in data["samples"]:
+        for process in data.samples:
             n = 60
             fold = np.arange(n) // 2 % 2
             write_sample(run, process, np.full(n, 260.0), np.ones(n, bool), rng.random(n), fold)
         selected = read_all(run, data)
         ratios = [r for r in measure_own(data, selected) if r.region == "IM1"]
-        assert [r.version for r in ratios] == [v + OWN_THRESHOLD for v in VERSIONS]
+        assert [r.rate_definition for r in ratios] == [v + OWN_THRESHOLD for v in RATE_DEFINITIONS]
         assert [len(t) for t in ratios[0].thresholds] == [2, 2]
         assert ratios[0].spread is not None
         found.append(ratios[0].ratio)
@@ -348,14 +367,14 @@ def test_a_network_of_noise_gains_nothing_by_its_own_threshold(
 
 
 def test_no_own_threshold_without_a_process(tiny_config: Config, tmp_path: Path) -> None:
-    data = cutflow_file({"Znunu": 1.0, "Wtaunu": 1.0})
+    data = cutflow_table({"Znunu": 1.0, "Wtaunu": 1.0})
     assert measure_own(data, read_all(Run(tiny_config, tmp_path), data)) == []
 
 
 def test_an_empty_table_says_which_sample_is_missing() -> None:
-    data = cutflow_file({"Znunu": 1.0, "Wtaunu": 1.0})
+    data = cutflow_table({"Znunu": 1.0, "Wtaunu": 1.0})
     assert measure(data) == []
     text = table([], 36.1, why_empty(data)).markdown()
     assert "*Empty: no sample of Wmunu, and the ratio takes the pass rates of Znunu" in text
-    data = cutflow_file({"Znunu": 1.0, "Wtaunu": 1.0, "Wmunu": 1.0}) | {"networks": {}}
+    data = replace(cutflow_table({"Znunu": 1.0, "Wtaunu": 1.0, "Wmunu": 1.0}), networks={})
     assert "no network selects events" in why_empty(data)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from analysis.cli.configure import chosen_stages, configuration
+from analysis.cli.options import parser
 from analysis.config import CONFIGS, Config, load
 from analysis.monojet.cutflow_stage import cutflow_targets
 from analysis.workflow.execute import with_needs
@@ -13,7 +15,6 @@ from analysis.workflow.registry import stages
 from analysis.workflow.run import Run
 from common.runtime import files
 from common.runtime.errors import ConfigError
-from run_analysis import chosen_stages, configuration, parser
 from tests.conftest import TINY
 from training.classifier.scoring_stage import scoring_targets
 from training.classifier.training_stage import training_targets
@@ -61,7 +62,7 @@ def test_scores_are_made_from_images_and_the_other_runs_networks(
     (target,) = scoring_targets(run)
     assert [one.stage for one in target.upstream] == ["imaging"]
     assert target.output == tmp_path / "own" / "scores" / "Znunu.h5"
-    assert run.model("particle_flow+none") == finished / "models" / "particle_flow+none"
+    assert run.model("pfn+none") == finished / "models" / "pfn+none"
     (cutflow,) = cutflow_targets(run)
     assert str(finished / "tables" / "evaluation.json") in cutflow.input_files
     found = with_needs(["cutflow"], stages(), run)
@@ -79,11 +80,11 @@ def test_another_training_makes_the_scores_again(finished: Path, tmp_path: Path)
 
 def test_networks_that_are_not_there_are_named(tmp_path: Path, finished: Path) -> None:
     run = Run(configured(*INPUT, "--models", tmp_path / "none"), tmp_path / "own")
-    with pytest.raises(ConfigError, match=r"none/models/particle_flow\+none: no trained network"):
+    with pytest.raises(ConfigError, match=r"none/models/pfn\+none: no trained network"):
         scoring_targets(run)
     taken = Run(configured(*INPUT, "--models", finished), tmp_path / "own")
     taken.evaluation.unlink()
-    with pytest.raises(ConfigError, match="evaluation.json: there is none"):
+    with pytest.raises(ConfigError, match="evaluation.json: missing"):
         cutflow_targets(taken)
 
 

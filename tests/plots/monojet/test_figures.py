@@ -7,7 +7,6 @@ import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -16,34 +15,41 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
-from analysis.images.image_file import CHANNELS
-from analysis.monojet.cutflow import WorkingPoint, by_process
+from analysis.monojet.cutflow_model import CutflowTable, ProcessCutflow, SampleCutflow
 from analysis.monojet.published import thesis
-from analysis.monojet.sensitivity import OWN_THRESHOLD
+from analysis.monojet.sensitivity_model import OWN_THRESHOLD, read_sensitivity
+from analysis.monojet.signals_model import read_signals
 from analysis.processes import SIGNALS
-from analysis.rdf.yields import Expected
 from analysis.reporting import monojet_figures
 from analysis.workflow.run import Run
 from analysis.workflow.target import Target
 from common.runtime.errors import InputError, ScoreError
+from common.schema.images import CHANNELS
 from plots import style
 from plots.monojet import cutflow, images, scores, sensitivity, signals, thresholds, training
-from plots.results import Sample, opened
+from plots.results import SampleFiles, opened
 from selections import monojet36
-from tests.plots.conftest import EVENTS, FOLDS, NETWORKS, SAMPLES, made_expected, write_scores
+from tests.plots.conftest import (
+    EVENTS,
+    FOLDS,
+    NETWORKS,
+    SAMPLES,
+    made_cutflow,
+    made_process,
+    write_scores,
+)
 from tests.plots.drawn import panels, steps, texts, xs, ys
+from training.classifier.evaluation_model import WorkingPoint, read_evaluation
 
 NETWORK = NETWORKS[0]
 POINT = WorkingPoint(0.93, (0.4, 0.5))
 THESIS = thesis()
 
 
-def table(run: Run, name: str) -> Any:
-    return json.loads(run.table(name).read_text())
-
-
-def samples_of(run: Run) -> list[Sample]:
-    return [Sample(p, s, n, run.images(f"{p}_{s}"), run.scores(f"{p}_{s}")) for p, s, n in SAMPLES]
+def samples_of(run: Run) -> list[SampleFiles]:
+    return [
+        SampleFiles(p, s, n, run.images(f"{p}_{s}"), run.scores(f"{p}_{s}")) for p, s, n in SAMPLES
+    ]
 
 
 # --- images ----------------------------------------------------------------------
@@ -179,9 +185,10 @@ def test_a_sample_without_events_is_left_out(finished: Run, tmp_path: Path) -> N
             file[f"events/{key}"] = np.zeros(0)
         file["cells/offsets"] = np.zeros(1, np.uint64)
     with h5py.File(tmp_path / "scores.h5", "w") as file:
+        file.attrs["schema"] = 1
         for key in ("run_number", "event_number", f"score/{NETWORK}"):
             file[key] = np.zeros(0)
-    empty = Sample("Wenu", "high", 1.0, tmp_path / "images.h5", tmp_path / "scores.h5")
+    empty = SampleFiles("Wenu", "high", 1.0, tmp_path / "images.h5", tmp_path / "scores.h5")
     chosen = [*samples_of(finished), empty]
     left, _ = scores.score_distributions(NETWORK, chosen, [0.4], ("high",)).axes
     assert style.process("Wenu").label not in steps(left)
@@ -192,8 +199,8 @@ def test_a_sample_without_events_is_left_out(finished: Run, tmp_path: Path) -> N
 def test_scores_of_other_events_are_refused(finished: Run, tmp_path: Path) -> None:
     other = tmp_path / "scores" / "other.h5"
     write_scores(other, np.random.default_rng(2), 99, "Znunu")
-    sample = Sample("Znunu", "high", 1.0, finished.images("Znunu_high"), other)
-    with pytest.raises(ScoreError, match=r"other\.h5: not the events of"):
+    sample = SampleFiles("Znunu", "high", 1.0, finished.images("Znunu_high"), other)
+    with pytest.raises(ScoreError, match=r"other\.h5: its events are not those of"):
         scores.read_scores(sample, NETWORK)
 
 
@@ -213,25 +220,25 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | None) -> None:
 def test_threshold_scan_shows_the_table_and_that_of_the_thesis(
     finished: Run, network: str, column: int
 ) -> None:
-    result = table(finished, "evaluation")[network]
+    result = read_evaluation(finished.table("evaluation"))[network]
     left, right = thresholds.threshold_scan(result, THESIS).axes
     thesis, ours, best = left.lines
     published = THESIS["table2"]
     assert ys(thesis) == [row[column] for row in published]
     assert xs(thesis) == [row[column + 1] for row in published]
-    assert xs(ours) == [row["recall"] for row in result["scan"]]
-    assert (*xs(best), *ys(best)) == (result["recall"]["value"], result["precision"]["value"])
-    assert len(result["thresholds"]) == FOLDS
+    assert xs(ours) == [row.recall for row in result.scan]
+    assert (*xs(best), *ys(best)) == (result.recall.value, result.precision.value)
+    assert len(result.thresholds) == FOLDS
     drawn = [ys(line) for line in right.lines]
     for key in ("precision", "recall", "mean_precision_recall", "precision_times_recall"):
-        assert [row[key] for row in result["scan"]] in drawn
+        assert [getattr(row, key) for row in result.scan] in drawn
     assert [row[column + 3] for row in published] in drawn
     assert (left.get_xlabel(), left.get_ylabel()) == ("recall", "precision")
     assert right.get_xlabel() == "threshold"
 
 
 def test_roc_curves_end_where_few_background_events_pass(finished: Run) -> None:
-    results = table(finished, "evaluation")
+    results = read_evaluation(finished.table("evaluation"))
     figure = thresholds.roc_curves(list(results.values()), THESIS)
     (axes,) = figure.axes
     for line, network in zip(axes.lines, NETWORKS, strict=False):
@@ -248,10 +255,9 @@ def test_roc_curves_end_where_few_background_events_pass(finished: Run) -> None:
 
 
 def test_cutflow_shows_every_step_and_network(finished: Run) -> None:
-    data = table(finished, "cutflow")
-    flows = by_process(data, "SR")
-    points = {name: WorkingPoint.of(point) for name, point in data["networks"].items()}
-    figure = cutflow.cutflow(flows, monojet36.SR, points, 36.1)
+    table = CutflowTable.read(finished.table("cutflow"))
+    flows = table.processes("SR")
+    figure = cutflow.cutflow(flows, monojet36.SR, table.networks, 36.1)
     (axes,) = figure.axes
     drawn = [patch.get_data() for patch in axes.patches if isinstance(patch, StepPatch)]
     for (values, _, _), process in zip(drawn, style.in_order(flows), strict=True):
@@ -267,10 +273,8 @@ def test_cutflow_shows_every_step_and_network(finished: Run) -> None:
 
 def test_met_spectrum_stacks_the_backgrounds_and_scales_the_signal() -> None:
     rng = np.random.default_rng(3)
-    flows = {name: made_expected(rng) for name in ("Znunu", "Wtaunu", "Wmunu", "Wenu")}
-    flows["mediator"] = made_expected(rng).map(
-        lambda y: Expected(y.raw, 1e-4 * y.events, 1e-4 * y.statistical, 1e-4 * y.cross_section)
-    )
+    flows = {name: made_process(rng) for name in ("Znunu", "Wtaunu", "Wmunu", "Wenu")}
+    flows["mediator"] = made_process(rng, 1e-4)
     figure = cutflow.met_spectrum(flows, monojet36.EXCLUSIVE, NETWORK, POINT, 36.1)
     widths = np.array([50, 50, 50, 100, 100, 100, 100, 100, 100, 200])
     names = [b.name for b in monojet36.EXCLUSIVE]
@@ -293,22 +297,23 @@ def test_met_spectrum_stacks_the_backgrounds_and_scales_the_signal() -> None:
 
 
 def test_met_spectrum_of_no_events_is_drawn() -> None:
-    flow = made_expected(np.random.default_rng(4)).map(lambda y: Expected(y.raw))
-    figure = cutflow.met_spectrum({"Znunu": flow}, monojet36.EXCLUSIVE, NETWORK, POINT, 36.1)
+    nothing = made_cutflow(np.random.default_rng(4)).scaled(0)
+    process = ProcessCutflow((SampleCutflow("Znunu", nothing, 1.0, None, None, 0.0),))
+    figure = cutflow.met_spectrum({"Znunu": process}, monojet36.EXCLUSIVE, NETWORK, POINT, 36.1)
     assert not steps(figure.axes[0])[style.process("Znunu").label].values.any()
 
 
-def test_sensitivity_shows_all_versions_and_the_limit(finished: Run) -> None:
-    ratios = [r for r in table(finished, "sensitivity") if r["network"] == NETWORK]
+def test_sensitivity_shows_all_rate_definitions_and_the_limit(finished: Run) -> None:
+    ratios = [r for r in read_sensitivity(finished.table("sensitivity")) if r.network == NETWORK]
     regions = {region.name: region.low for region in monojet36.INCLUSIVE}
     figure = sensitivity.sensitivity_ratios(NETWORK, ratios, regions, 1.118, 36.1)
     (axes,) = figure.axes
-    versions = [v + own for v in ("as published", "consistent") for own in ("", OWN_THRESHOLD)]
-    for container, version in zip(axes.containers, versions, strict=True):
-        wanted = [r["ratio"] for r in ratios if r["version"] == version]
+    names = [d + own for d in ("as published", "consistent") for own in ("", OWN_THRESHOLD)]
+    for container, name in zip(axes.containers, names, strict=True):
+        wanted = [r.ratio for r in ratios if r.rate_definition == name]
         assert ys(container[0]) == wanted  # type: ignore[index]
         assert len(wanted) == 10
-    limits = axes.collections[0].get_paths()  # of these versions alone
+    limits = axes.collections[0].get_paths()  # of these rate definitions alone
     assert len(limits) == 2 * 10
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert (labels[0], labels[-1]) == ("IM1\n(>250)", "IM10\n(>1000)")
@@ -319,12 +324,12 @@ def test_sensitivity_shows_all_versions_and_the_limit(finished: Run) -> None:
 
 
 def test_pass_rates_of_signals_stand_beside_those_of_znunu(finished: Run) -> None:
-    chosen = [c for c in table(finished, "signals") if c["network"] == NETWORK]
+    chosen = [c for c in read_signals(finished.table("signals")) if c.network == NETWORK]
     figure = signals.pass_rates(NETWORK, chosen, monojet36.EXCLUSIVE)
     for upper, lower, comparison in zip(figure.axes[:2], figure.axes[2:], chosen, strict=True):
-        assert upper.get_title(loc="right").startswith(comparison["version"])
-        rates = [b["signal"]["value"] for b in comparison["bins"]]
-        znunu = [b["znunu"]["value"] for b in comparison["bins"]]
+        assert upper.get_title(loc="right").startswith(comparison.rate_definition)
+        rates = [b.signal.value for b in comparison.bins]
+        znunu = [b.znunu.value for b in comparison.bins]
         (_, drawn), (_, ratios) = upper.containers, lower.containers  # after Znunu's error
         assert ys(drawn[0]) == rates  # type: ignore[index]
         assert ys(ratios[0]) == pytest.approx(np.divide(rates, znunu))  # type: ignore[index]

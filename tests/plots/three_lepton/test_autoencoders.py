@@ -11,8 +11,9 @@ import pytest
 from matplotlib.axes import Axes
 
 from plots import style
-from plots.results import Axis, opened, read_quantity
+from plots.results import opened
 from plots.three_lepton.autoencoders import latent_space, score_distributions, score_shapes
+from plots.three_lepton.samples import Axis, read_quantity
 from tests.plots.conftest import AUTOENCODER, MATRICES, OBJECTS, Study, write_inspection
 from tests.plots.drawn import draw, panels, steps, texts, xs, ys
 
@@ -46,7 +47,7 @@ def test_scores_are_stacked_with_the_edges_of_the_regions(study: Study) -> None:
 
 
 def test_shapes_have_unit_area(study: Study) -> None:
-    empty = replace(study.samples[0], process="ZZ", parts=())
+    empty = replace(study.samples[0], process="ZZ", subsets=())
     figure = score_shapes(AUTOENCODER, [*study.samples, empty], REGIONS)
     draw(figure)
     (axes,) = figure.axes
@@ -63,7 +64,7 @@ def test_shapes_have_unit_area(study: Study) -> None:
 
 
 def test_scores_of_no_events_are_drawn(study: Study) -> None:
-    nothing = [replace(s, parts=()) for s in study.samples]
+    nothing = [replace(s, subsets=()) for s in study.samples]
     for regions in (REGIONS, {}):
         score_distributions(AUTOENCODER, nothing, regions, 3.0)
         score_shapes(AUTOENCODER, nothing, regions)

@@ -10,7 +10,7 @@ import pytest
 from common.runtime.errors import InputError
 from plots import style
 from plots.results import opened
-from plots.three_lepton.denoising import PARTS, pictures
+from plots.three_lepton.denoising import COLUMNS, pictures
 from tests.plots.conftest import Study, write_pictures
 from tests.plots.drawn import draw, panels
 
@@ -22,7 +22,7 @@ def test_pictures_of_an_event_share_a_scale(study: Study) -> None:
     draw(figure)
     grid = np.reshape(np.array(panels(figure)), (2, 3))
     with opened(study.pictures) as file:
-        wanted = [file[part][:].astype(float) for part in PARTS]
+        wanted = [file[part][:].astype(float) for part in COLUMNS]
     for event, line in enumerate(grid):
         for axes, part in zip(line, wanted, strict=True):
             drawn = np.ma.filled(np.ma.asarray(axes.images[0].get_array()), np.nan)

@@ -7,31 +7,37 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analysis.three_lepton.findings_model import Findings, Observation
+from common.stats.measured import Measured
 from plots.three_lepton.injection import injection
 from tests.plots.drawn import draw, texts, xs, ys
 
 pytestmark = pytest.mark.usefixtures("plain_axes")
 
 
-def result(autoencoder: str, observed: str, quantile: float, n: int, **others: Any) -> Any:
-    return {
-        "autoencoder": autoencoder,
+def observation(observed: str, quantile: float, n: int, **others: Any) -> Observation:
+    values: dict[str, Any] = {
         "observed": observed,
         "quantile": quantile,
         "n_observed": n,
-        "n_background": {"value": 10.0, "error": 2.0},
+        "n_background": Measured(10.0, 2.0),
+        "mean_error": 0.0,
         "significance": (n - 10) / 10**0.5,
         "with_error": (n - 10) / 14**0.5,
-        **others,
     }
+    return Observation(**(values | others))
 
 
-RESULTS = [
-    result(autoencoder, observed, quantile, n)
-    for autoencoder in ("dense", "variational")
+def findings(autoencoder: str, *observations: Observation) -> Findings:
+    return Findings(autoencoder, {}, [], [], list(observations))
+
+
+OBSERVATIONS = [
+    observation(observed, quantile, n)
     for quantile, without, with_signal in ((0.9, 9, 12), (0.99, 0, 40))
     for observed, n in (("pseudo_data", without), ("own_$x$", with_signal))
 ]
+RESULTS = [findings(name, *OBSERVATIONS) for name in ("dense", "variational")]
 
 
 def test_every_region_has_its_points() -> None:
@@ -48,7 +54,7 @@ def test_every_region_has_its_points() -> None:
             ("significance", "with_error") * 2,
             strict=True,
         ):
-            wanted = [r[key] for r in RESULTS[:4] if r["observed"] == observed]
+            wanted = [getattr(r, key) for r in OBSERVATIONS if r.observed == observed]
             assert ys(line) == wanted
             assert np.round(xs(line)).tolist() == [0, 1]
         bands = {(p.get_y(), p.get_y() + p.get_height()) for p in axes.patches}
@@ -63,11 +69,11 @@ def test_every_region_has_its_points() -> None:
     "results",
     [
         [],
-        [result("dense", "data", 0.5, 0, n_background={"value": 0.0, "error": 0.0})],
-        [result("dense", "data", 0.5, 3, significance=None, with_error=None)],
+        [findings("dense", observation("data", 0.5, 0, n_background=Measured(0.0, 0.0)))],
+        [findings("dense", observation("data", 0.5, 3, significance=None, with_error=None))],
     ],
 )
-def test_nothing_found_is_drawn(results: list[Any]) -> None:
+def test_nothing_found_is_drawn(results: list[Findings]) -> None:
     figure = injection(results)
     draw(figure)
     low, high = figure.axes[-1].get_ylim()

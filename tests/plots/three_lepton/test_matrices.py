@@ -14,8 +14,9 @@ from matplotlib.axes import Axes
 from analysis.matrices.rmm_names import label
 from common.runtime.errors import InputError
 from plots import style
-from plots.results import Matrices, opened
+from plots.results import opened
 from plots.three_lepton.matrices import element_errors, mean_matrices, reconstruction
+from plots.three_lepton.samples import MatrixSample
 from tests.plots.conftest import AUTOENCODER, ELEMENTS, Study
 from tests.plots.drawn import draw, panels
 
@@ -38,14 +39,14 @@ def of_title(figure: Any) -> dict[str, Axes]:
     return {axes.get_title(loc="left"): axes for axes in panels(figure) if axes.images}
 
 
-def mean_of(samples: list[Matrices]) -> Any:
+def mean_of(samples: list[MatrixSample]) -> Any:
     sums, weights = np.zeros(N * N), 0.0
     for sample in samples:
         with opened(sample.path) as file:
             for row, weight, part in zip(
-                file["features"][:], file["events/weight"][:], file["events/part"][:], strict=True
+                file["features"][:], file["events/weight"][:], file["events/subset"][:], strict=True
             ):
-                if part in sample.parts:
+                if part in sample.subsets:
                     sums += row.astype(float) * weight * sample.factor
                     weights += weight * sample.factor
     return sums / weights
@@ -74,7 +75,7 @@ def test_types_of_objects_have_their_names_and_borders(study: Study) -> None:
     assert axes.get_ylim() == (N - 0.5, -0.5)  # row by row, from above
 
 
-@pytest.mark.parametrize("change", [{"parts": ()}, {"factor": 0.0}])
+@pytest.mark.parametrize("change", [{"subsets": ()}, {"factor": 0.0}])
 def test_a_mean_of_nothing_is_white(study: Study, change: dict[str, Any]) -> None:
     nothing = replace(study.samples[0], **change)
     figure = mean_matrices([nothing, *study.of("signal")])
@@ -123,7 +124,7 @@ def test_backgrounds_are_mixed_as_they_are_expected(study: Study) -> None:
     with opened(study.inspection) as file:
         for sample in study.of("background"):
             with opened(sample.path) as matrices:
-                chosen = np.isin(matrices["events/part"][:], sample.parts)
+                chosen = np.isin(matrices["events/subset"][:], sample.subsets)
                 expected = matrices["events/weight"][:][chosen].sum() * sample.factor
             for part, total in wanted.items():
                 dataset = file[f"errors/{sample.name}/{part}"]

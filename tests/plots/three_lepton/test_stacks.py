@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 
 from common.runtime.errors import InputError, ScoreError
 from plots import style
-from plots.results import Axis, Matrices, opened, read_quantity
+from plots.results import opened
+from plots.three_lepton.samples import Axis, MatrixSample, read_quantity
 from plots.three_lepton.stacks import fill, garwood, has_data, stack
 from tests.plots.conftest import AUTOENCODER, Study
 from tests.plots.drawn import draw, steps, texts, xs, ys
@@ -29,7 +30,7 @@ def points(axes: Axes) -> list[tuple[list[float], list[float]]]:
     return [(xs(container[0]), ys(container[0])) for container in axes.containers]  # type: ignore[index]
 
 
-def summed(samples: list[Matrices], axis: Axis) -> tuple[np.ndarray, np.ndarray]:
+def summed(samples: list[MatrixSample], axis: Axis) -> tuple[np.ndarray, np.ndarray]:
     """Sums of weights and of squares, event by event."""
     sums, squares = np.zeros((2, len(axis.edges) - 1))
     for sample in samples:
@@ -37,11 +38,11 @@ def summed(samples: list[Matrices], axis: Axis) -> tuple[np.ndarray, np.ndarray]
             events = zip(
                 file[f"events/{axis.quantity}"][:],
                 file["events/weight"][:],
-                file["events/part"][:],
+                file["events/subset"][:],
                 strict=True,
             )
-            for value, weight, part in events:
-                if part in sample.parts:
+            for value, weight, subset in events:
+                if subset in sample.subsets:
                     place = np.searchsorted(axis.edges, value, side="right") - 1
                     place = min(max(int(place), 0), len(sums) - 1)
                     w = 1.0 if sample.kind == "observed" else weight * sample.factor
@@ -152,7 +153,7 @@ def test_absent_quantities_are_left_out(study: Study) -> None:
 def test_elements_and_scores_are_quantities_too(study: Study) -> None:
     sample = study.samples[1]
     with opened(sample.path) as file:
-        chosen = np.isin(file["events/part"][:], (2, 3))
+        chosen = np.isin(file["events/subset"][:], (2, 3))
         element = file["features"][chosen, list(file.attrs["names"]).index("m_jet1_muon2")]
         weight = file["events/weight"][chosen] * sample.factor
         numbers = file["events/event_number"][chosen]
@@ -174,18 +175,18 @@ def test_what_cannot_be_read_is_named(study: Study) -> None:
     sample = study.samples[0]
     with pytest.raises(InputError, match=r"WZ\.h5: no element 'm_jet1_muon' .*'m_jet1_muon2'"):
         read_quantity(sample, Axis("m_jet1_muon", "", (0, 1), source="features"))
-    with pytest.raises(InputError, match=r"WZ\.h5: cannot read the file: .*mett"):
+    with pytest.raises(InputError, match=r"WZ\.h5: dataset 'events/mett' is damaged or missing"):
         read_quantity(sample, Axis("mett", "", (0, 1)))
     score = Axis(AUTOENCODER, "", (0, 1), source="score")
     with pytest.raises(ScoreError, match="WZ has no scores"):
         read_quantity(replace(sample, scores=None), score)
-    with pytest.raises(ScoreError, match=r"scores_ttbar_1\.h5: not the events of"):
+    with pytest.raises(ScoreError, match=r"scores_ttbar_1\.h5: its events are not those of"):
         read_quantity(replace(sample, scores=study.samples[1].scores), score)
 
 
 def test_nothing_expected_is_drawn(study: Study) -> None:
     simulated = study.of("background") + study.of("signal")
-    no_events = [replace(s, parts=()) for s in simulated]
+    no_events = [replace(s, subsets=()) for s in simulated]
     no_weights = [replace(s, factor=0.0) for s in simulated]
     for chosen in ([], no_events, [*no_weights, *study.of("observed")]):
         figure = stack(chosen, replace(MET, edges=(0.0, 100.0)), 3.0)

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.config import Config
-from analysis.monojet.scored import Scored, read_selected
+from analysis.monojet.selected_events import SelectedEvents, read_selected
 from analysis.workflow.run import Run
-from common.runtime.errors import InputError
+from common.runtime.errors import InputError, ScoreError
 from tests.analysis.scored_sample import write_sample
 
 
-def events(score: Any, weight: Any = None) -> Scored:
+def events(score: Any, weight: Any = None) -> SelectedEvents:
     n = len(score)
-    return Scored(
+    return SelectedEvents(
         np.ones(n) if weight is None else np.asarray(weight, float),
         np.full(n, 300.0),
         np.arange(n, dtype=np.uint64),
@@ -39,7 +39,7 @@ def test_passing_events_are_those_of_no_less_score(
     scored = events(score, weight)
     for threshold, y in zip(thresholds, scored.passing("net", np.array(thresholds)), strict=True):
         chosen = score >= threshold
-        assert y.raw == chosen.sum()
+        assert y.entries == chosen.sum()
         assert y.sumw == pytest.approx(weight[chosen].sum(), abs=1e-9)
         assert y.sumw2 == pytest.approx((weight[chosen] ** 2).sum(), abs=1e-9)
 
@@ -73,12 +73,12 @@ def test_scores_of_other_events_are_refused(run: Run) -> None:
     images = run.images("a").read_bytes()
     write_sample(run, "a", [260.0], [True], [0.25])
     run.images("a").write_bytes(images)
-    with pytest.raises(InputError, match="its events are not those of"):
+    with pytest.raises(ScoreError, match="its events are not those of"):
         read_selected(run, {"a": 1.0}, "SR", ["net"])
 
 
 def test_a_damaged_image_file_is_named(run: Run) -> None:
     write_sample(run, "a", [260.0], [True], [0.25])
     run.images("a").write_bytes(b"no HDF5")
-    with pytest.raises(InputError, match=r"a\.h5: not a whole image file"):
+    with pytest.raises(InputError, match=r"a\.h5: damaged or incomplete"):
         read_selected(run, {"a": 1.0}, "SR", ["net"])

@@ -1,5 +1,4 @@
-"""Selected events with their scores, as arrays: for what needs the distribution of a score and not
-one cut on it."""
+"""Events of a region with their scores, as arrays, for which the cut-flow is not enough."""
 
 from __future__ import annotations
 
@@ -14,7 +13,8 @@ from analysis.rdf.yields import Yield
 from analysis.workflow.run import Run
 from common.runtime.errors import InputError
 from common.schema import hdf5
-from common.schema.scores import read_scores_of
+from common.schema.images import event_column, region_column
+from common.schema.scores import read_paired_scores
 from common.stats.roc import first_with
 
 Floats = npt.NDArray[np.float64]
@@ -22,9 +22,12 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Scored:
-    """Some events: weight, missing transverse momentum (GeV), event number, fold, the place of the
-    sample among ``samples``, and score by network, each of shape (events,)."""
+class SelectedEvents:
+    """Selected events; all arrays have shape (events,).
+
+    ``weight`` is normalised to the luminosity, ``met`` is the missing transverse momentum in GeV,
+    ``sample`` indexes ``samples``; ``scores`` are keyed by network.
+    """
 
     weight: Floats
     met: Floats
@@ -37,9 +40,9 @@ class Scored:
     def __len__(self) -> int:
         return len(self.weight)
 
-    def take(self, chosen: Mask) -> Scored:
-        """The chosen events alone."""
-        return Scored(
+    def take(self, chosen: Mask) -> SelectedEvents:
+        """Return the chosen events."""
+        return SelectedEvents(
             self.weight[chosen],
             self.met[chosen],
             self.event_number[chosen],
@@ -49,13 +52,13 @@ class Scored:
             {name: score[chosen] for name, score in self.scores.items()},
         )
 
-    def of_sample(self, name: str) -> Scored:
-        """The events of a sample alone."""
+    def of_sample(self, name: str) -> SelectedEvents:
+        """Return the events of one sample."""
         return self.take(self.sample == self.samples.index(name))
 
     def thresholds(self, network: str, efficiencies: Floats) -> Floats:
-        """The highest scores that at least these shares of the events have or exceed; infinite
-        without events of positive weight."""
+        """Return for each efficiency the highest threshold that at least this weighted fraction of
+        the events passes; infinity if the sum of weights is not positive."""
         order = np.argsort(-self.scores[network], kind="stable")
         if not len(order) or self.total.sumw <= 0:
             return np.full(len(efficiencies), np.inf)
@@ -63,7 +66,7 @@ class Scored:
         return self.scores[network][order][first_with(efficiencies, kept)]
 
     def passing(self, network: str, thresholds: Floats) -> list[Yield]:
-        """Events of ``score >= threshold``, for each threshold."""
+        """Return for each threshold the yield of events with ``score >= threshold``."""
         order = np.argsort(self.scores[network])
         first = np.searchsorted(self.scores[network][order], thresholds)
         weight = self.weight[order]
@@ -75,50 +78,54 @@ class Scored:
 
     @property
     def total(self) -> Yield:
-        """All events."""
+        """Return the yield of all events."""
         return Yield(len(self), float(self.weight.sum()), float((self.weight**2).sum()))
 
 
 def _sums_from(values: Floats) -> Floats:
-    """The sum of all values from each on, and 0 behind the last."""
+    """Return the sums of ``values[i:]`` for i = 0 ... n, of shape (n + 1,)."""
     return np.append(np.cumsum(values[::-1])[::-1], 0.0)
 
 
 def read_selected(
     run: Run, normalisation: Mapping[str, float], region: str, networks: Sequence[str]
-) -> Scored:
-    """The events of some samples in a region of the selection.
+) -> SelectedEvents:
+    """Read the events of some samples in a region of the selection.
 
-    ``normalisation`` maps the names of the samples to the factors of their weights.
+    ``normalisation`` maps the names of the samples to the factors for their weights.
 
     Raises:
-        InputError: an image or score file is damaged, or they do not belong together.
+        InputError: an image or score file is damaged.
+        ScoreError: images and scores have different events.
     """
-    parts = [_read(run, name, factor, region, networks) for name, factor in normalisation.items()]
-    return Scored(
-        np.concatenate([part.weight for part in parts]),
-        np.concatenate([part.met for part in parts]),
-        np.concatenate([part.event_number for part in parts]),
-        np.concatenate([part.fold for part in parts]),
-        np.repeat(np.arange(len(parts), dtype=np.uint16), [len(part) for part in parts]),
+    read = [_read(run, name, factor, region, networks) for name, factor in normalisation.items()]
+    return SelectedEvents(
+        np.concatenate([one.weight for one in read]),
+        np.concatenate([one.met for one in read]),
+        np.concatenate([one.event_number for one in read]),
+        np.concatenate([one.fold for one in read]),
+        np.repeat(np.arange(len(read), dtype=np.uint16), [len(one) for one in read]),
         tuple(normalisation),
-        {n: np.concatenate([part.scores[n] for part in parts]) for n in networks},
+        {n: np.concatenate([one.scores[n] for one in read]) for n in networks},
     )
 
 
-def _read(run: Run, sample: str, factor: float, region: str, networks: Sequence[str]) -> Scored:
+def _read(
+    run: Run, sample: str, factor: float, region: str, networks: Sequence[str]
+) -> SelectedEvents:
     images, scores = run.images(sample), run.scores(sample)
-    names = ("run_number", "event_number", "weight", "met", "fold", f"pass_{region}")
+    names = ("run_number", "event_number", "weight", "met", "fold")
     try:
         with hdf5.open_file(images) as file:
-            columns: dict[str, Any] = {name: file[f"events/{name}"][:] for name in names}
+            columns: dict[str, Any] = {name: file[event_column(name)][:] for name in names}
+            passing = file[region_column(region)][:].astype(bool)
     except (OSError, KeyError) as error:
         raise InputError(
-            f"{images}: not a whole image file ({error}): make it again with --stage imaging "
-            "--force"
+            f"{images}: damaged or incomplete image file ({error}): make it again with "
+            "--stage imaging --force"
         ) from error
-    scored = read_scores_of(columns, images, scores, networks, "scoring")
-    return Scored(
+    scored = read_paired_scores(columns, images, scores, networks, "scoring")
+    return SelectedEvents(
         columns["weight"] * factor,
         columns["met"].astype(np.float64),
         columns["event_number"],
@@ -126,4 +133,4 @@ def _read(run: Run, sample: str, factor: float, region: str, networks: Sequence[
         np.zeros(len(columns["fold"]), np.uint16),
         (sample,),
         {name: scored[name].astype(np.float64) for name in networks},
-    ).take(columns[f"pass_{region}"].astype(bool))
+    ).take(passing)
