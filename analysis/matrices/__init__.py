@@ -1,1 +1,1 @@
-"""TODO."""
+"""Rapidity-mass matrices of events with three leptons, and pseudo-data drawn from them."""

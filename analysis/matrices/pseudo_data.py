@@ -1,9 +1,8 @@
-"""Pseudo-data: what a measurement of the simulated mix would be, with and without a signal.
+"""Draw pseudo-data from the simulation, with and without a signal.
 
-Each event of the part that is set apart comes as often as a Poisson number, whose mean is the
-events expected of it, says. The count in any region is then a Poisson number, too, about the sum of
-the weights there, even where an event comes more than once. Each copy is an event of its own, of
-weight 1.
+Each event of the subset reserved for pseudo-data is copied a Poisson number of times, whose mean is
+the expected events of the event. The count in any region is then a Poisson number with the summed
+weights as its mean, even with repeated events. Each copy has weight 1 and its own key.
 """
 
 from __future__ import annotations
@@ -19,14 +18,15 @@ import numpy.typing as npt
 from analysis.config import PseudoData, Sample
 from analysis.datasets import background_samples, signal_samples
 from analysis.inputs.sample_info import run_number_of
-from analysis.matrices.rmm_file import FEATURES, PSEUDO_DATA, TEST, RmmWriter, rows
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
 from analysis.workflow.versions import versions
 from common.runtime.errors import InputError
-from common.schema import hdf5
+from common.schema.matrices import FEATURES, MatrixFile, MatrixWriter, Subset
 
 log = logging.getLogger("monojet")
+
+_COPIED = ("names", "objects", "sqrt_s_GeV", "rapidity_scale")  # attributes
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
@@ -41,24 +41,23 @@ def _draw(run: Run, pseudo: PseudoData, target: Target) -> None:
     config = run.config
     share = config.anomaly_search.rmm.split.pseudo_data
     factors = dict.fromkeys(background_samples(config), 1.0)
-    factors |= {s: pseudo.inject[s.process] for s in _injected(run, pseudo)}
+    factors |= {s: pseudo.signal_strength[s.process] for s in _injected(run, pseudo)}
     drawn: dict[str, int] = {}
     n_events = n_different = 0
-    with RmmWriter(target.output) as writer:
+    with MatrixWriter(target.output) as writer:
         for sample, factor in factors.items():
-            # that of a sample does not depend on what else is drawn: the same with and without
-            # a signal
+            # one generator per sample, so that the background is the same with a signal
             rng = np.random.default_rng([config.seed, *sample.name.encode()])
             first = n_events
-            with hdf5.open_file(run.matrices(sample.name)) as file:
-                scale = float(file.attrs["normalisation"]) * factor / share
-                for columns in rows(file):
+            with MatrixFile(run.matrices(sample.name)) as file:
+                scale = file.normalisation * factor / share
+                for columns in file.blocks():
                     copies = _copies(sample, columns, scale, rng)
                     n_different += int(np.count_nonzero(copies))
                     chosen = {k: np.repeat(v, copies, axis=0) for k, v in columns.items()}
                     writer.append(_renumbered(chosen, target, n_events))
                     n_events += int(copies.sum())
-                attributes = {k: file.attrs[k] for k in ("names", "objects", "sqrt_s_GeV", "c")}
+                attributes = {name: file.attribute(name) for name in _COPIED}
             drawn[sample.name] = n_events - first
         writer.attributes = attributes | {
             "code_settings_hash": target.code_settings_hash,
@@ -71,8 +70,8 @@ def _draw(run: Run, pseudo: PseudoData, target: Target) -> None:
         }
     if n_events > 2 * n_different:
         log.warning(
-            "%s: its %d events are copies of %d simulated ones: spectra will spike; generate more "
-            "events, or lower the luminosity",
+            "%s: %d events are copies of %d simulated events: spectra will have spikes: generate "
+            "more events, or lower the luminosity",
             target.name,
             n_events,
             n_different,
@@ -80,29 +79,29 @@ def _draw(run: Run, pseudo: PseudoData, target: Target) -> None:
 
 
 def _injected(run: Run, pseudo: PseudoData) -> list[Sample]:
-    return [s for s in signal_samples(run.config) if s.process in pseudo.inject]
+    return [s for s in signal_samples(run.config) if s.process in pseudo.signal_strength]
 
 
 def _copies(
     sample: Sample, columns: dict[str, Any], scale: float, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """How often each event comes."""
-    apart = columns["events/part"] == PSEUDO_DATA
-    mean = np.where(apart, columns["events/weight"] * scale, 0.0)
+    """Return the number of copies of each event."""
+    reserved = columns["events/subset"] == Subset.PSEUDO_DATA
+    mean = np.where(reserved, columns["events/weight"] * scale, 0.0)
     if np.any(mean < 0):
         raise InputError(
-            f"sample '{sample.name}': an event has a negative weight: no pseudo-data can be drawn "
-            "from it; leave the sample, or 'pseudo_data', out"
+            f"sample '{sample.name}': an event has a negative weight: pseudo-data cannot be drawn "
+            "from it: leave the sample or 'pseudo_data' out"
         )
     return rng.poisson(mean)
 
 
 def _renumbered(columns: dict[str, Any], target: Target, n_before: int) -> dict[str, Any]:
-    """The events with a weight of 1 and keys of their own."""
+    """Return the events with weight 1 and new keys."""
     n = len(columns[FEATURES])
     return columns | {
         "events/weight": np.ones(n),
-        "events/part": np.full(n, TEST, np.uint8),
+        "events/subset": np.full(n, Subset.TEST, np.uint8),
         "events/run_number": np.full(n, run_number_of(target.name), np.uint32),
         "events/event_number": np.arange(n_before + 1, n_before + n + 1, dtype=np.uint64),
     }

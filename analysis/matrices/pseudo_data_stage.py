@@ -9,9 +9,10 @@ from analysis.datasets import background_samples, signal_samples
 from analysis.matrices.rmm_stage import rmm_target
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 
 
+@shared
 def pseudo_data_targets(run: Run) -> list[Target]:
     """Return one file of matrices for each set of pseudo-data.
 

@@ -1,15 +1,15 @@
 """Names of the elements of a rapidity-mass matrix, and their labels.
 
-The elements are those of ``cpp_helpers/three_lepton/rmm.hxx`` (S. Chekanov, arXiv:1805.11650), row-major; types
-of objects come with their numbers of slots, as in ``[("jet", 6), ("muon", 5)]``. Objects are
-numbered from 1, hardest first.
+Elements are those of ``cpp_helpers/three_lepton/rmm.hxx`` (S. Chekanov, arXiv:1805.11650), row by
+row. Types of objects have numbers of slots, as in ``[("jet", 6), ("muon", 5)]``; the objects of a
+type are numbered from 1, hardest first.
 
 =================  =================================================================
 ``met``            E_T^miss / √s
 ``mt_jet1``        m_T with E_T^miss / √s, first row
 ``hl_jet1``        C (cosh y − 1), first column
 ``et_jet1``        E_T / √s, diagonal, first of a type
-``det_jet2``       imbalance of E_T with the next harder one of the type, diagonal
+``det_jet2``       imbalance of E_T with the next harder object of the type, diagonal
 ``m_jet1_muon2``   invariant mass / √s, upper triangle
 ``h_muon2_jet1``   C (cosh Δy/2 − 1), lower triangle
 =================  =================================================================
@@ -46,23 +46,23 @@ _LABELS = {
 
 
 def dimension(types: Types) -> int:
-    """Rows of the matrix."""
+    """Return the number of rows of the matrix."""
     return 1 + sum(slots for _, slots in types)
 
 
 def names(types: Types) -> tuple[str, ...]:
-    """The names of all elements, ``dimension(types) ** 2`` of them: identifiers, no two alike.
+    """Return the names of all ``dimension(types) ** 2`` elements: unique identifiers.
 
     Raises:
-        ValueError: a type's name has anything but ASCII letters or comes twice, or it has a
-            negative number of slots.
+        ValueError: the name of a type has other characters than ASCII letters or occurs twice, or
+            its number of slots is negative.
     """
     seen = set()
     for kind, slots in types:
         if not re.fullmatch("[A-Za-z]+", kind):
             raise ValueError(f"type of objects '{kind}': only letters make unique names")
         if kind in seen:
-            raise ValueError(f"type of objects '{kind}' is there twice")
+            raise ValueError(f"type of objects '{kind}' occurs twice")
         if slots < 0:
             raise ValueError(f"type of objects '{kind}': {slots} slots")
         seen.add(kind)
@@ -79,17 +79,17 @@ def names(types: Types) -> tuple[str, ...]:
 
 
 def label(name: str) -> str:
-    r"""The LaTeX label of an element, as in ``$m(j_{1}, \mu_{2})/\sqrt{s}$``.
+    r"""Return the LaTeX label of an element, as in ``$m(j_{1}, \mu_{2})/\sqrt{s}$``.
 
     Raises:
-        ValueError: it is not the name of an element.
+        ValueError: the name is not that of an element.
     """
     if name == "met":
         return r"$E_\mathrm{T}^\mathrm{miss}/\sqrt{s}$"
     match = _NAME.fullmatch(name)
     if match is None:
         raise ValueError(f"'{name}' is not an element of a rapidity-mass matrix")
-    quantity, *objects = (part for part in match.groups() if part is not None)
+    quantity, *objects = (group for group in match.groups() if group is not None)
     symbols = (
         f"{_SYMBOLS.get(kind, _UPRIGHT % kind)}_{{{i}}}"
         for kind, i in zip(objects[::2], objects[1::2], strict=True)

@@ -7,9 +7,10 @@ from analysis.config import Sample
 from analysis.simulation.sources import event_source
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedStage, PartitionedWork
-from analysis.workflow.target import Target
+from analysis.workflow.target import Target, shared
 
 
+@shared
 def rmm_target(run: Run, sample: Sample) -> Target:
     """Return the rapidity-mass matrices of a sample.
 
@@ -41,6 +42,7 @@ def rmm_target(run: Run, sample: Sample) -> Target:
     )
 
 
+@shared
 def rmm_targets(run: Run) -> list[Target]:
     """Return one file of matrices for each sample.
 

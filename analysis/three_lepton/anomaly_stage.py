@@ -1,4 +1,4 @@
-"""Stage ``anomaly``: yields and significances of what the autoencoders find anomalous."""
+"""Stage ``anomaly``: yields and significances of events with high anomaly scores."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from analysis.by_value import dump, three_lepton_selection
 from analysis.simulation.sources import event_source
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 from training.autoencoder.anomaly_scoring_stage import anomaly_scoring_targets
 
 
+@shared
 def anomaly_targets(run: Run) -> list[Target]:
     """Return one table of all autoencoders.
 
@@ -28,7 +29,7 @@ def anomaly_targets(run: Run) -> list[Target]:
             run.table("anomaly"),
             (__name__, *dict.fromkeys(m for source in sources for m in source.modules)),
             settings={
-                "search": dump(search, "signals", "quantiles", "background_error"),
+                "search": dump(search, "signals", "background_quantiles", "background_systematic"),
                 "selection": three_lepton_selection(search.rmm.objects),
                 "seed": config.seed,
             },
@@ -45,7 +46,7 @@ def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
 
 STAGE = Stage(
     name="anomaly",
-    summary="yields and significances of what the autoencoders find anomalous",
+    summary="yields and significances of events with high anomaly scores",
     reads="samples, rmm, anomaly_scores",
     writes="tables/anomaly",
     targets=anomaly_targets,

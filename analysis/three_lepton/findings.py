@@ -1,8 +1,8 @@
-"""What is said of an autoencoder: areas under curves, yields in regions by score, significances.
+"""Compute AUCs, yields in regions of the score, and significances of an autoencoder.
 
-Regions begin at quantiles of the background's scores, of the events that watched the training:
-those of the test, which are counted, choose nothing. What is observed there, in data or
-pseudo-data, is set against the simulated background.
+Regions begin at quantiles of the background's scores among validation events, so that the choice is
+independent of the test events that are counted. Observed events, data or pseudo-data, are compared
+with the simulated background.
 """
 
 from __future__ import annotations
@@ -15,70 +15,40 @@ import numpy as np
 from analysis.config import Config
 from analysis.datasets import background_samples, signal_samples
 from analysis.rdf.yields import Yield
+from analysis.three_lepton.findings_model import Excess, Findings, Observation, RegionYields
+from analysis.three_lepton.scored_events import Bins, Floats, ScoredEvents, Thresholds
 from analysis.three_lepton.significance import observed_significance, significance
-from analysis.three_lepton.yields import Bins, Events, Floats
 from common.runtime.errors import InputError
 from common.stats.measured import Measured
 from common.stats.roc import Scored, weighted_auc
 
 
 @dataclass(frozen=True)
-class RegionYields:
-    """Expected events above a score, by sample and channel; ``quantile`` is the share of the
-    background below it, of the validation events."""
+class SearchEvents:
+    """Events that evaluate autoencoders.
 
-    quantile: float
-    threshold: float
-    samples: dict[str, dict[str, Yield]]
+    ``yields`` between the ``thresholds`` and ``events``, the scored test events, are keyed by
+    sample, ``yields`` also by set of pseudo-data; ``background`` merges all background samples.
+    ``mean_errors`` are those of the means of pseudo-data above each threshold, by autoencoder.
+    """
 
-
-@dataclass(frozen=True)
-class Excess:
-    """A signal over the background in a region, all channels together."""
-
-    signal: str
-    quantile: float
-    n_signal: Measured
-    n_background: Measured
-    significance: float | None  # none without a background
-    with_error: float | None  # of the background, as configured
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What is observed in a region, in data or pseudo-data, all channels together; significances
-    are negative where it is less than the background. ``mean_error`` is that of the background
-    that pseudo-data are expected to have, which is simulated, too; of data 0."""
-
-    observed: str
-    quantile: float
-    n_observed: int
-    n_background: Measured
-    mean_error: float
-    significance: float | None  # none without a background
-    with_error: float | None  # of the background, as configured, and of the mean
-
-
-@dataclass(frozen=True)
-class Findings:
-    """All that is said of one autoencoder."""
-
-    autoencoder: str
-    auc: dict[str, Measured]
-    regions: list[RegionYields]
-    excesses: list[Excess]
-    observations: list[Observation]
+    thresholds: Thresholds
+    yields: Mapping[str, Bins]
+    events: Mapping[str, ScoredEvents]
+    background: ScoredEvents
+    mean_errors: Mapping[str, Sequence[float]]
 
 
 def quantiles(scores: Floats, weights: Floats, shares: Sequence[float]) -> list[float]:
-    """The least scores with no more than ``1 - share`` of the weights at or above; where even the
-    highest has more, that one.
+    """Return the lowest scores with at most ``1 - share`` of the weights at or above.
+
+    If even the highest score has more, return that score.
 
     Raises:
-        InputError: the events have no positive sum of weights.
+        InputError: the sum of weights is not positive.
     """
     values, place = np.unique(scores, return_inverse=True)
-    above = np.cumsum(np.bincount(place, weights)[::-1])[::-1]  # of each score and all higher ones
+    above = np.cumsum(np.bincount(place, weights)[::-1])[::-1]  # at or above each score
     if not len(above) or above[0] <= 0:
         raise InputError(
             "the background has no validation events of positive weight: generate more"
@@ -87,77 +57,86 @@ def quantiles(scores: Floats, weights: Floats, shares: Sequence[float]) -> list[
     return [float(values[k[0]] if len(k) else values[-1]) for k in kept]
 
 
-def auc(signal: Events, background: Events, name: str, seed: int) -> Measured:
-    """Area under the weighted ROC curve, with the error of bootstrap replicas."""
-    of_signal = Scored(signal.scores[name], signal.weight)
-    return weighted_auc(of_signal, Scored(background.scores[name], background.weight), seed)
+def auc(signal: ScoredEvents, background: ScoredEvents, name: str, seed: int) -> Measured:
+    """Return the area under the weighted ROC curve, with the error of bootstrap replicas."""
+    scored_signal, scored_background = (
+        Scored(events.scores[name], events.weight) for events in (signal, background)
+    )
+    return weighted_auc(scored_signal, scored_background, seed)
 
 
-def findings(
-    config: Config,
-    name: str,
-    edges: Sequence[float],
-    yields: Mapping[str, Bins],
-    events: Mapping[str, Events],
-    background: Events,
-    errors_of_means: Mapping[str, Sequence[float]],
-) -> Findings:
-    """All of one autoencoder, by the least scores of its regions, the yields between them, the
-    scored test events of each sample and of all backgrounds, and the errors of the means of sets of
-    pseudo-data above each edge."""
-    search = config.anomaly_search
-    regions = [
+def findings(config: Config, name: str, events: SearchEvents) -> Findings:
+    """Return the results of one autoencoder."""
+    regions = _regions(config, name, events)
+    areas = {
+        s.name: auc(events.events[s.name], events.background, name, config.seed)
+        for s in signal_samples(config)
+        if len(events.events[s.name].weight)
+    }
+    return Findings(
+        name,
+        areas,
+        regions,
+        _excesses(config, regions),
+        _observations(config, name, regions, events),
+    )
+
+
+def _regions(config: Config, name: str, events: SearchEvents) -> list[RegionYields]:
+    """Return the yields of each region, summed from the bins above its threshold."""
+    return [
         RegionYields(
             quantile,
             threshold,
             {
                 sample: {c: sum(bins[i + 1 :], Yield()) for c, bins in of_sample[name].items()}
-                for sample, of_sample in yields.items()
+                for sample, of_sample in events.yields.items()
             },
         )
-        for i, (quantile, threshold) in enumerate(zip(search.quantiles, edges, strict=True))
+        for i, (quantile, threshold) in enumerate(
+            zip(config.anomaly_search.background_quantiles, events.thresholds[name], strict=True)
+        )
     ]
-    signals = signal_samples(config)
-    normal = [s.name for s in background_samples(config)]
-    observed = [s.name for s in config.samples if s.data] + [p.name for p in search.pseudo_data]
-    areas = {
-        s.name: auc(events[s.name], background, name, config.seed)
-        for s in signals
-        if len(events[s.name].weight)
-    }
+
+
+def _excesses(config: Config, regions: Sequence[RegionYields]) -> list[Excess]:
+    """Return the expected significance of each signal in each region."""
     excesses = []
-    for signal in signals:
+    for signal in signal_samples(config):
         for region in regions:
             s = _total(region, [signal.name])
-            b, error = _background(region, normal, search.background_error)
+            b, error = _background(config, region)
             excesses.append(
-                Excess(
-                    signal.name,
-                    region.quantile,
-                    s,
-                    b,
-                    _expected(s, b),
-                    _expected(s, b, error),
-                )
+                Excess(signal.name, region.quantile, s, b, _expected(s, b), _expected(s, b, error))
             )
+    return excesses
+
+
+def _observations(
+    config: Config, name: str, regions: Sequence[RegionYields], events: SearchEvents
+) -> list[Observation]:
+    """Return the observed events and their significance, of each sample of data and set of
+    pseudo-data in each region."""
+    search = config.anomaly_search
+    mean_errors = {pseudo.name: events.mean_errors[name] for pseudo in search.pseudo_data}
     observations = []
-    for what in observed:
+    for sample in (*(s.name for s in config.samples if s.data), *mean_errors):
         for i, region in enumerate(regions):
-            n = sum(y.raw for y in region.samples[what].values())
-            b, error = _background(region, normal, search.background_error)
-            of_mean = errors_of_means[what][i] if what in errors_of_means else 0.0
+            n = sum(y.entries for y in region.samples[sample].values())
+            b, error = _background(config, region)
+            mean_error = mean_errors[sample][i] if sample in mean_errors else 0.0
             observations.append(
                 Observation(
-                    what,
+                    sample,
                     region.quantile,
                     n,
                     b,
-                    of_mean,
+                    mean_error,
                     _observed(n, b),
-                    _observed(n, b, float(np.hypot(error, of_mean))),
+                    _observed(n, b, float(np.hypot(error, mean_error))),
                 )
             )
-    return Findings(name, areas, regions, excesses, observations)
+    return observations
 
 
 def _observed(n: float, background: Measured, error: float = 0.0) -> float | None:
@@ -172,12 +151,11 @@ def _expected(signal: Measured, background: Measured, error: float = 0.0) -> flo
 
 def _total(region: RegionYields, samples: Sequence[str]) -> Measured:
     total = sum((y for name in samples for y in region.samples[name].values()), Yield())
-    return Measured(total.sumw, total.error)
+    return Measured(total.sumw, total.stat_error)
 
 
-def _background(
-    region: RegionYields, normal: Sequence[str], relative: float
-) -> tuple[Measured, float]:
-    """The background, with its statistical error, and the error of both kinds."""
-    total = _total(region, normal)
-    return total, float(np.hypot(relative * total.value, total.error))
+def _background(config: Config, region: RegionYields) -> tuple[Measured, float]:
+    """Return the background with its statistical error, and its total error."""
+    total = _total(region, [s.name for s in background_samples(config)])
+    systematic = config.anomaly_search.background_systematic * total.value
+    return total, float(np.hypot(systematic, total.error))

@@ -1,17 +1,17 @@
-"""Stage ``inspection``: which elements autoencoders fail on, their latent space, single events."""
+"""Stage ``inspection``: errors by matrix element, latent space, single events."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from analysis.datasets import background_samples
 from analysis.three_lepton.anomaly_stage import anomaly_targets
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 
 
+@shared
 def inspection_targets(run: Run) -> list[Target]:
     """Return one file for each autoencoder.
 
@@ -31,25 +31,26 @@ def inspection_targets(run: Run) -> list[Target]:
 
 
 def inspect(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Inspect what the autoencoders of the targets do to the test events of all samples."""
-    from training.autoencoder.autoencoder import Autoencoder
+    """Inspect the autoencoders of the targets on the test events of all samples."""
+    from analysis.three_lepton.findings_model import read_findings
+    from training.autoencoder.autoencoder import TrainedAutoencoder
     from training.autoencoder.inspection import inspect as inspect_one
 
     config = run.config
-    findings = json.loads(run.table("anomaly").read_text())
-    thresholds = {one["autoencoder"]: one["regions"][-1]["threshold"] for one in findings}
+    findings = read_findings(run.table("anomaly"))
+    thresholds = {one.autoencoder: one.regions[-1].threshold for one in findings}
     samples = {s.name: (s.process, run.matrices(s.name)) for s in config.samples}
     backgrounds = {sample.name for sample in background_samples(config)}
     for target in targets:
         name = target.name
-        autoencoder = Autoencoder(run.model(name))
+        autoencoder = TrainedAutoencoder(run.model(name))
         inspect_one(autoencoder, samples, backgrounds, thresholds[name], target.output)
         done(target)
 
 
 STAGE = Stage(
     name="inspection",
-    summary="which elements autoencoders fail on, their latent space, single events",
+    summary="inspect autoencoders: errors by matrix element, latent space, single events",
     reads="rmm, models, tables",
     writes="inspection/<autoencoder>.h5",
     targets=inspection_targets,

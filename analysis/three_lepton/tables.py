@@ -1,20 +1,20 @@
-"""Tables of what autoencoders find anomalous."""
+"""Tables of the search for anomalies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from analysis.config import Config
-from analysis.three_lepton.findings import Findings
+from analysis.three_lepton.findings_model import Findings
 from common.tables import Table, with_error
 from selections import three_lepton
 
 
 def findings_table(config: Config, findings: Sequence[Findings]) -> Table:
-    """Area and significances of each signal."""
+    """Return the AUC and significances of each signal."""
     return Table(
         name="anomaly",
-        title=f"Signals that no autoencoder has seen, {config.luminosity:g} fb⁻¹",
+        title=f"Signals, which no training uses, {config.luminosity:g} fb⁻¹",
         columns=(
             "autoencoder",
             "signal",
@@ -23,7 +23,7 @@ def findings_table(config: Config, findings: Sequence[Findings]) -> Table:
             "signal events",
             "background events",
             "significance",
-            f"with {100 * config.anomaly_search.background_error:g} % and statistical error",
+            f"with {100 * config.anomaly_search.background_systematic:g} % and statistical error",
         ),
         rows=[
             [
@@ -40,20 +40,19 @@ def findings_table(config: Config, findings: Sequence[Findings]) -> Table:
             for excess in one.excesses
         ],
         notes=(
-            "AUC: area under the ROC curve against all simulated backgrounds together. Regions are "
-            "above a quantile of the background's scores, of the events that watched the training: "
-            "of the counted ones, those of the test, the share below scatters about it. Test "
-            "events alone, scaled up. Errors of yields are statistical, of areas from bootstrap "
-            "replicas. A process none of whose test events lies in a region has no error there, "
-            "however much one of them would count.",
+            "AUC: area under the ROC curve against all simulated backgrounds together. Regions "
+            "begin at quantiles of the background's scores among validation events; the share of "
+            "test events below fluctuates. Yields are those of test events, scaled up. Errors of "
+            "yields are statistical, those of AUCs from bootstrap replicas. A process without test "
+            "events in a region has no error there, however large its weights are.",
         ),
-        empty="no sample of a signal: add one to 'samples', and its process to 'anomaly.signals' "
+        empty="no signal sample: add one to 'samples', and its process to 'anomaly.signals' "
         f"(now {', '.join(config.anomaly_search.signals) or 'none'})",
     )
 
 
 def observations_table(config: Config, findings: Sequence[Findings]) -> Table:
-    """What is observed in each region, beside the background."""
+    """Return observed events and the background in each region."""
     return Table(
         name="anomaly_observed",
         title=f"Observed events above a score, {config.luminosity:g} fb⁻¹",
@@ -64,34 +63,34 @@ def observations_table(config: Config, findings: Sequence[Findings]) -> Table:
             "observed",
             "background",
             "significance",
-            f"with {100 * config.anomaly_search.background_error:g} % and statistical error",
+            f"with {100 * config.anomaly_search.background_systematic:g} % and statistical error",
         ),
         rows=[
             [
                 one.autoencoder,
-                seen.observed,
-                f"{100 * seen.quantile:g} %",
-                f"{seen.n_observed}",
-                str(seen.n_background),
-                _written(seen.significance, "+.2f"),
-                _written(seen.with_error, "+.2f"),
+                observation.observed,
+                f"{100 * observation.quantile:g} %",
+                f"{observation.n_observed}",
+                str(observation.n_background),
+                _written(observation.significance, "+.2f"),
+                _written(observation.with_error, "+.2f"),
             ]
             for one in findings
-            for seen in one.observations
+            for observation in one.observations
         ],
         notes=(
-            "Pseudo-data are drawn from simulated events that are used for nothing else: their "
-            "mean has a statistical error of its own, which only the last column counts. The "
-            "background is that of test events, scaled up; its errors are statistical. "
-            "Significances are negative where less is observed.",
+            "Pseudo-data are drawn from simulated events that are used for nothing else; the "
+            "statistical error of their mean enters the last column only. The background is that "
+            "of test events, scaled up; its errors are statistical. Significances are negative "
+            "where fewer events are observed than expected.",
         ),
-        empty="nothing is observed: add a measured sample ('data: true', or --data with --input), "
+        empty="no observed events: add a sample of data ('data: true', or --data with --input), "
         "or 'anomaly.pseudo_data'",
     )
 
 
 def regions_table(config: Config, findings: Sequence[Findings]) -> Table:
-    """Expected events of each sample in each region and channel."""
+    """Return expected events of each sample in each region and channel."""
     rows = []
     for one in findings:
         for region in one.regions:
@@ -103,8 +102,8 @@ def regions_table(config: Config, findings: Sequence[Findings]) -> Table:
                         f"{region.threshold:.3f}",
                         sample,
                         *(
-                            with_error(channels[c].sumw, channels[c].error)
-                            if channels[c].raw
+                            with_error(channels[c].sumw, channels[c].stat_error)
+                            if channels[c].entries
                             else "0"
                             for c in three_lepton.CHANNELS
                         ),
@@ -114,11 +113,11 @@ def regions_table(config: Config, findings: Sequence[Findings]) -> Table:
         name="anomaly_regions",
         title=f"Events above a score, {config.luminosity:g} fb⁻¹",
         columns=(
-            *("autoencoder", "background below", "least score", "sample"),
+            *("autoencoder", "background below", "threshold", "sample"),
             *three_lepton.CHANNELS,
         ),
         rows=rows,
-        notes=("Test events alone, scaled up by their share. Errors are statistical.",),
+        notes=("Yields of test events, scaled up by their share. Errors are statistical.",),
     )
 
 

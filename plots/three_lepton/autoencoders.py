@@ -1,4 +1,4 @@
-"""What autoencoders make of events: scores, and places in latent spaces."""
+"""Scores of autoencoders, and their latent spaces."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter  # type: ignore[import-untyped]
 
 from plots import style
-from plots.results import Axis, Matrices, opened, read_quantity
+from plots.results import opened
 from plots.three_lepton.matrices import grid
+from plots.three_lepton.samples import Axis, MatrixSample, read_quantity
 from plots.three_lepton.stacks import compared, fill, has_data, note
 
 Floats = npt.NDArray[np.float64]
 
 _BINS = 40  # at most
-_FAR = 0.005  # share of a sample's events beyond each end of the axis of scores
+_FAR = 0.005  # share of a sample's events beyond each end of the score axis
 _EDGE: dict[str, Any] = {"color": "black", "linestyle": (0, (4, 2)), "linewidth": 1.2}
-_CELLS = 80  # a side, of a density
+_CELLS = 80  # per side of a density
 _SMOOTH = 2.5  # cells
 _INSIDE = 0.68  # share of a process's events inside its contour
 _TAIL = 0.002  # share of all events beyond each end of an axis of the latent space
@@ -35,39 +36,38 @@ _TAIL = 0.002  # share of all events beyond each end of an axis of the latent sp
 @style.styled()
 def score_distributions(
     autoencoder: str,
-    samples: Sequence[Matrices],
+    samples: Sequence[MatrixSample],
     regions: Mapping[float, float],
     luminosity: float,
     factors: Mapping[str, float] | None = None,
 ) -> Figure:
-    """Expected events of each process against the score, as in `stacks.stack`, with the edges of
-    the regions.
+    """Draw the distribution of a score as `stacks.stack` does, with the thresholds of regions.
 
     Args:
-        autoencoder: whose scores these are.
-        samples: with scores. Without observed ones there is no ratio.
-        regions: the least score of each region, by the share of the background below it.
+        autoencoder: column of the scores.
+        samples: samples with scores; the ratio needs observed events.
+        regions: threshold of each region, by the background share below it.
         luminosity: in 1/fb.
-        factors: what signals are multiplied by, by process.
+        factors: scale factors of signals, by process.
     """
     figure, panels = compared(samples, _axis(autoencoder, samples, regions.values()), factors or {})
-    _edges(panels, regions)
+    _thresholds(panels, regions)
     style.heading(figure, luminosity, style.network(autoencoder), has_data(samples))
     return figure
 
 
 @style.styled()
 def score_shapes(
-    autoencoder: str, samples: Sequence[Matrices], regions: Mapping[float, float]
+    autoencoder: str, samples: Sequence[MatrixSample], regions: Mapping[float, float]
 ) -> Figure:
-    """Scores of each process, normalised to unit area, with the edges of the regions."""
+    """Draw the scores of each process, normalised to unit area, with the thresholds of regions."""
     axis = _axis(autoencoder, samples, regions.values())
     figure = Figure(figsize=(8.2, 6.0), layout="constrained")
     axes = figure.subplots()
     found = []
     for process in style.in_order(sample.process for sample in samples):
-        parts = [read_quantity(s, axis) for s in samples if s.process == process]
-        scores, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+        columns = [read_quantity(s, axis) for s in samples if s.process == process]
+        scores, weights = (np.concatenate(column) for column in zip(*columns, strict=True))
         found.append(fill(scores, weights, axis.edges))
         sums = found[-1].sums
         if sums.sum() <= 0:  # a selection may leave nothing
@@ -86,15 +86,15 @@ def score_shapes(
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, high * 1e-4), high * 2)
     axes.set(xlabel=style.SCORE, ylabel="density of events", xlim=(axis.edges[0], axis.edges[-1]))
-    _edges([axes], regions)
+    _thresholds([axes], regions)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, title=note(found))
     style.heading(figure, text=style.network(autoencoder), data=has_data(samples))
     return figure
 
 
-def _axis(autoencoder: str, samples: Sequence[Matrices], regions: Collection[float]) -> Axis:
-    """Bins for nearly all scores of each sample, and for all edges; the others are folded in."""
+def _axis(autoencoder: str, samples: Sequence[MatrixSample], regions: Collection[float]) -> Axis:
+    """Return bins for nearly all scores of each sample, and for all thresholds."""
     axis = Axis(autoencoder, style.SCORE, (0.0, 1.0), source="score")
     found = [read_quantity(sample, axis)[0] for sample in samples]
     ends = [np.quantile(scores, (_FAR, 1 - _FAR)) for scores in found if len(scores)]
@@ -105,8 +105,8 @@ def _axis(autoencoder: str, samples: Sequence[Matrices], regions: Collection[flo
     return Axis(autoencoder, style.SCORE, tuple(np.asarray(edges).tolist()), source="score")
 
 
-def _edges(panels: Sequence[Axes], regions: Mapping[float, float]) -> None:
-    """Draw where regions begin, and say how much of the background is below."""
+def _thresholds(panels: Sequence[Axes], regions: Mapping[float, float]) -> None:
+    """Draw the thresholds of regions, labelled with the background share below."""
     for axes in panels:
         for threshold in regions.values():
             axes.axvline(threshold, **_EDGE)
@@ -126,20 +126,22 @@ def _edges(panels: Sequence[Axes], regions: Mapping[float, float]) -> None:
 
 @style.styled()
 def latent_space(path: Path) -> Figure:
-    """Events in two dimensions of an autoencoder's latent space: first a contour around the densest
-    68 % of each process, then each process before all others.
+    """Draw events in two dimensions of a latent space: first a contour around the densest 68 % of
+    each process, then each process in front of all events.
 
     Args:
-        path: what was found when looking into the autoencoder.
+        path: inspection file of an autoencoder.
     """
     with opened(path) as file:
         groups = {name: file["latent"][name] for name in file["latent"]}
-        of = {name: str(group.attrs["process"]) for name, group in groups.items()}
+        processes = {name: str(group.attrs["process"]) for name, group in groups.items()}
         found = {name: group[:].astype(np.float64) for name, group in groups.items()}
         explained = file.attrs.get("explained")
     points = {
-        process: np.concatenate([np.empty((0, 2)), *(found[n] for n in found if of[n] == process)])
-        for process in style.in_order(of.values())
+        process: np.concatenate(
+            [np.empty((0, 2)), *(found[n] for n in found if processes[n] == process)]
+        )
+        for process in style.in_order(processes.values())
     }
     everything = np.concatenate([np.empty((0, 2)), *points.values()])
     limits = _limits(everything)
@@ -174,7 +176,7 @@ def latent_space(path: Path) -> Figure:
 
 
 def _limits(events: Floats) -> list[tuple[float, float]]:
-    """Both axes' ends: a few events far away would hide the others."""
+    """Return the range of both axes, without the most distant events, which would hide the rest."""
     if not len(events):
         return [(-1.0, 1.0), (-1.0, 1.0)]
     low, high = np.quantile(events, (_TAIL, 1 - _TAIL), axis=0)
@@ -185,7 +187,7 @@ def _limits(events: Floats) -> list[tuple[float, float]]:
 def _contour(
     axes: Axes, events: Floats, limits: Sequence[tuple[float, float]], look: style.Look
 ) -> None:
-    """Draw a line around the densest part of some events."""
+    """Draw a contour around the densest events."""
     counts, *edges = np.histogram2d(events[:, 0], events[:, 1], _CELLS, limits)
     if counts.sum() == 0:
         return

@@ -1,4 +1,4 @@
-"""Event images without noise, with it, and after it has been taken out."""
+"""Pictures of events: clean, with noise, and after a denoising autoencoder."""
 
 from __future__ import annotations
 
@@ -10,39 +10,41 @@ from matplotlib.figure import Figure
 from plots import style
 from plots.results import opened
 
-PARTS = ("clean", "noisy", "reconstruction")
+COLUMNS = ("clean", "noisy", "reconstruction")
 _DECADES = 4.0
 
 
 @style.styled()
 def pictures(path: Path, k: int = 3) -> Figure:
-    """The first events of a file, a row each: clean, noisy and reconstructed.
+    """Draw the first events of a file, one per row: clean, noisy and reconstructed.
 
-    A row has one logarithmic scale; white cells are empty.
+    Each row has one logarithmic scale; empty cells are white.
 
     Args:
-        path: pictures that a network cleaned.
-        k: how many events, if there are so many.
+        path: file of pictures of a denoising autoencoder.
+        k: the largest number of events.
     """
     with opened(path) as file:
-        parts = [file[part][:k].astype(np.float64) for part in PARTS]
+        columns = [file[name][:k].astype(np.float64) for name in COLUMNS]
         processes = [
             p.decode() if isinstance(p, bytes) else str(p) for p in file.attrs["process"][:k]
         ]
-    events = len(parts[0])
-    rows, columns = parts[0].shape[1:]
+    n_events = len(columns[0])
+    n_rows, n_columns = columns[0].shape[1:]
     width = 4.2
-    height = min(max(width * rows / max(columns, 1), 1.5), 6.0) + 0.45
-    figure = Figure(figsize=(1.6 + 3 * width, 0.8 + height * max(events, 1)), layout="constrained")
-    grid = figure.subplots(max(events, 1), 3, sharex=True, sharey=True, squeeze=False)
-    for line, *images, process in zip(grid, *parts, processes, strict=False):
+    height = min(max(width * n_rows / max(n_columns, 1), 1.5), 6.0) + 0.45
+    figure = Figure(
+        figsize=(1.6 + 3 * width, 0.8 + height * max(n_events, 1)), layout="constrained"
+    )
+    grid = figure.subplots(max(n_events, 1), 3, sharex=True, sharey=True, squeeze=False)
+    for line, *images, process in zip(grid, *columns, processes, strict=False):
         norm = style.log_norm(np.stack(images), _DECADES)
-        for axes, image, part in zip(line, images, PARTS, strict=True):
+        for axes, image, name in zip(line, images, COLUMNS, strict=True):
             drawn = axes.imshow(
                 np.where(image > 0, image, np.nan), cmap=style.SCALE, norm=norm, origin="lower"
             )
-            of = f"{style.process(process).label}: " if part == PARTS[0] else ""
-            axes.set_title(of + part, loc="left")
+            prefix = f"{style.process(process).label}: " if name == COLUMNS[0] else ""
+            axes.set_title(prefix + name, loc="left")
             total = float(image.sum())
             axes.set_title(rf"$\Sigma$ = {total:.4g} GeV", loc="right", fontsize=10)
         line[0].set_ylabel("row")

@@ -1,4 +1,4 @@
-"""Rapidity-mass matrices: those of processes, and what autoencoders make of them."""
+"""Rapidity-mass matrices: means of processes, reconstruction and errors by autoencoders."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from common.runtime.errors import InputError, did_you_mean
+from common.schema.matrices import MatrixFile
 from plots import style
-from plots.results import Matrices, counted, opened
+from plots.results import opened
+from plots.three_lepton.samples import MatrixSample, selected_events
 from plots.three_lepton.stacks import has_data
 
 Floats = npt.NDArray[np.float64]
 
-LEADING = 5  # elements that are named
+LEADING = 5  # elements listed
 _DECADES = 4.0  # of a colour scale
-_ROWS = 4096  # events read at a time
+_ROWS = 4096  # events per block
 _KINDS = {
     "jet": "jets",
     "bjet": "b jets",
@@ -40,33 +42,42 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Layout:
-    """The elements of a matrix, row by row, and the numbers of slots of its types of objects."""
+    """Names of the elements of a matrix, row by row, and slots of each type of objects."""
 
     names: tuple[str, ...]
     objects: Mapping[str, int]
 
     @property
     def rows(self) -> int:
-        """Of the matrix, which is square."""
+        """Return the number of rows and columns."""
         return 1 + sum(self.objects.values())
 
     def square(self, values: Any) -> Floats:
-        """Elements in the shape of the matrix."""
+        """Return elements as a matrix."""
         return np.asarray(values, np.float64).reshape(self.rows, self.rows)
 
     def borders(self) -> list[int]:
-        """The rows at which types of objects begin and the last one ends."""
+        """Return the first row of each type of objects, and the end of the last."""
         return list(accumulate(self.objects.values(), initial=1))
 
 
-def layout_of(path: Path, file: Any) -> Layout:
-    """The layout of the matrices in an open file.
+def inspection_layout(path: Path, file: Any) -> Layout:
+    """Return the layout of the matrices in an open inspection file.
 
     Raises:
-        InputError: its names and types of objects do not make a matrix.
+        InputError: as `layout_of`.
     """
-    objects = {kind: slots for kind, slots in json.loads(file.attrs["objects"]).items() if slots}
-    layout = Layout(tuple(str(name) for name in file.attrs["names"]), objects)
+    names = tuple(str(name) for name in file.attrs["names"])
+    return layout_of(path, names, json.loads(file.attrs["objects"]))
+
+
+def layout_of(path: Path, names: tuple[str, ...], objects: Mapping[str, int]) -> Layout:
+    """Return the layout of the matrices in a file, without types of no slots.
+
+    Raises:
+        InputError: the names do not fill a square matrix of these types of objects.
+    """
+    layout = Layout(names, {kind: slots for kind, slots in objects.items() if slots})
     if len(layout.names) != layout.rows**2:
         raise InputError(
             f"{path}: {len(layout.names)} elements do not make a matrix of {layout.rows} rows:"
@@ -76,7 +87,7 @@ def layout_of(path: Path, file: Any) -> Layout:
 
 
 def draw(axes: Axes, matrix: Floats, layout: Layout, norm: Normalize) -> AxesImage:
-    """Draw a matrix, white where it is not positive, its types of objects along both sides."""
+    """Draw a matrix with its types of objects along both axes; elements <= 0 are white."""
     end = layout.rows - 0.5
     image = axes.imshow(
         np.where(matrix > 0, matrix, np.nan),
@@ -99,7 +110,7 @@ def draw(axes: Axes, matrix: Floats, layout: Layout, norm: Normalize) -> AxesIma
 
 
 def grid(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure with so many panels of a size, in up to four columns."""
+    """Return a figure with ``count`` panels of a size, in up to four columns."""
     columns = min(4, math.ceil(math.sqrt(max(count, 1))))
     rows = math.ceil(max(count, 1) / columns)
     figure = Figure(figsize=(1.2 + width * columns, 0.7 + height * rows), layout="constrained")
@@ -109,32 +120,32 @@ def grid(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     return figure, panels[:count]
 
 
-def mean(samples: Sequence[Matrices]) -> tuple[Floats, int]:
-    """The weighted mean of all elements over the events of some samples, and how many these are."""
+def mean(samples: Sequence[MatrixSample]) -> tuple[Floats, int]:
+    """Return the weighted mean of all elements over the events of samples, and their number."""
     sums: Any = 0.0
     weights, events = 0.0, 0
     for sample in samples:
-        with opened(sample.path) as file:
-            chosen, weight = counted(file, sample)
-            of_all = np.zeros(len(file["features"]))
-            of_all[chosen] = weight
-            for begin in range(0, len(of_all), _ROWS):
-                part = of_all[begin : begin + _ROWS]
-                sums = sums + part @ file["features"][begin : begin + _ROWS].astype(np.float64)
+        with MatrixFile(sample.path) as file:
+            chosen, weight = selected_events(file, sample)
+            all_weights = np.zeros(len(file))
+            all_weights[chosen] = weight
+            for begin in range(0, len(all_weights), _ROWS):
+                rows = slice(begin, begin + _ROWS)
+                sums = sums + all_weights[rows] @ file.features(rows).astype(np.float64)
         weights += weight.sum()
         events += len(chosen)
     return np.asarray(sums / weights if weights > 0 else np.zeros_like(sums)), events
 
 
 @style.styled()
-def mean_matrices(samples: Sequence[Matrices]) -> Figure:
-    """Mean rapidity-mass matrix of each process, weighted as events are expected.
+def mean_matrices(samples: Sequence[MatrixSample]) -> Figure:
+    """Draw the mean rapidity-mass matrix of each process, weighted by expected events.
 
-    White elements are empty. Processes share a scale, so that they can be compared.
+    Empty elements are white. All processes share one colour scale.
     """
     processes = style.in_order(sample.process for sample in samples)
-    with opened(samples[0].path) as file:
-        layout = layout_of(samples[0].path, file)
+    with MatrixFile(samples[0].path) as file:
+        layout = layout_of(file.path, file.names, file.objects)
     means = {p: mean([s for s in samples if s.process == p]) for p in processes}
     figure, panels = grid(len(processes), 4.4, 4.3)
     shown = {p: np.zeros(len(layout.names)) if not n else m for p, (m, n) in means.items()}
@@ -156,14 +167,13 @@ def mean_matrices(samples: Sequence[Matrices]) -> Figure:
 
 @style.styled()
 def reconstruction(path: Path, sample: str) -> Figure:
-    """The matrix of an event of a sample, what an autoencoder makes of it, and the square of the
-    difference, all in the matrix's own units.
+    """Draw the matrix of one event, its reconstruction, and the squared difference, not scaled.
 
     Raises:
         InputError: the file has no event of the sample.
     """
     with opened(path) as file:
-        layout = layout_of(path, file)
+        layout = inspection_layout(path, file)
         examples = file["examples"]
         if sample not in examples:
             raise InputError(f"{path}: no event of '{sample}'{did_you_mean(sample, examples)}")
@@ -195,21 +205,20 @@ def reconstruction(path: Path, sample: str) -> Figure:
 
 @style.styled()
 def element_errors(
-    path: Path, samples: Sequence[Matrices], label: Callable[[str], str] = style.plain
+    path: Path, samples: Sequence[MatrixSample], label: Callable[[str], str] = style.plain
 ) -> Figure:
-    """Share of each element in the squared error: of all background events, and of those of each
-    sample that are above the last region's edge, the most anomalous ones.
+    """Draw the share of each element in the squared error: of all background events, and of the
+    anomalous events, above the threshold of the last region, of each kind of sample.
 
-    Beside each panel are its leading elements. Samples of the background are mixed as events are
-    expected.
+    Leading elements are listed beside each panel. Background samples are mixed by expected events.
 
     Args:
-        path: what was found when looking into an autoencoder.
-        samples: those that the file has are shown.
-        label: how an element is written.
+        path: inspection file of an autoencoder.
+        samples: samples to show, if the file has them.
+        label: returns the label of an element.
     """
     with opened(path) as file:
-        layout = layout_of(path, file)
+        layout = inspection_layout(path, file)
         panels = _error_panels(file["errors"], samples)
     figure, grid_axes = grid(len(panels), 6.2, 4.3)
     shares = [100 * e / e.sum() if e.sum() > 0 else np.zeros_like(e) for _, e, _ in panels]
@@ -238,14 +247,14 @@ def element_errors(
     return figure
 
 
-def _error_panels(errors: Any, samples: Sequence[Matrices]) -> list[tuple[str, Floats, int]]:
-    """Title, mean error of each element, and number of events of each panel."""
+def _error_panels(errors: Any, samples: Sequence[MatrixSample]) -> list[tuple[str, Floats, int]]:
+    """Return title, mean error of each element, and number of events of each panel."""
     known = [sample for sample in samples if sample.name in errors]
     backgrounds = [sample for sample in known if sample.kind == "background"]
     panels = []
-    for part, title in (("all", "backgrounds, all"), ("anomalous", "backgrounds, anomalous")):
+    for which in ("all", "anomalous"):
         if backgrounds:
-            panels.append((title, *_mixed(errors, backgrounds, part)))
+            panels.append((f"backgrounds, {which}", *_mixed(errors, backgrounds, which)))
     for sample in known:
         if sample.kind != "background":
             found = errors[sample.name]["anomalous"]
@@ -254,20 +263,20 @@ def _error_panels(errors: Any, samples: Sequence[Matrices]) -> list[tuple[str, F
     return panels
 
 
-def _mixed(errors: Any, samples: Sequence[Matrices], part: str) -> tuple[Floats, int]:
-    """The mean over samples, each of which counts as its events are expected."""
+def _mixed(errors: Any, samples: Sequence[MatrixSample], which: str) -> tuple[Floats, int]:
+    """Return the mean error over samples, weighted by expected events, and the number of events."""
     sums: Any = 0.0
     count = 0
     for sample in samples:
-        found = errors[sample.name][part]
-        weight, of_all = (float(errors[sample.name][p].attrs["weight"]) for p in (part, "all"))
-        with opened(sample.path) as file:
-            expected = counted(file, sample)[1].sum() * weight / (of_all or 1.0)
+        found = errors[sample.name][which]
+        weight, total = (float(errors[sample.name][w].attrs["weight"]) for w in (which, "all"))
+        with MatrixFile(sample.path) as file:
+            expected = selected_events(file, sample)[1].sum() * weight / (total or 1.0)
         sums = sums + expected * _finite(found)
         count += int(found.attrs["events"])
     return np.asarray(sums), count
 
 
 def _finite(dataset: Any) -> Floats:
-    """Errors, of which those of no events count nothing."""
+    """Return errors, with 0 in place of NaN, the mean over no events."""
     return np.asarray(np.nan_to_num(dataset[:].astype(np.float64)))

@@ -1,4 +1,4 @@
-"""Spectra: what backgrounds predict, what signals would add, what is observed."""
+"""Spectra: expected backgrounds, expected signals and observed events."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from scipy.special import gammaincinv, ndtr  # type: ignore[import-untyped]
 
+from common.schema.matrices import MatrixFile
 from plots import style
-from plots.results import Axis, Kind, Matrices, opened, read_quantity
+from plots.three_lepton.samples import Axis, Kind, MatrixSample, read_quantity
 
 Floats = npt.NDArray[np.float64]
 
 _RATIOS = (0.0, 2.0)
-_FEW = 0.1  # events: fewer are not worth a decade, unless all bins have few
-_MARKERS = "osD^"  # of several sets of observed events
+_FEW = 0.1  # events; bins with fewer do not extend the axis, unless all have few
+_MARKERS = "osD^"  # one per set of observed events
 _BAND: dict[str, Any] = {"hatch": "//////", "edgecolor": "0.3", "linewidth": 0, "fill": False}
-_CASING = [withStroke(linewidth=4.5, foreground="white")]  # a line over filled areas
+_CASING = [withStroke(linewidth=4.5, foreground="white")]  # sets a line off filled areas
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Sums of weights and of their squares in bins; those at the ends have all events beyond, if
-    there are any below or above."""
+    """Sums of weights and of squared weights in bins.
+
+    The first and the last bin include underflow and overflow; ``below`` and ``above`` tell whether
+    either has events.
+    """
 
     sums: Floats
     squares: Floats
@@ -38,7 +42,7 @@ class Histogram:
 
     @property
     def error(self) -> Floats:
-        """Statistical, one a bin."""
+        """Return the statistical error of each bin."""
         return np.sqrt(self.squares)
 
     def __add__(self, other: Histogram) -> Histogram:
@@ -51,7 +55,7 @@ class Histogram:
 
 
 def fill(values: Floats, weights: Floats, edges: Sequence[float]) -> Histogram:
-    """A histogram of some values."""
+    """Return a histogram of weighted values."""
     inside = np.clip(values, edges[0], edges[-1])
     return Histogram(
         np.histogram(inside, edges, weights=weights)[0].astype(np.float64),
@@ -62,58 +66,58 @@ def fill(values: Floats, weights: Floats, edges: Sequence[float]) -> Histogram:
 
 
 def total(histograms: Iterable[Histogram], n_bins: int) -> Histogram:
-    """The sum of some histograms, or of none."""
+    """Return the sum of histograms of ``n_bins`` bins, also of none."""
     return reduce(Histogram.__add__, histograms, Histogram(np.zeros(n_bins), np.zeros(n_bins)))
 
 
 def garwood(counts: Floats) -> tuple[Floats, Floats]:
-    """How far the central intervals of 68.3 % for the means of Poisson distributions reach below
-    and above what was counted (F. Garwood, Biometrika 28 (1936) 437)."""
+    """Return the lower and upper errors of counts: central 68.3 % intervals of Poisson means (F.
+    Garwood, Biometrika 28 (1936) 437)."""
     tail = float(ndtr(-1.0))
     low = np.where(counts > 0, gammaincinv(np.maximum(counts, 1), tail), 0.0)
     return counts - low, gammaincinv(counts + 1, 1 - tail) - counts
 
 
-def histograms(samples: Sequence[Matrices], kind: Kind, axis: Axis) -> dict[str, Histogram]:
-    """Expected or observed events of each process of a kind, in the order of legends."""
+def histograms(samples: Sequence[MatrixSample], kind: Kind, axis: Axis) -> dict[str, Histogram]:
+    """Return a histogram of each process of a kind, in the order of legends."""
     of_kind = [sample for sample in samples if sample.kind == kind]
     found = {}
     for process in style.in_order(sample.process for sample in of_kind):
-        parts = [read_quantity(s, axis) for s in of_kind if s.process == process]
-        values, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+        columns = [read_quantity(s, axis) for s in of_kind if s.process == process]
+        values, weights = (np.concatenate(column) for column in zip(*columns, strict=True))
         found[process] = fill(values, weights, axis.edges)
     return found
 
 
-def has_data(samples: Sequence[Matrices]) -> bool:
-    """Whether any of the samples is of data, not of simulation."""
+def has_data(samples: Sequence[MatrixSample]) -> bool:
+    """Return whether any of the samples is collision data."""
     for sample in samples:
-        with opened(sample.path) as file:
-            if file.attrs.get("data", False):
+        with MatrixFile(sample.path) as file:
+            if file.is_data:
                 return True
     return False
 
 
 @style.styled()
 def stack(
-    samples: Sequence[Matrices],
+    samples: Sequence[MatrixSample],
     axis: Axis,
     luminosity: float,
     factors: Mapping[str, float] | None = None,
     text: str = "",
 ) -> Figure:
-    """Expected events of the backgrounds on each other, signals as lines over them, observed events
-    as points, and the ratio of observed to expected ones.
+    """Draw stacked backgrounds, signals as lines, observed events as points, and the ratio of
+    observed to expected events.
 
-    The errors of points are Poisson intervals, those of the expectation the simulation's. Events
-    beyond the ends are in the bins at the ends.
+    Points have Poisson intervals, the expectation has the statistical error of the simulation. The
+    first and the last bin include underflow and overflow.
 
     Args:
-        samples: those of one process are added. Without observed ones there is no ratio.
-        axis: what is shown.
+        samples: samples of one process are added; the ratio needs observed events.
+        axis: quantity and bins.
         luminosity: in 1/fb.
-        factors: what signals are multiplied by, by process.
-        text: more of the heading, as a selection.
+        factors: scale factors of signals, by process.
+        text: addition to the heading, such as a selection.
     """
     figure, _ = compared(samples, axis, factors or {})
     style.heading(figure, luminosity, text, has_data(samples))
@@ -121,9 +125,9 @@ def stack(
 
 
 def compared(
-    samples: Sequence[Matrices], axis: Axis, factors: Mapping[str, float]
+    samples: Sequence[MatrixSample], axis: Axis, factors: Mapping[str, float]
 ) -> tuple[Figure, list[Axes]]:
-    """The figure of `stack` without its heading, and its panels."""
+    """Return the figure of `stack` without its heading, and its panels."""
     observed = histograms(samples, "observed", axis)
     backgrounds = histograms(samples, "background", axis)
     signals = histograms(samples, "signal", axis)
@@ -156,7 +160,7 @@ def compared(
 
 
 def _stack(axes: Axes, backgrounds: Mapping[str, Histogram], edges: Sequence[float]) -> list[Any]:
-    """Draw the backgrounds on each other, the largest on top, and the error of their sum."""
+    """Draw the backgrounds stacked, the largest on top, and the error of their sum."""
     below = total((), len(edges) - 1)
     drawn = []
     for process, histogram in sorted(backgrounds.items(), key=lambda item: item[1].sums.sum()):
@@ -185,7 +189,7 @@ def _stack(axes: Axes, backgrounds: Mapping[str, Histogram], edges: Sequence[flo
 def _signals(
     axes: Axes, signals: Mapping[str, Floats], edges: Sequence[float], factors: Mapping[str, float]
 ) -> list[Any]:
-    """Draw signals, which have been multiplied by the factors, as lines."""
+    """Draw signals, already scaled by the factors, as lines."""
     drawn = []
     for process, sums in signals.items():
         look, factor = style.process(process), factors.get(process, 1.0)
@@ -223,12 +227,12 @@ def _points(
 
 
 def _places(edges: Sequence[float], number: int, total_number: int) -> Floats:
-    """Where in its bin each point is: side by side if there are several sets."""
+    """Return the abscissa of the points of one set; several sets lie side by side in a bin."""
     return np.array(edges[:-1]) + (number + 1) / (total_number + 1) * np.diff(edges)
 
 
 def _observed(axes: Axes, observed: Mapping[str, Histogram], edges: Sequence[float]) -> list[Any]:
-    """Draw the numbers of events where there are any."""
+    """Draw observed events of bins that are not empty."""
     drawn = []
     for number, (process, histogram) in enumerate(observed.items()):
         x, some = _places(edges, number, len(observed)), histogram.sums > 0
@@ -241,8 +245,10 @@ def _observed(axes: Axes, observed: Mapping[str, Histogram], edges: Sequence[flo
 def _ratio(
     axes: Axes, observed: Mapping[str, Histogram], expected: Histogram, edges: Sequence[float]
 ) -> None:
-    """Draw observed over expected events with the error of each; arrows point to what is beyond the
-    panel, or is observed where nothing is expected."""
+    """Draw observed over expected events with both errors.
+
+    Arrows mark ratios beyond the panel, and observed events where none are expected.
+    """
     some = expected.sums > 0
     relative = np.divide(expected.error, expected.sums, out=np.zeros(len(some)), where=some)
     low, high = np.where(some, 1 - relative, np.nan), np.where(some, 1 + relative, np.nan)
@@ -273,7 +279,7 @@ def _ratio(
 
 
 def _scale(axes: Axes, shown: Sequence[Floats]) -> None:
-    """Decades from below the lowest bin that is not empty to above the highest."""
+    """Set a logarithmic axis from below the lowest non-empty bin to above the highest."""
     values = np.concatenate(shown)
     values = values[values > 0]
     high = float(values.max(initial=0.0)) or 1.0
@@ -283,7 +289,7 @@ def _scale(axes: Axes, shown: Sequence[Floats]) -> None:
 
 
 def _events(axis: Axis) -> str:
-    """The title of the axis of numbers: events in how much of the quantity."""
+    """Return the title of the axis of events, with the bin width."""
     widths = np.diff(axis.edges)
     if axis.log or not np.allclose(widths, widths[0]):
         return "events / bin"
@@ -293,7 +299,7 @@ def _events(axis: Axis) -> str:
 
 
 def note(shown: Sequence[Histogram]) -> str | None:
-    """What the bins at the ends have in addition."""
+    """Return a note on underflow and overflow in the outer bins; None without any."""
     parts = []
     if any(h.below for h in shown):
         parts.append("first bin: with all events below")

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Autoencoders: train, tune, score, inspect, remove noise."""

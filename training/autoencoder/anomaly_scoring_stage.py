@@ -1,4 +1,4 @@
-"""Stage ``anomaly_scoring``: score events by how badly autoencoders reconstruct them."""
+"""Stage ``anomaly_scoring``: score events by the error of their reconstruction."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from analysis.matrices.pseudo_data_stage import pseudo_data_targets
 from analysis.matrices.rmm_stage import rmm_targets
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 from training.autoencoder.autoencoders_stage import autoencoder_targets
 
 
+@shared
 def anomaly_scoring_targets(run: Run) -> list[Target]:
     """Return one file of scores for each sample and each set of pseudo-data.
 
@@ -36,11 +37,11 @@ def score(run: Run, targets: Sequence[Target], done: Done) -> None:
     import numpy as np
 
     from common.schema.scores import write_scores
-    from training.autoencoder.autoencoder import Autoencoder
+    from training.autoencoder.autoencoder import TrainedAutoencoder
     from training.data.features import feature_blocks, read_identity
 
     names = [spec.name for spec in run.config.anomaly_search.autoencoders]
-    autoencoders = {name: Autoencoder(run.model(name)) for name in names}
+    autoencoders = {name: TrainedAutoencoder(run.model(name)) for name in names}
     for target in targets:
         path = run.matrices(target.name)
         blocks = [
@@ -54,7 +55,7 @@ def score(run: Run, targets: Sequence[Target], done: Done) -> None:
 
 STAGE = Stage(
     name="anomaly_scoring",
-    summary="score every event with three leptons by how badly it is reconstructed",
+    summary="score events with three leptons by the error of their reconstruction",
     reads="rmm, models",
     writes="anomaly_scores/<sample>.h5",
     targets=anomaly_scoring_targets,

@@ -1,8 +1,8 @@
-"""Autoencoders of feature vectors, and the anomaly score: how badly an event is reconstructed.
+"""Autoencoders of feature vectors, and the anomaly score, the error of their reconstruction.
 
-Trained on backgrounds alone, they reconstruct well what is like them (docs of the method: Hinton
-and Salakhutdinov, Science 313 (2006) 504; variational: Kingma and Welling, arXiv:1312.6114).
-Backend-neutral Keras.
+Trained on backgrounds alone, an autoencoder reconstructs similar events well (Hinton and
+Salakhutdinov, Science 313 (2006) 504; variational: Kingma and Welling, arXiv:1312.6114). Keras
+without calls to a backend.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers, ops
 
+from analysis.config import VariationalAutoencoder
 from common.runtime.errors import ConfigError, InputError
 from training.data.features import Floats
 from training.data.scaling import read_scaling
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 MODEL, SCALING = "model.keras", "scaling.json"  # files in the folder of an autoencoder
 LATENT = "latent"  # name of the layer
-WINDOW = 1024  # events scored together
+WINDOW = 1024  # events per prediction
 
 Loss = Callable[[Any, Any], Any]
 
@@ -35,30 +36,32 @@ Loss = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True)
-class Network:
-    """An autoencoder, ``model``: (events, D) -> (events, D); and what is trained in its place,
-    which shares its weights, with a loss (events,)."""
+class UntrainedAutoencoder:
+    """An autoencoder, ``model``: (events, D) -> (events, D).
+
+    ``trained`` shares its weights and is fitted in its place, with a ``loss`` of shape (events,).
+    """
 
     model: keras.Model
     trained: keras.Model
     loss: Loss
 
     def compile(self, learning_rate: float) -> keras.Model:
-        """What is to be trained, with Adam; a loss of a batch is the sum over its events, each
-        times its weight, by their number."""
+        """Return the model to fit, with Adam; the loss of a batch is the sum of the weighted losses
+        of its events, divided by their number."""
         optimizer = keras.optimizers.Adam(learning_rate)
         self.trained.compile(optimizer=optimizer, loss=self.loss)
         return self.trained
 
 
-def build(spec: Spec, n_features: int, seed: int) -> Network:
-    """The untrained autoencoder of ``spec``.
+def build(spec: Spec, n_features: int, seed: int) -> UntrainedAutoencoder:
+    """Return the untrained autoencoder of ``spec``.
 
     Raises:
-        ConfigError: its latent space is not narrower than the input.
+        ConfigError: the latent space is not narrower than the input.
     """
     options: dict[str, Any] = {"activation": spec.activation, "output": spec.output, "seed": seed}
-    if spec.kind == "variational":
+    if isinstance(spec, VariationalAutoencoder):
         return variational(n_features, spec.layers, spec.latent, beta=spec.beta, **options)
     return dense(n_features, spec.layers, spec.latent, **options)
 
@@ -71,9 +74,10 @@ def dense(
     activation: str = "relu",
     output: str = "linear",
     seed: int = 0,
-) -> Network:
-    """Hidden layers of so many nodes, the latent space, and the same layers backwards; all but the
-    output have the activation. The loss is the mean squared error.
+) -> UntrainedAutoencoder:
+    """Return an autoencoder with mirrored hidden layers around the latent space.
+
+    All layers except for the output have the activation. The loss is the mean squared error.
 
     Raises:
         ConfigError: the latent space is not narrower than the input.
@@ -85,7 +89,7 @@ def dense(
     x = layers.Dense(latent, activation=activation, kernel_initializer=start(), name=LATENT)(x)
     outputs = _Decoder(n_features, hidden, activation, output, start)(x)
     model = keras.Model(inputs, outputs, name="dense")
-    return Network(model, model, _mean_squared_error)
+    return UntrainedAutoencoder(model, model, _mean_squared_error)
 
 
 def variational(
@@ -97,14 +101,16 @@ def variational(
     output: str = "linear",
     beta: float = 1e-3,
     seed: int = 0,
-) -> Network:
-    """As `dense`, but the encoder gives the means and log-variances of Gaussians, and the decoder
-    is trained with numbers drawn from them; it predicts, and is validated, with the means.
+) -> UntrainedAutoencoder:
+    """Return a variational autoencoder with the layers of `dense`.
+
+    The encoder returns means and log-variances of Gaussians. The decoder is trained with values
+    drawn from them; predictions and the validation use the means.
 
     The loss is the mean squared error over D features plus ``beta`` / D times the Kullback-Leibler
-    divergence from normal distributions: that of a decoder that gives Gaussians of variance
-    ``beta`` / 2. It is a loss of each event, so that the divergence is weighted like the error,
-    which a loss added by a layer would not be.
+    divergence from normal distributions: that of a decoder of Gaussians with variance ``beta`` / 2.
+    The divergence is part of the loss of each event, so that event weights apply to it; they would
+    not apply to a loss added by a layer.
 
     Raises:
         ConfigError: the latent space is not narrower than the input.
@@ -127,32 +133,32 @@ def variational(
         return _mean_squared_error(x, reconstruction) + beta / n_features * divergence
 
     model = keras.Model(inputs, decoder(mean), name="variational")
-    return Network(model, keras.Model(inputs, everything, name="trained"), loss)
+    return UntrainedAutoencoder(model, keras.Model(inputs, everything, name="trained"), loss)
 
 
 def require_narrower(latent: int, n_features: int) -> None:
-    """Refuse a latent space that could hold the input.
+    """Refuse a latent space that can hold the input.
 
     Raises:
-        ConfigError: it is not narrower.
+        ConfigError: the latent space is not narrower than the input.
     """
     if latent >= n_features:
         raise ConfigError(
-            f"a latent space of {latent} is not narrower than the input of {n_features}, which "
-            "then need not be learned: lower 'latent'"
+            f"a latent space of {latent} is not narrower than the input of {n_features}, and could "
+            "copy it: lower 'latent'"
         )
 
 
 class Sampling(layers.Layer):
-    """Draws from Gaussians, of which it is given means and log-variances, in training; else it
-    gives the means."""
+    """Draw values from Gaussians, given means and log-variances, in training; else return the
+    means."""
 
     def __init__(self, seed: int = 0, **options: Any) -> None:
         super().__init__(**options)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs: Sequence[Any], training: bool = False) -> Any:
-        """Numbers of shape (events, latent)."""
+        """Return values of shape (events, latent)."""
         mean, log_variance = inputs
         if not training:
             return mean
@@ -161,7 +167,7 @@ class Sampling(layers.Layer):
 
 
 class _Seeds:
-    """Glorot's initial weights, each layer's with a seed of its own."""
+    """Glorot initializers, each with its own seed."""
 
     def __init__(self, seed: int) -> None:
         self.seed = 1000 * seed
@@ -172,7 +178,7 @@ class _Seeds:
 
 
 class _Decoder:
-    """Layers from the latent space to the output, the same for every input they are given."""
+    """Layers from the latent space to the output, shared by all inputs."""
 
     def __init__(
         self, n_features: int, hidden: Sequence[int], activation: str, output: str, start: _Seeds
@@ -213,9 +219,9 @@ def _mean_squared_error(x: Any, reconstruction: Any) -> Any:
 
 
 def anomaly_score(x: npt.NDArray[Any], reconstruction: npt.NDArray[Any]) -> Floats:
-    """log10 of the sum of squared errors over all axes but the first, shape (events,).
+    """Return log10 of the sum of squared errors over all axes but the first, shape (events,).
 
-    A reconstruction without any error scores as the smallest number above 0 would.
+    Sums below the smallest normal number in single precision have the score of that number.
     """
     errors = np.square(np.subtract(x, reconstruction, dtype=np.float64))
     total = errors.reshape(len(x), -1).sum(axis=1)
@@ -224,21 +230,24 @@ def anomaly_score(x: npt.NDArray[Any], reconstruction: npt.NDArray[Any]) -> Floa
 
 
 def predict(model: keras.Model, x: npt.NDArray[Any]) -> Floats:
-    """What a model makes of up to `WINDOW` events, in a batch of always this size: it is compiled
-    once, and the place of an event in it decides the last bit."""
+    """Return the prediction of a model for up to `WINDOW` events.
+
+    The batch always has this size: Keras compiles once, and the last bits of a prediction depend on
+    the size of the batch and the place of the event.
+    """
     found: Floats = np.asarray(model.predict_on_batch(np.resize(x, (WINDOW, *x.shape[1:]))))
     return found[: len(x)]
 
 
-class Autoencoder:
+class TrainedAutoencoder:
     """A trained autoencoder, read from its folder.
 
-    Events are scored in windows of `WINDOW`, so that parts which begin at multiples of it give what
-    the whole gives, to the last bit. Features are of shape (events, D), in the order of ``names``,
-    not scaled.
+    Events are scored in windows of `WINDOW`: slices that begin at multiples of it have the same
+    scores as the whole, bit by bit. Features have shape (events, D), in the order of ``names``, and
+    are not scaled.
 
     Raises:
-        InputError: the folder does not hold an autoencoder.
+        InputError: the folder holds no autoencoder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -247,7 +256,7 @@ class Autoencoder:
         try:
             self.model = keras.saving.load_model(folder / MODEL, compile=False)
             if self.model.input_shape[1:] != (len(self.names),):
-                raise ValueError(f"it is made for {self.model.input_shape[1]} features")
+                raise ValueError(f"it takes {self.model.input_shape[1]} features")
             self.encoder = keras.Model(self.model.input, self.model.get_layer(LATENT).output)
         except (OSError, ValueError, KeyError) as error:
             cause = " ".join(str(error).split())
@@ -256,19 +265,19 @@ class Autoencoder:
                 "train it again"
             ) from error
         for model in (self.model, self.encoder):
-            model.compile(jit_compile=False)  # prediction is too short to pay for more
+            model.compile(jit_compile=False)  # predictions are too short to pay for it
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the features, in their order."""
+        """Return the names of the features, in their order."""
         return self.scaling.names
 
     def score(self, features: Floats) -> Floats:
-        """log10 of the sum of squared errors of the scaled features, shape (events,).
+        """Return log10 of the sum of squared errors of the scaled features, shape (events,).
 
         Raises:
-            ConfigError: a score is not a number.
-            InputError: the features are of another shape.
+            ConfigError: a score is not finite.
+            InputError: the features have another shape.
         """
         scores = self._each_window(features, (), lambda x: anomaly_score(x, predict(self.model, x)))
         if not np.isfinite(scores).all():
@@ -276,33 +285,33 @@ class Autoencoder:
         return scores
 
     def errors(self, features: Floats) -> Floats:
-        """Squared error of each scaled feature, shape (events, D)."""
+        """Return the squared error of each scaled feature, shape (events, D)."""
         return self._each_window(
             features, (len(self.names),), lambda x: np.square(x - predict(self.model, x))
         )
 
     def encode(self, features: Floats) -> Floats:
-        """Place in the latent space, shape (events, latent)."""
+        """Return positions in the latent space, shape (events, latent)."""
         shape = self.encoder.output_shape[1:]
         return self._each_window(features, shape, lambda x: predict(self.encoder, x))
 
     def reconstruct(self, features: Floats) -> Floats:
-        """The reconstruction, shape (events, D), not scaled."""
+        """Return the reconstruction, shape (events, D), not scaled."""
         shape = (len(self.names),)
         return self._each_window(
             features, shape, lambda x: self.scaling.undo(predict(self.model, x))
         )
 
     def _each_window(
-        self, features: Floats, shape: tuple[int, ...], of: Callable[[Floats], Floats]
+        self, features: Floats, shape: tuple[int, ...], function: Callable[[Floats], Floats]
     ) -> Floats:
         if features.ndim != 2 or features.shape[1] != len(self.names):
             raise InputError(
-                f"{self.folder}: features of shape {features.shape} are given, those of "
-                f"(events, {len(self.names)}) were learned: make them with one configuration"
+                f"{self.folder}: features of shape {features.shape}, the autoencoder takes "
+                f"(events, {len(self.names)}): make both with one configuration"
             )
         found = np.empty((len(features), *shape), np.float32)
         for begin in range(0, len(features), WINDOW):
             window = slice(begin, begin + WINDOW)
-            found[window] = of(self.scaling(features[window]))
+            found[window] = function(self.scaling(features[window]))
         return found

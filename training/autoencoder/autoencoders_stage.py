@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.by_value import dump
+from analysis.config import Autoencoder
 from analysis.datasets import background_samples
 from analysis.matrices.rmm_stage import rmm_target
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 
 
+@shared
 def autoencoder_targets(run: Run) -> list[Target]:
     """Return one folder for each autoencoder.
 
@@ -34,12 +36,12 @@ def autoencoder_targets(run: Run) -> list[Target]:
 
 
 def train(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Train the autoencoders of the targets, after the search for their settings if any."""
+    """Train the autoencoders of the targets; tune their settings first if configured."""
     from training.autoencoder import fit, tuning
 
     config = run.config
     paths = [run.matrices(sample.name) for sample in background_samples(config)]
-    specs = {spec.name: spec for spec in config.anomaly_search.autoencoders}
+    specs: dict[str, Autoencoder] = {spec.name: spec for spec in config.anomaly_search.autoencoders}
     for target in targets:
         spec, folder, fingerprint = (
             specs[target.name],

@@ -1,8 +1,8 @@
-"""What denoising autoencoders make of events that they did not learn from.
+"""Evaluate denoising autoencoders on held-out events.
 
-Of the samples that they learned from these are the events that watched the training, which chose
-its best epoch but no weight; of other samples all. Each is looked at twice: with noise, which is to
-be taken out, and without it, for the score.
+Held-out events of the training samples are the validation events, which chose the best epoch but no
+weight; of other samples all events. Pictures with noise measure its removal, those without noise
+give the score.
 """
 
 from __future__ import annotations
@@ -19,49 +19,30 @@ from analysis.datasets import background_samples
 from common.runtime import files
 from common.schema import hdf5
 from common.schema.hdf5 import create_file
-from common.stats.measured import Measured
-from common.stats.normalisation import expected_per_weight
+from common.stats.normalisation import luminosity_scale
 from common.stats.roc import Scored, weighted_auc
 from common.tables import Table
 from training.autoencoder.autoencoder import WINDOW, anomaly_score
 from training.autoencoder.denoising import Denoiser, pictures, with_noise
-from training.classifier.score import image_settings
-from training.data.dataset import Floats, ImageFiles, Mask, Range
+from training.autoencoder.denoising_model import DenoisingResult, SquaredErrors
+from training.data.image_reader import EventRange, ImageFiles
+from training.data.image_settings import image_settings
+from training.data.sparse_images import Floats, Mask
 
 if TYPE_CHECKING:
     from analysis.config import Sample
     from analysis.workflow.run import Run
 
 SCHEMA = 1
-SHOWN = 2  # events a sample whose pictures are kept
+SHOWN = 2  # pictures stored per sample
 
 
 @dataclass(frozen=True)
-class Errors:
-    """Mean squared errors of scaled pictures, over cells and events: how far the noisy picture and
-    what is made of it are from the clean one."""
+class HeldOutEvents:
+    """Held-out events of a sample: scores and squared errors, shape (events,).
 
-    events: int
-    noisy: float
-    reconstruction: float
-
-
-@dataclass(frozen=True)
-class Judged:
-    """All that is said of one denoising autoencoder; ``background`` is what it learned from,
-    together, and ``samples`` those with an event."""
-
-    denoiser: str
-    background: Errors
-    samples: dict[str, Errors]
-    median_score: dict[str, float]
-    auc: dict[str, Measured]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """Held-out events of a sample: their scores and squared errors, (events,), and pictures of a
-    few in GeV, (k, rows, columns): those nearest to the median score."""
+    ``shown`` holds pictures in GeV, (k, rows, columns), of the events nearest to the median score.
+    """
 
     scored: Scored
     noisy: Floats
@@ -69,62 +50,62 @@ class Seen:
     shown: dict[str, Floats]
 
 
-def judge(run: Run, table: Path) -> None:
-    """Write the table of all denoising autoencoders of a run, and a file of pictures by each.
+def evaluate(run: Run, table: Path) -> None:
+    """Write the table of all denoising autoencoders of a run, and a file of pictures of each.
 
     Raises:
         InputError: an image file or an autoencoder cannot be used.
-        NormalisationError: the cross-section or the sum of weights of a sample is not known.
+        NormalisationError: the cross-section or the sum of weights of a sample is unknown.
     """
-    judged = []
+    results = []
     for spec in run.config.anomaly_search.denoising:
         denoiser = Denoiser(spec, run.model(spec.name))
-        found = {s: _seen(run, s, denoiser) for s in run.config.samples}
-        events = {s: seen for s, seen in found.items() if len(seen.noisy)}
+        found = {s: _held_out(run, s, denoiser) for s in run.config.samples}
+        events = {s: held_out for s, held_out in found.items() if len(held_out.noisy)}
         write_pictures(run.denoised(spec.name), events)
-        judged.append(_judged(run, denoiser, events))
-    denoising_table(judged).write_beside(table)
-    files.write_json(table, [asdict(one) for one in judged])
+        results.append(_result(run, denoiser, events))
+    denoising_table(results).write_beside(table)
+    files.write_json(table, [asdict(result) for result in results])
 
 
-def _seen(run: Run, sample: Sample, denoiser: Denoiser) -> Seen:
+def _held_out(run: Run, sample: Sample, denoiser: Denoiser) -> HeldOutEvents:
     config, spec = run.config, denoiser.spec
     path = run.images(sample.name)
     with ImageFiles([path], [0], spec.compression, image_settings(run)) as images:
-        chosen = images.passing(spec.select)
+        chosen = images.passing(spec.region)
         if sample in background_samples(config):
             chosen &= images.in_validation(config.training.validation_fraction)
         score, noisy, reconstruction = np.empty((3, np.count_nonzero(chosen)), np.float32)
         weight = np.empty(len(score))
         last = 0
         for events in images.ranges(WINDOW):
-            (mine,) = np.nonzero(events.of(chosen))
-            first, last = last, last + len(mine)
+            (rows,) = np.nonzero(events.view(chosen))
+            first, last = last, last + len(rows)
             here = slice(first, last)
-            pt = pictures(images.read(events), mine, spec)
+            pt = pictures(images.read(events), rows, spec)
             clean = denoiser.scaled(pt)
             noise = denoiser.scaled(with_noise(pt, spec, (config.seed, events.begin)))
             score[here] = anomaly_score(clean, denoiser.clean(clean))
             noisy[here] = _squared(noise - clean)
             reconstruction[here] = _squared(denoiser.clean(noise) - clean)
-            weight[here] = images.columns(events, ("weight",))["weight"][mine]
-        weight *= _expected_per_weight(run, sample, path)
+            weight[here] = images.columns(events, ("weight",))["weight"][rows]
+        weight *= _luminosity_scale(run, sample, path)
         shown = _shown(images, chosen, score, denoiser, config.seed)
-    return Seen(Scored(score, weight), noisy, reconstruction, shown)
+    return HeldOutEvents(Scored(score, weight), noisy, reconstruction, shown)
 
 
 def _squared(difference: Floats) -> Floats:
-    """Mean over the cells of each event."""
+    """Return the mean square over the cells of each event."""
     mean: Floats = np.square(difference).mean(axis=(1, 2, 3))
     return mean
 
 
-def _expected_per_weight(run: Run, sample: Sample, path: Path) -> float:
+def _luminosity_scale(run: Run, sample: Sample, path: Path) -> float:
     if sample.data:
         return 1.0
     with hdf5.open_file(path) as file:
         info = json.loads(file.attrs["sample_info"])
-    return expected_per_weight(
+    return luminosity_scale(
         sample.name,
         info["cross_section"],
         info["sum_of_weights"],
@@ -140,68 +121,68 @@ def _shown(
         return {}
     nearest = np.argsort(np.abs(score - np.median(score)), kind="stable")[:SHOWN]
     places = np.flatnonzero(chosen)[nearest].tolist()
-    alone = [(Range(0, place, place + 1, place), np.array([0])) for place in places]
-    clean = pictures(images.gather(alone), np.arange(len(alone)), denoiser.spec)
+    single = [(EventRange(0, place, place + 1, place), np.array([0])) for place in places]
+    clean = pictures(images.read_selected(single), np.arange(len(single)), denoiser.spec)
     noisy = with_noise(clean, denoiser.spec, (seed, len(images)))
     found = {"clean": clean, "noisy": noisy, "reconstruction": denoiser.reconstruct(noisy)}
     return {name: pt[..., 0] for name, pt in found.items()}
 
 
-def write_pictures(path: Path, events: dict[Sample, Seen]) -> None:
-    """Write the pictures that are shown of all samples."""
-    shown = {sample: seen.shown for sample, seen in events.items()}
+def write_pictures(path: Path, events: dict[Sample, HeldOutEvents]) -> None:
+    """Write the stored pictures of all samples."""
+    shown = {sample: held_out.shown for sample, held_out in events.items()}
     with files.whole(path) as partial, create_file(partial, []) as file:
         for name in ("clean", "noisy", "reconstruction"):
-            pt = np.concatenate([of_sample[name] for of_sample in shown.values()])
+            pt = np.concatenate([by_name[name] for by_name in shown.values()])
             file.create_dataset(name, data=pt, chunks=True, fletcher32=True)
         file.attrs["process"] = [s.process for s, pt in shown.items() for _ in pt["clean"]]
         file.attrs["schema"] = SCHEMA
 
 
-def _judged(run: Run, denoiser: Denoiser, events: dict[Sample, Seen]) -> Judged:
+def _result(run: Run, denoiser: Denoiser, events: dict[Sample, HeldOutEvents]) -> DenoisingResult:
     config = run.config
     background = [events[s] for s in background_samples(config) if s in events]
     scored = Scored(
-        np.concatenate([seen.scored.score for seen in background]),
-        np.concatenate([seen.scored.weight for seen in background]),
+        np.concatenate([one.scored.score for one in background]),
+        np.concatenate([one.scored.weight for one in background]),
     )
-    return Judged(
+    return DenoisingResult(
         denoiser.spec.name,
         _errors(background),
-        {s.name: _errors([seen]) for s, seen in events.items()},
-        {s.name: float(np.median(seen.scored.score)) for s, seen in events.items()},
+        {s.name: _errors([one]) for s, one in events.items()},
+        {s.name: float(np.median(one.scored.score)) for s, one in events.items()},
         {
-            s.name: weighted_auc(seen.scored, scored, config.seed)
-            for s, seen in events.items()
+            s.name: weighted_auc(one.scored, scored, config.seed)
+            for s, one in events.items()
             if s.process in config.anomaly_search.signals
         },
     )
 
 
-def _errors(events: Sequence[Seen]) -> Errors:
+def _errors(events: Sequence[HeldOutEvents]) -> SquaredErrors:
     noisy, reconstruction = (
         np.concatenate(errors)
-        for errors in zip(*((seen.noisy, seen.reconstruction) for seen in events), strict=True)
+        for errors in zip(*((one.noisy, one.reconstruction) for one in events), strict=True)
     )
-    return Errors(len(noisy), float(noisy.mean()), float(reconstruction.mean()))
+    return SquaredErrors(len(noisy), float(noisy.mean()), float(reconstruction.mean()))
 
 
-def denoising_table(judged: Sequence[Judged]) -> Table:
-    """Squared errors, scores and areas by sample."""
+def denoising_table(results: Sequence[DenoisingResult]) -> Table:
+    """Return squared errors, scores and AUCs by sample."""
 
-    def row(name: str, sample: str, errors: Errors, *last: str) -> list[str]:
+    def row(name: str, sample: str, errors: SquaredErrors, *last: str) -> list[str]:
         squared = (f"{errors.noisy:.4g}", f"{errors.reconstruction:.4g}")
         return [name, sample, f"{errors.events}", *squared, *last]
 
     rows = []
-    for one in judged:
+    for one in results:
         rows.append(row(one.denoiser, "all backgrounds", one.background, "", ""))
         for name, errors in one.samples.items():
             area = str(one.auc.get(name, "-"))
             rows.append(row(one.denoiser, name, errors, f"{one.median_score[name]:.2f}", area))
     return Table(
         name="denoising",
-        title="Pictures of events with their noise taken out",
+        title="Denoising of pictures of events",
         columns=(
             *("denoiser", "sample", "held-out events"),
             *("squared error with noise", "of the reconstruction"),
@@ -209,11 +190,11 @@ def denoising_table(judged: Sequence[Judged]) -> Table:
         ),
         rows=rows,
         notes=(
-            "Squared errors are of scaled pictures, ln(1 + pT / mean), to those without noise: "
-            "means over cells and events, which count alike. The score is that of pictures without "
-            "noise; AUC the area under the ROC curve against all held-out backgrounds together, "
-            "weighted by events expected, with the error of bootstrap replicas. The held-out "
-            "events of backgrounds are those that watched the training: no weight of the network "
-            "was fitted to them, but they chose its best epoch.",
+            "Squared errors: differences from scaled pictures, ln(1 + pT / mean), without noise; "
+            "unweighted means over cells and events. Scores are those of pictures without noise. "
+            "AUC: area under the ROC curve against all held-out background events together, "
+            "weighted by expected events, with the error of bootstrap replicas. Held-out events of "
+            "backgrounds are validation events: no weight of the network was fitted to them, but "
+            "they chose its best epoch.",
         ),
     )

@@ -1,19 +1,16 @@
-"""Pictures of events, and an autoencoder that takes noise out of them.
+"""Pictures of events, and an autoencoder that removes noise from them.
 
-A picture is the sum of transverse momenta in each cell of an image, as the compression has moved
-it, in units of its mean over the filled cells of the training, on a logarithmic scale: ln(1 + pT /
-mean). The spectrum falls over orders of magnitude; a squared error of pT itself would be that of
-the few hardest cells. Noise, which is drawn before the logarithm, empties cells and adds soft ones;
-the autoencoder is shown the noisy picture and compared with the clean one (Vincent et al., ICML
-2008). Events count alike, whatever their weights.
+A picture is the summed transverse momentum in each cell of a compressed image. It is scaled to ln(1
++ pT / mean), with the mean over filled cells of the training: the spectrum falls over orders of
+magnitude, and a few hard cells would dominate the squared error of pT. Noise, added before the
+scaling, empties cells and adds soft ones. The autoencoder learns to reconstruct the clean picture
+from the noisy one (Vincent et al., ICML 2008). All events have equal weight.
 
-A training that was stopped begins anew.
+An interrupted training starts again from the beginning.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -26,6 +23,7 @@ from keras import layers
 
 from common.runtime.errors import ConfigError, InputError, MonojetError
 from common.runtime.progress import progress
+from common.schema.images import GRID
 from training.autoencoder.autoencoder import (
     LATENT,
     MODEL,
@@ -34,9 +32,11 @@ from training.autoencoder.autoencoder import (
     predict,
     require_narrower,
 )
-from training.autoencoder.fit import RECORD, Report, begin_work, best_kept, finish_work, result
-from training.data.dataset import GRID, Floats, ImageFiles, Images, Indices, Mask, Range
+from training.autoencoder.fit import EpochLog, begin_work, early_stopping, finish_work, fit_result
+from training.autoencoder.records import TRAINING, DenoisingRecord
+from training.data.image_reader import EventRange, ImageFiles
 from training.data.pools import Pools
+from training.data.sparse_images import Floats, Images, Indices, Mask
 
 if TYPE_CHECKING:
     from analysis.config import Denoising
@@ -48,13 +48,13 @@ PT = 0  # channel of an image
 
 
 def picture_shape(spec: Denoising) -> tuple[int, int, int]:
-    """Rows, columns and channels of a picture."""
-    rows, columns = GRID if spec.compression == "none" else (spec.size, spec.size)
+    """Return the rows, columns and channels of a picture."""
+    rows, columns = GRID if spec.compression == "none" else (spec.crop_size, spec.crop_size)
     return math.ceil(rows / spec.pooling), math.ceil(columns / spec.pooling), 1
 
 
 def pictures(images: Images, events: Indices, spec: Denoising) -> Floats:
-    """Transverse momenta in GeV, shape (events, rows, columns, 1)."""
+    """Return transverse momenta in GeV, shape (events, rows, columns, 1)."""
     rows, columns, _ = picture_shape(spec)
     cells, place = images.cells_of(events)
     row = images.new_row[cells].astype(np.int64) // spec.pooling
@@ -67,25 +67,27 @@ def pictures(images: Images, events: Indices, spec: Denoising) -> Floats:
 
 
 def with_noise(pt: Floats, spec: Denoising, seed: Sequence[int]) -> Floats:
-    """The same with cells emptied and soft ones added; the seed alone decides which."""
+    """Return pictures with cells emptied and soft ones added, as drawn with the seed."""
     rng = np.random.default_rng(seed)
-    kept = rng.random(pt.shape, np.float32) >= spec.emptied
-    added = rng.random(pt.shape, np.float32) < spec.added
+    kept = rng.random(pt.shape, np.float32) >= spec.drop_probability
+    added = rng.random(pt.shape, np.float32) < spec.noise_probability
     noisy = np.where(kept, pt, 0)
-    noisy[added] += spec.added_pt * rng.standard_exponential(np.count_nonzero(added), np.float32)
+    noisy[added] += spec.noise_mean_pt * rng.standard_exponential(
+        np.count_nonzero(added), np.float32
+    )
     return noisy
 
 
 def mean_pt(files: ImageFiles, chosen: Mask) -> float:
-    """Mean transverse momentum of the filled cells of the chosen events, in GeV.
+    """Return the mean transverse momentum of the filled cells of the chosen events, in GeV.
 
     Raises:
-        InputError: it is not a number above 0.
+        InputError: the mean is not a positive number.
     """
     total, filled = 0.0, 0
     for events in files.ranges():
-        (mine,) = np.nonzero(events.of(chosen))
-        pt = files.read(events).take(mine).values[:, PT]
+        (rows,) = np.nonzero(events.view(chosen))
+        pt = files.read(events).take(rows).values[:, PT]
         total += float(pt.sum(dtype=np.float64))
         filled += int(np.count_nonzero(pt))
     mean = total / max(filled, 1)
@@ -101,7 +103,8 @@ def mean_pt(files: ImageFiles, chosen: Mask) -> float:
 
 
 def build(spec: Denoising, seed: int) -> keras.Model:
-    """Convolutions that halve the picture, a dense latent space, and the same backwards.
+    """Return an autoencoder of convolutions that halve the picture, a dense latent space, and the
+    same layers in reverse.
 
     Raises:
         ConfigError: the latent space is not narrower than the picture.
@@ -115,23 +118,23 @@ def build(spec: Denoising, seed: int) -> keras.Model:
         start = initial(seed=next(seeds))
         return {"activation": activation, "kernel_initializer": start, "name": name}
 
-    def of_picture(filters: int, name: str, activation: str = "relu") -> dict[str, Any]:
+    def convolution(filters: int, name: str, activation: str = "relu") -> dict[str, Any]:
         size = {"filters": filters, "kernel_size": 3, "padding": "same"}
         return size | options(name, activation)
 
     inputs = layers.Input(shape, name="picture")
     x = inputs
     for i, n in enumerate(spec.filters, start=1):
-        x = layers.Conv2D(strides=2, **of_picture(n, f"encoder_{i}"))(x)
+        x = layers.Conv2D(strides=2, **convolution(n, f"encoder_{i}"))(x)
     small = x.shape[1:]
     x = layers.Dense(spec.latent, **options(LATENT, "linear"))(layers.Flatten()(x))
     x = layers.Dense(math.prod(small), **options("decoder_dense"))(x)
     x = layers.Reshape(small)(x)
     for i, n in enumerate(reversed(spec.filters), start=1):
-        x = layers.Conv2DTranspose(strides=2, **of_picture(n, f"decoder_{i}"))(x)
+        x = layers.Conv2DTranspose(strides=2, **convolution(n, f"decoder_{i}"))(x)
     extra = [(0, found - wanted) for found, wanted in zip(x.shape[1:3], shape[:2], strict=True)]
-    x = layers.Cropping2D(extra)(x)  # of halves that were rounded up
-    outputs = layers.Conv2D(**of_picture(1, "reconstruction", "linear"))(x)
+    x = layers.Cropping2D(extra)(x)  # halves of odd numbers were rounded up
+    outputs = layers.Conv2D(**convolution(1, "reconstruction", "linear"))(x)
     return keras.Model(inputs, outputs, name="denoising")
 
 
@@ -142,14 +145,23 @@ _Glorot = keras.initializers.GlorotUniform
 
 
 class _Batches(keras.utils.PyDataset):
-    """Batches of (noisy, clean) pictures; an epoch's order and noise depend on its number alone."""
+    """Batches of (noisy, clean) pictures; order and noise of an epoch depend on its number alone.
+
+    With ``validation`` the order is that of the files, and noise is the same in all epochs.
+    """
 
     def __init__(
-        self, files: ImageFiles, chosen: Mask, mean: float, spec: Denoising, seed: int, watch: bool
+        self,
+        files: ImageFiles,
+        chosen: Mask,
+        mean: float,
+        spec: Denoising,
+        seed: int,
+        validation: bool,
     ) -> None:
         super().__init__()
-        self.pools = Pools(files, chosen, None if watch else seed)
-        self.mean, self.spec, self.seed, self.watch = mean, spec, seed, watch
+        self.pools = Pools(files, chosen, None if validation else seed)
+        self.mean, self.spec, self.seed, self.validation = mean, spec, seed, validation
         self.epoch = 0
         self.failure: MonojetError | None = None
 
@@ -160,12 +172,12 @@ class _Batches(keras.utils.PyDataset):
         begin = index * self.spec.batch_size
         end = min(begin + self.spec.batch_size, len(self.pools))
         try:
-            parts = self.pools.read(begin, end, self.epoch)
+            pieces = self.pools.read(begin, end, self.epoch)
         except MonojetError as error:
-            self.failure = error  # the backend that asks may wrap it beyond recognition
+            self.failure = error  # backends may wrap it beyond recognition
             raise
-        pt = np.concatenate([pictures(images, events, self.spec) for images, events in parts])
-        seed = (self.seed, self.watch, self.epoch, index)
+        pt = np.concatenate([pictures(images, events, self.spec) for images, events in pieces])
+        seed = (self.seed, self.validation, self.epoch, index)
         return _scaled(with_noise(pt, self.spec, seed), self.mean), _scaled(pt, self.mean)
 
 
@@ -174,8 +186,8 @@ def _scaled(pt: Floats, mean: float) -> Floats:
     return scaled
 
 
-class _Epochs(keras.callbacks.Callback):
-    """Tells the batches which epoch they are of."""
+class _EpochCounter(keras.callbacks.Callback):
+    """Set the epoch of the batches."""
 
     def __init__(self, batches: _Batches) -> None:
         super().__init__()
@@ -194,105 +206,111 @@ def fit_denoising(
     seed: int,
     fingerprint: str,
     settings: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Train the autoencoder of ``spec`` on the events of some image files but those that watch it
-    (`training.data.dataset.in_validation`), whose noise is always the same.
+) -> DenoisingRecord:
+    """Train the autoencoder of ``spec`` on the events of image files, except for the validation
+    events (`ImageFiles.in_validation`), which always have the same noise.
 
-    Writes ``model.keras`` (the weights of the least validation loss), ``history.csv`` and at last
-    ``training.json``, whose content it returns. ``fingerprint`` names unfinished work; ``settings`` are
-    those the images must have been filled with (`training.data.dataset.SETTINGS`).
+    Write ``model.keras`` (with the weights of the smallest validation loss), ``history.csv`` and
+    finally ``training.json``; return the content of the last. ``fingerprint`` names the folder of
+    unfinished work; ``settings`` are those that the images must have.
 
     Raises:
-        ConfigError: the loss is not a number, or the latent space not narrower than the picture.
-        InputError: an image file cannot be used, or there are too few events.
+        ConfigError: the loss is not finite, or the latent space is not narrower than the picture.
+        InputError: an image file cannot be used, or has too few events.
     """
     start = time.monotonic()
-    with contextlib.ExitStack() as stack:
-        images = ImageFiles(paths, [0] * len(paths), spec.compression, settings)
-        stack.enter_context(images)
-        selected = images.passing(spec.select)
-        validation = images.in_validation(validation_fraction)
-        training, watched = selected & ~validation, selected & validation
-        if not (training.any() and watched.any()):
+    with ImageFiles(paths, [0] * len(paths), spec.compression, settings) as images:
+        selected = images.passing(spec.region)
+        in_validation = images.in_validation(validation_fraction)
+        chosen, monitored = selected & ~in_validation, selected & in_validation
+        if not (chosen.any() and monitored.any()):
             raise InputError(
                 f"{', '.join(map(str, paths))}: too few events to train {spec.name}: "
-                f"{np.count_nonzero(training)}, and {np.count_nonzero(watched)} to validate it"
+                f"{np.count_nonzero(chosen)}, and {np.count_nonzero(monitored)} to validate it"
             )
-        mean = mean_pt(images, training)
+        mean = mean_pt(images, chosen)
         keras.utils.set_random_seed(seed)
         model = build(spec, seed)
         model.compile(optimizer=keras.optimizers.Adam(spec.learning_rate), loss="mse")
-        batches = _Batches(images, training, mean, spec, seed, watch=False)
-        watching = _Batches(images, watched, mean, spec, seed, watch=True)
-        bar = stack.enter_context(progress(f"train {spec.name}", spec.epochs * len(batches.pools)))
-        report = Report(spec.name, bar, spec.batch_size)
-        try:
-            history = model.fit(
-                batches,
-                validation_data=watching,
-                epochs=spec.epochs,
-                shuffle=False,  # of batches, by Keras: it would undo the order of the epoch
-                verbose=0,
-                callbacks=[_Epochs(batches), report, best_kept(spec.patience)],
-            ).history
-        except Exception:
-            for failure in (b.failure for b in (batches, watching) if b.failure is not None):
-                raise failure from None
-            raise
-    record = {
-        "denoising": spec.model_dump(mode="json"),
-        "seed": seed,
-        "samples": [path.stem for path in paths],
-        "mean_pt_GeV": mean,
-        "events": len(batches.pools),
-        "validation_events": len(watching.pools),
-        "parameters": model.count_params(),
-        **result(history, start),
-    }
+        training = _Batches(images, chosen, mean, spec, seed, validation=False)
+        validation = _Batches(images, monitored, mean, spec, seed, validation=True)
+        history = _fit(spec, model, training, validation)
+    record = DenoisingRecord(
+        denoising=spec,
+        seed=seed,
+        samples=[path.stem for path in paths],
+        mean_pt_GeV=mean,
+        events=len(training.pools),
+        validation_events=len(validation.pools),
+        parameters=model.count_params(),
+        **dict(fit_result(history, start)),
+    )
     work = begin_work(folder, fingerprint)
     model.save(work / MODEL)
     finish_work(work, folder, history, record)
     return record
 
 
+def _fit(
+    spec: Denoising, model: keras.Model, training: _Batches, validation: _Batches
+) -> dict[str, list[float]]:
+    """Train a compiled model and return its history."""
+    with progress(f"train {spec.name}", spec.epochs * len(training.pools)) as bar:
+        epoch_log = EpochLog(spec.name, bar, spec.batch_size)
+        try:
+            history: dict[str, list[float]] = model.fit(
+                training,
+                validation_data=validation,
+                epochs=spec.epochs,
+                shuffle=False,  # Keras would shuffle batches and undo the order of the epoch
+                verbose=0,
+                callbacks=[_EpochCounter(training), epoch_log, early_stopping(spec.patience)],
+            ).history
+        except Exception:
+            for failure in (b.failure for b in (training, validation) if b.failure is not None):
+                raise failure from None
+            raise
+    return history
+
+
 # --- Scores ---------------------------------------------------------------------------------------
 
 
 class Denoiser:
-    """A trained autoencoder of pictures, read from its folder.
+    """A trained denoising autoencoder, read from its folder.
 
     Raises:
-        InputError: the folder does not hold one of ``spec``.
+        InputError: the folder holds no autoencoder of ``spec``.
     """
 
     def __init__(self, spec: Denoising, folder: Path) -> None:
         self.spec, self.folder = spec, folder
         try:
-            self.mean = float(json.loads((folder / RECORD).read_text())["mean_pt_GeV"])
+            record = DenoisingRecord.model_validate_json((folder / TRAINING).read_text())
+            self.mean = record.mean_pt_GeV
             self.model = keras.saving.load_model(folder / MODEL, compile=False)
             if self.model.input_shape[1:] != picture_shape(spec):
-                raise ValueError(f"{MODEL} is made for pictures of {self.model.input_shape[1:]}")
+                raise ValueError(f"{MODEL} takes pictures of shape {self.model.input_shape[1:]}")
         except (OSError, ValueError, KeyError) as error:
             cause = " ".join(str(error).split())
             raise InputError(f"{folder}: not a trained {spec.name} ({cause}): train it") from error
-        self.model.compile(jit_compile=False)  # prediction is too short to pay for more
+        self.model.compile(jit_compile=False)  # predictions are too short to pay for it
 
     def score(self, files: ImageFiles, begin: int = 0, end: int | None = None) -> Floats:
-        """log10 of the sum of squared errors of the scaled picture, to which no noise is added, of
-        each event of [begin, end) of a file, or of its whole.
+        """Return log10 of the sum of squared errors of the scaled picture without noise, for the
+        events [begin, end) of a file, by default all.
 
-        Parts that begin at multiples of `training.autoencoder.autoencoder.WINDOW` give what the whole gives, to
-        the last bit.
+        Ranges that begin at multiples of `WINDOW` have the same scores as the whole, bit by bit.
 
         Raises:
-            ConfigError: a score is not a number.
+            ConfigError: a score is not finite.
             InputError: the file is damaged.
         """
         end = len(files) if end is None else end
         scores = np.empty(end - begin, np.float32)
         for start in range(begin, end, WINDOW):
             stop = min(start + WINDOW, end)
-            images = files.read(Range(0, start, stop, start))
+            images = files.read(EventRange(0, start, stop, start))
             x = self.scaled(pictures(images, np.arange(stop - start), self.spec))
             scores[start - begin : stop - begin] = anomaly_score(x, self.clean(x))
         if not np.isfinite(scores).all():
@@ -300,11 +318,11 @@ class Denoiser:
         return scores
 
     def scaled(self, pt: Floats) -> Floats:
-        """What the network is shown of pictures, shape (events, rows, columns, 1)."""
+        """Return scaled pictures, the input of the network, shape (events, rows, columns, 1)."""
         return _scaled(pt, self.mean)
 
     def clean(self, scaled: Floats) -> Floats:
-        """Scaled pictures without their noise, of the same shape."""
+        """Return scaled pictures after the autoencoder, of the same shape."""
         found = np.empty(scaled.shape, np.float32)
         for begin in range(0, len(scaled), WINDOW):
             window = slice(begin, begin + WINDOW)
@@ -312,9 +330,9 @@ class Denoiser:
         return found
 
     def reconstruct(self, pt: Floats) -> Floats:
-        """Pictures without their noise, in GeV, shape (events, rows, columns, 1).
+        """Return pictures after the autoencoder, in GeV, shape (events, rows, columns, 1).
 
-        Where there is nothing it may be a little below 0: the output is linear.
+        Empty cells may be slightly negative, as the output is linear.
         """
         cleaned: Floats = np.expm1(self.clean(self.scaled(pt))) * np.float32(self.mean)
         return cleaned

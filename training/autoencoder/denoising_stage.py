@@ -9,11 +9,12 @@ from analysis.datasets import background_samples
 from analysis.images.imaging_stage import image_target, imaging_targets
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 
 TRAINING = "training.autoencoder.denoising_training"
 
 
+@shared
 def denoising_targets(run: Run) -> list[Target]:
     """Return one folder for each denoising autoencoder, and one table of all of them, with pictures
     from each.
@@ -28,7 +29,7 @@ def denoising_targets(run: Run) -> list[Target]:
             "denoising",
             spec.name,
             run.model(spec.name) / "training.json",
-            (TRAINING,),  # so that a change of the table trains nothing again
+            (TRAINING,),  # without the code of the table
             settings={
                 "denoising": dump(spec),
                 "validation_fraction": config.training.validation_fraction,
@@ -55,8 +56,8 @@ def denoising_targets(run: Run) -> list[Target]:
 
 
 def denoise(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Train the denoising autoencoders of the targets, and make the table of all of them."""
-    from training.autoencoder.denoised import judge
+    """Train the denoising autoencoders of the targets, and write the table of all of them."""
+    from training.autoencoder.denoised import evaluate
     from training.autoencoder.denoising_training import train
 
     specs = {spec.name: spec for spec in run.config.anomaly_search.denoising}
@@ -64,7 +65,7 @@ def denoise(run: Run, targets: Sequence[Target], done: Done) -> None:
         if target.name in specs:
             train(run, specs[target.name], target.fingerprint[:12])
         else:
-            judge(run, target.output)
+            evaluate(run, target.output)
         done(target)
 
 

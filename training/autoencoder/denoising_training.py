@@ -6,11 +6,12 @@ from analysis.config import Denoising
 from analysis.datasets import background_samples
 from analysis.workflow.run import Run
 from training.autoencoder.denoising import fit_denoising
-from training.classifier.score import image_settings
+from training.data.image_settings import image_settings
 
 
 def train(run: Run, spec: Denoising, fingerprint: str) -> None:
-    """Train it on the images of all simulated backgrounds; ``fingerprint`` seals checkpoints."""
+    """Train an autoencoder on the images of all simulated backgrounds; ``fingerprint`` names the
+    folder of unfinished work."""
     config = run.config
     fit_denoising(
         spec,

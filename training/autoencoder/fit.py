@@ -1,6 +1,6 @@
-"""Training of autoencoders on feature files: events count by what is expected of them.
+"""Train autoencoders on matrix files, weighting events by expected events.
 
-A training that was stopped begins anew; it is short beside one on images.
+An interrupted training starts again from the beginning.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ import pandas as pd
 from common.runtime import files
 from common.runtime.errors import ConfigError
 from common.runtime.progress import Progress, progress
-from training.autoencoder import autoencoder
+from common.schema.matrices import Subset
+from training.autoencoder import autoencoder, records
+from training.autoencoder.records import AutoencoderRecord, FitResult
 from training.data.features import (
     Features,
     Floats,
-    Part,
     effective_number,
     read_features,
     training_weights,
@@ -40,87 +41,89 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monojet")
 
-# Effective events, and their share of all: with fewer of them the user is warned.
-LEAST_EFFECTIVE, LEAST_SHARE = 20, 0.02
+# The user is warned below these: effective events, and their share of all events.
+MIN_EFFECTIVE, MIN_EFFECTIVE_SHARE = 20, 0.02
 
-HISTORY, RECORD = "history.csv", "training.json"
+HISTORY = "history.csv"
 
 
 @dataclass(frozen=True)
-class Data:
-    """Scaled features (events, D), and by how much each event counts (events,), mean 1."""
+class WeightedFeatures:
+    """Scaled features (events, D), and the weights of events (events,), mean 1."""
 
     x: Floats
     weights: Floats
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What an autoencoder is trained on and watched by, and the scaling of both."""
+class TrainingData:
+    """Training and validation events of an autoencoder, and their scaling."""
 
     scaling: Scaling
-    training: Data
-    validation: Data
+    training: WeightedFeatures
+    validation: WeightedFeatures
 
 
-Keep = Callable[[Part], npt.NDArray[np.bool_]]
+Keep = Callable[[Subset], npt.NDArray[np.bool_]]
+"""Returns a mask of the events of a subset."""
 
 
-def prepare(spec: Autoencoder, paths: Sequence[Path], keep: Keep | None = None) -> Prepared:
-    """Read the training and validation events of some samples; the former decide the scaling.
+def prepare(spec: Autoencoder, paths: Sequence[Path], keep: Keep | None = None) -> TrainingData:
+    """Read the training and validation events of samples; fit the scaling to the former.
 
-    ``keep`` chooses among the events of a part.
+    ``keep`` selects among the events of a subset.
 
     Raises:
-        InputError: a file is damaged, a part has no events, or a sample no positive sum of weights.
+        InputError: a file is damaged, a subset has no events, or the sum of weights of a sample is
+            not positive.
     """
-    training = _events(paths, Part.TRAINING, keep)
-    validation = _events(paths, Part.VALIDATION, keep)
-    weights, of_validation = training_weights(training), training_weights(validation)
-    for name, used in (("training", weights), ("validation", of_validation)):
-        if effective_number(used) < max(LEAST_EFFECTIVE, LEAST_SHARE * len(used)):
+    training = _events(paths, Subset.TRAINING, keep)
+    validation = _events(paths, Subset.VALIDATION, keep)
+    weights, validation_weights = training_weights(training), training_weights(validation)
+    for name, used in (("training", weights), ("validation", validation_weights)):
+        if effective_number(used) < max(MIN_EFFECTIVE, MIN_EFFECTIVE_SHARE * len(used)):
             log.warning(
-                "%s: %d %s events scatter as %.1f of equal weight: a few heavy ones decide; "
-                "generate more events of their sample",
+                "%s: %d %s events have the statistical power of %.1f of equal weight: generate "
+                "more events of the samples with large weights",
                 spec.name,
                 len(used),
                 name,
                 effective_number(used),
             )
     scaling = fit_scaling(spec.scaling, training.names, training.features, weights)
-    return Prepared(
+    return TrainingData(
         scaling,
-        Data(scaling(training.features), weights),
-        Data(scaling(validation.features), of_validation),
+        WeightedFeatures(scaling(training.features), weights),
+        WeightedFeatures(scaling(validation.features), validation_weights),
     )
 
 
-def _events(paths: Sequence[Path], part: Part, keep: Keep | None) -> Features:
-    events = read_features(paths, part)
-    return events if keep is None else events.take(keep(part))
+def _events(paths: Sequence[Path], subset: Subset, keep: Keep | None) -> Features:
+    events = read_features(paths, subset)
+    return events if keep is None else events.take(keep(subset))
 
 
-class Report(keras.callbacks.Callback):
-    """Progress and one log line an epoch; a loss that is not a number ends the training."""
+class EpochLog(keras.callbacks.Callback):
+    """Show progress, write one log line per epoch, and stop at a loss that is not finite."""
 
     def __init__(self, name: str, bar: Progress, batch_size: int) -> None:
         super().__init__()
         self.name, self.bar, self.batch_size, self.epoch = name, bar, batch_size, 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Note which it is."""
+        """Store the number of the epoch."""
         self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Advance; refuse a loss that is not a number."""
+        """Advance the progress; refuse a loss that is not finite."""
         self.bar.advance(self.batch_size)
         self._require_number(logs, "loss")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Say how it went; refuse a validation loss that is not a number."""
+        """Log the losses; refuse a validation loss that is not finite."""
         self._require_number(logs, "val_loss")
-        loss, watched = (logs[name] for name in ("loss", "val_loss"))
-        log.info("%s, epoch %d: loss %.4g (validation: %.4g)", self.name, epoch + 1, loss, watched)
+        losses = logs["loss"], logs["val_loss"]
+        log.info("%s, epoch %d: loss %.4g (validation: %.4g)", self.name, epoch + 1, *losses)
 
     def _require_number(self, logs: Any, name: str) -> None:
         if logs and not math.isfinite(logs[name]):
@@ -138,18 +141,18 @@ def fit(
     seed: int,
     fingerprint: str,
     keep: Keep | None = None,
-) -> dict[str, Any]:
-    """Train the autoencoder of ``spec`` on the training events of some samples, until the loss of
-    their validation events, weighted likewise, has not fallen for ``patience`` epochs.
+) -> AutoencoderRecord:
+    """Train the autoencoder of ``spec`` on the training events of samples, until the weighted loss
+    of their validation events has not decreased for ``patience`` epochs.
 
-    Writes ``model.keras`` (the weights of the least validation loss), ``scaling.json``,
-    ``history.csv`` and at last ``training.json``, whose content it returns. ``fingerprint`` names
-    unfinished work; ``keep`` chooses among the events. ``spec.tuning`` is not looked at: see
-    `training.autoencoder.tuning.tune`.
+    Write ``model.keras`` (with the weights of the smallest validation loss), ``scaling.json``,
+    ``history.csv`` and finally ``training.json``; return the content of the last. ``fingerprint``
+    names the folder of unfinished work; ``keep`` selects among the events. ``spec.tuning`` is
+    ignored here: see `training.autoencoder.tuning.tune`.
 
     Raises:
-        ConfigError: the loss is not a number, or the latent space not narrower than the input.
-        InputError: a feature file cannot be used.
+        ConfigError: the loss is not finite, or the latent space is not narrower than the input.
+        InputError: a matrix file cannot be used.
     """
     start = time.monotonic()
     prepared = prepare(spec, paths, keep)
@@ -166,20 +169,20 @@ def fit(
             epochs=spec.epochs,
             batch_size=spec.batch_size,
             verbose=0,
-            callbacks=[Report(spec.name, bar, spec.batch_size), best_kept(spec.patience)],
+            callbacks=[EpochLog(spec.name, bar, spec.batch_size), early_stopping(spec.patience)],
         ).history
-    record = {
-        "autoencoder": spec.model_dump(mode="json"),
-        "seed": seed,
-        "samples": [path.stem for path in paths],
-        "features": training.x.shape[1],
-        "events": len(training.x),
-        "effective_events": round(effective_number(training.weights), 1),
-        "validation_events": len(validation.x),
-        "effective_validation_events": round(effective_number(validation.weights), 1),
-        "parameters": network.model.count_params(),
-        **result(history, start),
-    }
+    record = AutoencoderRecord(
+        autoencoder=spec,
+        seed=seed,
+        samples=[path.stem for path in paths],
+        features=training.x.shape[1],
+        events=len(training.x),
+        effective_events=round(effective_number(training.weights), 1),
+        validation_events=len(validation.x),
+        effective_validation_events=round(effective_number(validation.weights), 1),
+        parameters=network.model.count_params(),
+        **dict(fit_result(history, start)),
+    )
     work = begin_work(folder, fingerprint)
     network.model.save(work / autoencoder.MODEL)
     prepared.scaling.write(work / autoencoder.SCALING)
@@ -187,8 +190,8 @@ def fit(
     return record
 
 
-def best_kept(patience: int) -> keras.callbacks.EarlyStopping:
-    """Ends a training in time, and leaves the model with the best weights it had."""
+def early_stopping(patience: int) -> keras.callbacks.EarlyStopping:
+    """Return the callback that ends a training and restores the best weights."""
     return keras.callbacks.EarlyStopping(
         "val_loss",
         mode="min",
@@ -197,22 +200,22 @@ def best_kept(patience: int) -> keras.callbacks.EarlyStopping:
     )
 
 
-def result(history: dict[str, list[float]], start: float) -> dict[str, Any]:
-    """Of a training that began at a time: losses of the best epoch, duration, and on what."""
+def fit_result(history: dict[str, list[float]], start: float) -> FitResult:
+    """Return the result of a training with these losses, started at a time in s."""
     best = int(np.argmin(history["val_loss"]))
-    return {
-        "epochs": len(history["val_loss"]),
-        "best_epoch": best + 1,
-        "loss": history["loss"][best],
-        "validation_loss": history["val_loss"][best],
-        "seconds": round(time.monotonic() - start, 1),
-        "backend": keras.backend.backend(),
-        "device": device(),
-    }
+    return FitResult(
+        epochs=len(history["val_loss"]),
+        best_epoch=best + 1,
+        loss=history["loss"][best],
+        validation_loss=history["val_loss"][best],
+        seconds=round(time.monotonic() - start, 1),
+        backend=keras.backend.backend(),
+        device=device(),
+    )
 
 
 def begin_work(folder: Path, fingerprint: str) -> Path:
-    """An empty folder for unfinished work."""
+    """Return an empty folder for unfinished work."""
     work = folder / f".{fingerprint}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -220,15 +223,15 @@ def begin_work(folder: Path, fingerprint: str) -> Path:
 
 
 def finish_work(
-    work: Path, folder: Path, history: dict[str, list[float]], record: dict[str, Any]
+    work: Path, folder: Path, history: dict[str, list[float]], record: FitResult
 ) -> None:
-    """Move all files to their places; the record, written last, says that they belong together."""
-    (folder / RECORD).unlink(missing_ok=True)
+    """Move all files to their folder; write the record last, as it marks them as complete."""
+    (folder / records.TRAINING).unlink(missing_ok=True)
     for path in list(work.iterdir()):
         os.replace(path, folder / path.name)
     lines = pd.DataFrame({"epoch": range(len(history["loss"])), **history})
     files.write_text(folder / HISTORY, lines.to_csv(index=False))
-    files.write_json(folder / RECORD, record)
-    for leftover in folder.glob(".*"):  # this work, and that of fingerprint that were given up
+    files.write_json(folder / records.TRAINING, record.model_dump(mode="json"))
+    for leftover in folder.glob(".*"):  # of this training, and of abandoned ones
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)

@@ -1,7 +1,6 @@
-"""What an autoencoder does to events: which features it fails on, where events lie in its latent
-space, and single events beside their reconstruction. Of test events alone.
+"""Inspect an autoencoder on test events: error of each feature, latent space, single events.
 
-HDF5, a file an autoencoder: see docs/formats.md.
+Writes one HDF5 file per autoencoder, see docs/formats.md.
 """
 
 from __future__ import annotations
@@ -15,21 +14,24 @@ import numpy as np
 import numpy.typing as npt
 
 from common.runtime import files
-from common.schema import hdf5
 from common.schema.hdf5 import create_file
-from training.autoencoder.autoencoder import Autoencoder
-from training.data.features import ROWS, Features, Floats, Part, read_features
+from common.schema.matrices import MatrixFile, Subset
+from training.autoencoder.autoencoder import TrainedAutoencoder
+from training.data.features import ROWS, Features, Floats, read_features
 
-LATENT_EVENTS = 1000  # of a sample, at most
+LATENT_EVENTS = 1000  # largest number per sample
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class _Inspected:
-    """Of the test events of a sample: mean squared error of each feature, shape (D,), of all and of
-    the anomalous, how many they are, and the sum of their weights; places in latent space (events,
-    L); one anomalous event (or, if there is none, the most so), and what becomes of it."""
+    """Results for the test events of a sample.
+
+    ``errors`` (D,) are mean squared errors of all and of the anomalous events, with the numbers and
+    the summed weights of these; ``latent`` (events, L). The other fields are of one event: the
+    first anomalous one, or the one with the highest score.
+    """
 
     errors: dict[str, Array]
     n_events: dict[str, int]
@@ -42,30 +44,33 @@ class _Inspected:
 
 
 def inspect(
-    autoencoder: Autoencoder,
+    autoencoder: TrainedAutoencoder,
     samples: Mapping[str, tuple[str, Path]],
-    normal: set[str],
+    backgrounds: set[str],
     threshold: float,
     output: Path,
 ) -> None:
-    """Write what is found of some samples: name -> (process, feature file).
+    """Write the inspection file for samples: name -> (process, matrix file).
 
-    A latent space of more than two dimensions is seen along the principal components of the events
-    of the ``normal`` samples. Events that score ``threshold`` or more are called anomalous.
+    A latent space of more than two dimensions is projected on the two principal components of the
+    ``backgrounds``. Events of score >= ``threshold`` are anomalous.
 
     Raises:
-        InputError: a feature file cannot be used, or is not what the autoencoder is made for.
+        InputError: a matrix file cannot be used, or has other features than the autoencoder.
     """
     found = {}
     for name, (_, path) in samples.items():
-        events = read_features([path], Part.TEST)
+        events = read_features([path], Subset.TEST)
         if len(events):
             found[name] = _inspected(autoencoder, events, threshold)
-    seen = np.concatenate([one.latent for name, one in found.items() if name in normal])
-    axes = _Axes.of(seen)
-    with hdf5.open_file(next(iter(samples.values()))[1]) as file:
-        described = {key: file.attrs[key] for key in ("names", "objects", "sqrt_s_GeV")}
-    groups = ("errors", "latent", "examples")
+    latent = np.concatenate([one.latent for name, one in found.items() if name in backgrounds])
+    axes = _LatentAxes.of(latent)
+    with MatrixFile(next(iter(samples.values()))[1]) as matrices:
+        described = {key: matrices.attribute(key) for key in ("names", "objects", "sqrt_s_GeV")}
+    groups = [
+        *("errors", "latent", "examples"),
+        *(f"{group}/{name}" for group in ("errors", "examples") for name in found),
+    ]
     with files.whole(output) as partial, create_file(partial, groups) as file:
         for key, value in described.items():
             file.attrs[key] = value
@@ -73,13 +78,13 @@ def inspect(
         if axes.explained is not None:
             file.attrs["explained"] = axes.explained
         for name, one in found.items():
-            errors = file.create_group(f"errors/{name}")
+            errors = file[f"errors/{name}"]
             for which, values in one.errors.items():
                 dataset = errors.create_dataset(which, data=values)
                 dataset.attrs["events"] = one.n_events[which]
                 dataset.attrs["weight"] = one.weight[which]
             file.create_dataset(f"latent/{name}", data=axes(one.latent))
-            example = file.create_group(f"examples/{name}")
+            example = file[f"examples/{name}"]
             example.create_dataset("features", data=one.features)
             example.create_dataset("reconstruction", data=one.reconstruction)
             example.attrs["score"] = one.score
@@ -88,7 +93,7 @@ def inspect(
                 group.attrs["process"] = samples[name][0]
 
 
-def _inspected(autoencoder: Autoencoder, events: Features, threshold: float) -> _Inspected:
+def _inspected(autoencoder: TrainedAutoencoder, events: Features, threshold: float) -> _Inspected:
     scores = np.empty(len(events), np.float32)
     total = {which: np.zeros(len(events.names)) for which in ("all", "anomalous")}
     count = dict.fromkeys(total, 0)
@@ -121,27 +126,27 @@ def _inspected(autoencoder: Autoencoder, events: Features, threshold: float) -> 
 
 
 @dataclass(frozen=True)
-class _Axes:
-    """Two axes to see a latent space of L dimensions by: ``directions`` (2, L) through ``centre``,
-    with the shares of the variance that lie along them."""
+class _LatentAxes:
+    """Two axes of a latent space of L dimensions: ``directions`` (2, L) through ``centre``, and the
+    shares of the variance along them, None without a projection."""
 
     centre: Floats
     directions: Floats
     explained: tuple[float, float] | None
 
     @classmethod
-    def of(cls, latent: Floats) -> _Axes:
+    def of(cls, latent: Floats) -> _LatentAxes:
         width = latent.shape[1]
         if width <= 2 or len(latent) < 2:
             return cls(np.zeros(width, np.float32), np.eye(2, width, dtype=np.float32), None)
-        # not scikit-learn's PCA: in a process with ROOT, scipy's LAPACK may take a function of
-        # numpy's, which has integers of another width
+        # Not scikit-learn's PCA: in a process with ROOT, scipy's LAPACK may resolve to numpy's,
+        # which has integers of another width.
         centre = latent.mean(axis=0)
         _, spread, directions = np.linalg.svd(latent - centre, full_matrices=False)
         shares = spread**2 / (np.sum(spread**2) or 1.0)
         return cls(centre, directions[:2], (float(shares[0]), float(shares[1])))
 
     def __call__(self, latent: Floats) -> Floats:
-        """Places in the plane, shape (events, 2)."""
-        seen: Floats = ((latent - self.centre) @ self.directions.T).astype(np.float32)
-        return seen
+        """Return positions along the axes, shape (events, 2)."""
+        projected: Floats = ((latent - self.centre) @ self.directions.T).astype(np.float32)
+        return projected

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from analysis.datasets import background_samples
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 from selections import three_lepton
 from training.autoencoder.autoencoders_stage import autoencoder_targets
 
 
+@shared
 def left_out_targets(run: Run) -> list[Target]:
     """Return one table for the first autoencoder, if anything is to be left out.
 
@@ -19,7 +20,7 @@ def left_out_targets(run: Run) -> list[Target]:
         ConfigError: the configuration has no anomaly search.
     """
     config = run.config
-    if not config.anomaly_search.left_out:
+    if not config.anomaly_search.leave_one_out:
         return []
     return [
         Target(
@@ -28,7 +29,7 @@ def left_out_targets(run: Run) -> list[Target]:
             run.table("left_out"),
             (__name__,),
             settings={
-                "left_out": list(config.anomaly_search.left_out),
+                "leave_one_out": list(config.anomaly_search.leave_one_out),
                 "samples": {s.name: s.process for s in background_samples(config)},
                 "channels": list(three_lepton.CHANNELS),
                 "seed": config.seed,
@@ -46,7 +47,7 @@ def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
 
 STAGE = Stage(
     name="left_out",
-    summary="train the first without each process or channel: is it anomalous then?",
+    summary="train the first autoencoder without each process or channel, and test it on these",
     reads="rmm, models",
     writes="tables/left_out",
     targets=left_out_targets,

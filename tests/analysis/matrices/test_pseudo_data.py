@@ -13,9 +13,9 @@ import pytest
 from analysis.config import Config
 from analysis.matrices import pseudo_data
 from analysis.matrices.pseudo_data_stage import pseudo_data_targets
-from analysis.matrices.rmm_file import PSEUDO_DATA, TEST, RmmWriter, read_events
 from analysis.workflow.run import Run
 from common.runtime.errors import InputError
+from common.schema.matrices import MatrixWriter, Subset, read_events
 from tests.analysis.three_lepton_events import runs_in
 
 N = 4000
@@ -29,14 +29,16 @@ def write_matrices(
     path = run.matrices(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     number = np.arange(N)
-    with RmmWriter(path) as writer:
+    with MatrixWriter(path) as writer:
         writer.append(
             {
                 "features": number[:, np.newaxis].astype(np.float32),
                 "events/run_number": np.full(N, 1, np.uint32),
                 "events/event_number": number.astype(np.uint64),
                 "events/weight": np.broadcast_to(weight, N).astype(np.float64),
-                "events/part": np.where(number % 4 == 0, PSEUDO_DATA, TEST).astype(np.uint8),
+                "events/subset": np.where(number % 4 == 0, Subset.PSEUDO_DATA, Subset.TEST).astype(
+                    np.uint8
+                ),
                 "events/n_muons": (number % 3).astype(np.float32),
             }
         )
@@ -45,7 +47,7 @@ def write_matrices(
             "names": ["met"],
             "objects": "{}",
             "sqrt_s_GeV": 13000.0,
-            "c": 0.15,
+            "rapidity_scale": 0.15,
         }
 
 
@@ -54,7 +56,7 @@ def make_run(folder: Path, config: Config) -> Run:
     path.touch()
     search = {
         "rmm": {"split": {"training": 0.4, "pseudo_data": SHARE}},
-        "pseudo_data": [{}, {"variant": "injected", "inject": {"WR_N": 3.0}}],
+        "pseudo_data": [{}, {"variant": "injected", "signal_strength": {"WR_N": 3.0}}],
     }
     return runs_in(folder, config)(anomaly=search, WZ=path, ttbar=path, WR_N=path)
 
@@ -86,11 +88,11 @@ def test_counts_are_those_of_the_weights(tmp_path: Path, tiny_config: Config) ->
     assert {k: drawn[injected][k] for k in drawn[plain]} == drawn[plain]
     assert drawn[injected]["WR_N"] == pytest.approx(1500, abs=4 * 1500**0.5)
 
-    columns = ["run_number", "event_number", "weight", "part", "n_muons"]
+    columns = ["run_number", "event_number", "weight", "subset", "n_muons"]
     events = read_events(injected, columns)
     assert len(np.unique(events["event_number"])) == sum(drawn[injected].values())
     assert np.all(events["weight"] == 1)
-    assert np.all(events["part"] == TEST)
+    assert np.all(events["subset"] == Subset.TEST)
     assert set(read_events(plain, ["run_number"])["run_number"]) != set(events["run_number"])
     with h5py.File(plain) as file:
         number = file["features"][:, 0]
@@ -111,7 +113,7 @@ def test_counts_scatter_as_poisson_numbers(tmp_path: Path, tiny_config: Config) 
             write_matrices(run, "WZ", SHARE, weight)
             for name in ("ttbar", "WR_N"):
                 write_matrices(run, name, SHARE, 0.0)
-        totals.append(len(read_events(draw(run)[0], ["part"])["part"]))
+        totals.append(len(read_events(draw(run)[0], ["subset"])["subset"]))
     assert np.mean(totals) == pytest.approx(50, abs=4 * (50 / 80) ** 0.5)
     assert 22 < np.var(totals) < 78  # chi squared of 79: 50 +- 8 x 3.5
 

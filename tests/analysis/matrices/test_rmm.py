@@ -13,10 +13,11 @@ import pytest
 from analysis.config import Config, Rmm
 from analysis.inputs.sample_info import SampleInfo
 from analysis.matrices import rmm
-from analysis.matrices.rmm_file import PSEUDO_DATA, TEST, TRAINING, VALIDATION, frame, read_events
+from analysis.matrices.cutflow_table import cutflow_table
 from analysis.matrices.rmm_names import names
 from analysis.workflow.run import Run
 from common.runtime.errors import ConfigError, InputError, NormalisationError
+from common.schema.matrices import Subset, frame, read_events
 from common.tables import with_error
 from selections import three_lepton
 from tests.analysis.three_lepton_events import (
@@ -72,10 +73,10 @@ def test_events_channels_and_cut_flow(run_with: RunWith, events_file: Path) -> N
     left = len(EVENTS)
     for step in ("all events", *(cut.name for cut in three_lepton.SR.cuts)):
         left -= outcomes.count(step)
-        assert flow[step]["raw"] == left
+        assert flow[step]["entries"] == left
         assert flow[step]["sumw"] == pytest.approx(factor * (left - 3))
     for channel in three_lepton.CHANNELS:
-        assert flow[channel]["raw"] == outcomes.count(channel)
+        assert flow[channel]["entries"] == outcomes.count(channel)
 
 
 def test_all_events_have_the_error_of_the_cross_section_alone(
@@ -93,7 +94,7 @@ def test_all_events_have_the_error_of_the_cross_section_alone(
     )
     with h5py.File(path, "a") as file:
         file.attrs["sample_info"] = info.to_json()
-    (row,) = rmm.cutflow_table(run).rows
+    (row,) = cutflow_table(run).rows
     events = 36.1 * 1000 * 2 / 100 * (n - 3)
     assert row[1] == with_error(events, 0.05 * events)
     assert float(row[-2].split(" ± ")[1]) > 0  # a channel's is that of its efficiency, too
@@ -230,15 +231,15 @@ def test_parts_are_drawn_by_event(run_with: RunWith, write_events: WriteEvents) 
     search = {"rmm": {"split": split}}
     run = run_with(WZ=path, WR_N=path, anomaly=search)
     make_stage("rmm", run)
-    part, signal = (read_events(run.matrices(n), ["part"])["part"] for n in ("WZ", "WR_N"))
-    shares = np.bincount(part, minlength=4) / len(part)
+    subset, signal = (read_events(run.matrices(n), ["subset"])["subset"] for n in ("WZ", "WR_N"))
+    shares = np.bincount(subset, minlength=4) / len(subset)
     assert shares == pytest.approx([0.4, 0.1, 0.3, 0.2], abs=0.08)
-    np.testing.assert_array_equal(part == PSEUDO_DATA, signal == PSEUDO_DATA)
-    assert set(np.unique(signal)) == {TEST, PSEUDO_DATA}
-    assert {TRAINING, VALIDATION} < set(np.unique(part))
+    np.testing.assert_array_equal(subset == Subset.PSEUDO_DATA, signal == Subset.PSEUDO_DATA)
+    assert set(np.unique(signal)) == {Subset.TEST, Subset.PSEUDO_DATA}
+    assert {Subset.TRAINING, Subset.VALIDATION} < set(np.unique(subset))
     data = run_with(measured=path, anomaly=search, sample={"data": True})
     make_stage("rmm", data)
-    assert set(read_events(data.matrices("measured"), ["part"])["part"]) == {TEST}
+    assert set(read_events(data.matrices("measured"), ["subset"])["subset"]) == {Subset.TEST}
 
 
 def test_tasks_make_the_same_file_as_one(run_with: RunWith, write_events: WriteEvents) -> None:
@@ -281,5 +282,5 @@ def test_no_normalisation(run_with: RunWith, events_file: Path) -> None:
 
 
 def test_a_configuration_without_the_search(tiny_config: Config, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no 'anomaly'"):
+    with pytest.raises(ConfigError, match="requires 'anomaly'"):
         make_stage("rmm", Run(tiny_config, tmp_path))

@@ -13,15 +13,15 @@ import pytest
 from analysis.config import CONFIGS, Config, PseudoData, load
 from analysis.matrices import pseudo_data
 from analysis.matrices.pseudo_data_stage import pseudo_data_targets
-from analysis.matrices.rmm_file import PSEUDO_DATA, TEST, VALIDATION, read_events
 from analysis.three_lepton import anomaly
 from analysis.three_lepton.anomaly_stage import anomaly_targets
 from analysis.three_lepton.findings import auc, quantiles
+from analysis.three_lepton.scored_events import ScoredEvents
 from analysis.three_lepton.tables import findings_table, observations_table
-from analysis.three_lepton.yields import Events
 from analysis.workflow.run import Run
 from analysis.workflow.target import Target
 from common.runtime.errors import InputError, ScoreError
+from common.schema.matrices import Subset, read_events
 from common.schema.scores import read_scores, write_scores
 from selections import three_lepton
 from tests.analysis.three_lepton_events import E1, E2, E3, M1, Event, columns_of, runs_in
@@ -45,7 +45,7 @@ def make_run(
     path = write_events(n_events=300, weight=weight, **columns)
     search = {
         "rmm": {"split": SPLIT, "fakes": {"electron": 0, "muon": 0}},
-        "quantiles": QUANTILES,
+        "background_quantiles": QUANTILES,
         "autoencoders": [{"variant": "a"}, {"variant": "b"}],
     }
     run = runs_in(folder, config)(anomaly=search, WZ=path, WR_N=path)
@@ -60,7 +60,7 @@ def make_run(
     make_stage("rmm", run)
     pseudo_data.run(run, pseudo_data_targets(run), lambda target: None)
     for name in names:
-        identity = read_events(run.matrices(name), ["run_number", "event_number", "part"])
+        identity = read_events(run.matrices(name), ["run_number", "event_number", "subset"])
         number = identity["event_number"].astype(np.float32)
         scores = {"dense+a": number % 10, "dense+b": -number}
         run.anomaly_scores(name).parent.mkdir(exist_ok=True)
@@ -82,7 +82,7 @@ def test_yields_are_those_of_numpy(
     run = make_run(write_events, tmp_path, tiny_config)
     first, second = evaluate(run)
     assert (first["autoencoder"], second["autoencoder"]) == ("dense+a", "dense+b")
-    columns = ["event_number", "part", "weight", "n_muons"]
+    columns = ["event_number", "subset", "weight", "n_muons"]
     factor = 36.1 * 1000 * 2 / 100
     for one in (first, second):
         for region in one["regions"]:
@@ -90,11 +90,11 @@ def test_yields_are_those_of_numpy(
                 events = read_events(run.matrices(name), columns)
                 number = events["event_number"].astype(float)
                 score = number % 10 if one is first else -number
-                test = (events["part"] == TEST) & (score >= region["threshold"])
+                test = (events["subset"] == Subset.TEST) & (score >= region["threshold"])
                 for n_muons, channel in enumerate(three_lepton.CHANNELS):
                     chosen = test & (events["n_muons"] == n_muons)
                     found = region["samples"][name][channel]
-                    assert found["raw"] == chosen.sum()
+                    assert found["entries"] == chosen.sum()
                     wanted = events["weight"][chosen].sum() * factor / share
                     assert found["sumw"] == pytest.approx(wanted)
     (excess, _) = first["excesses"]
@@ -111,37 +111,37 @@ def test_counted_events_choose_no_edge(
     run = make_run(write_events, tmp_path, tiny_config)
     edges = [region["threshold"] for region in evaluate(run)[0]["regions"]]
     events = read_events(
-        run.matrices("WZ"), ["run_number", "event_number", "part", "weight", "n_muons"]
+        run.matrices("WZ"), ["run_number", "event_number", "subset", "weight", "n_muons"]
     )
-    watching = events["part"] == VALIDATION
+    watching = events["subset"] == Subset.VALIDATION
     score = events["event_number"].astype(float) % 10
     assert edges == quantiles(score[watching], events["weight"][watching], QUANTILES)
-    moved = np.where(events["part"] == TEST, 9, score).astype(np.float32)
-    identity = {name: events[name] for name in ("run_number", "event_number", "part")}
+    moved = np.where(events["subset"] == Subset.TEST, 9, score).astype(np.float32)
+    identity = {name: events[name] for name in ("run_number", "event_number", "subset")}
     write_scores(run.anomaly_scores("WZ"), identity, {"dense+a": moved, "dense+b": moved})
     first, _ = evaluate(run)
     assert [region["threshold"] for region in first["regions"]] == edges
-    total = events["weight"][events["part"] == TEST].sum() * 36.1 * 1000 * 2 / 100 / 0.5
+    total = events["weight"][events["subset"] == Subset.TEST].sum() * 36.1 * 1000 * 2 / 100 / 0.5
     for region in first["regions"]:  # all of them lie above, not the share of the quantile
         above = sum(y["sumw"] for y in region["samples"]["WZ"].values())
         assert above == pytest.approx(total)
 
 
-def test_the_signal_has_no_training_part(
+def test_the_signal_has_no_training_subset(
     write_events: WriteEvents, tmp_path: Path, tiny_config: Config
 ) -> None:
     run = make_run(write_events, tmp_path, tiny_config)
-    part = read_events(run.matrices("WR_N"), ["part"])["part"]
-    assert set(np.unique(part)) == {TEST, PSEUDO_DATA}
+    subset = read_events(run.matrices("WR_N"), ["subset"])["subset"]
+    assert set(np.unique(subset)) == {Subset.TEST, Subset.PSEUDO_DATA}
 
 
 def test_a_missing_score_is_an_error(
     write_events: WriteEvents, tmp_path: Path, tiny_config: Config
 ) -> None:
     run = make_run(write_events, tmp_path, tiny_config)
-    identity = read_events(run.matrices("WZ"), ["run_number", "event_number", "part"])
+    identity = read_events(run.matrices("WZ"), ["run_number", "event_number", "subset"])
     fewer = {name: values[1:] for name, values in identity.items()}
-    scores = np.zeros(len(fewer["part"]), np.float32)
+    scores = np.zeros(len(fewer["subset"]), np.float32)
     write_scores(run.anomaly_scores("WZ"), fewer, {"dense+a": scores, "dense+b": scores})
     with pytest.raises((InputError, ScoreError), match="anomaly_scores"):
         evaluate(run)
@@ -173,10 +173,10 @@ def test_measured_events_and_pseudo_data_are_observed(
                 above = int((scores[one["autoencoder"]] >= np.float32(edge)).sum())
                 assert seen[name, quantile]["n_observed"] == above
             assert seen["measured", quantile]["mean_error"] == 0
-            events = read_events(run.matrices("WZ"), ["event_number", "part", "weight"])
+            events = read_events(run.matrices("WZ"), ["event_number", "subset", "weight"])
             number = events["event_number"].astype(float)
             score = number % 10 if one["autoencoder"] == "dense+a" else -number
-            drawn = (events["part"] == PSEUDO_DATA) & (score >= edge)
+            drawn = (events["subset"] == Subset.PSEUDO_DATA) & (score >= edge)
             error = np.sqrt((events["weight"][drawn] ** 2).sum()) * 36.1e3 * 2 / 100 / 0.2
             assert seen["pseudo_data", quantile]["mean_error"] == pytest.approx(error)
 
@@ -194,13 +194,13 @@ def test_quantiles_are_of_weights() -> None:
 
 def test_area_under_the_curve_of_weighted_events() -> None:
     rng = np.random.default_rng(1)
-    background = Events(np.ones(2000), {"net": rng.normal(0, 1, 2000)})
-    signal = Events(np.ones(2000), {"net": rng.normal(1, 1, 2000)})
+    background = ScoredEvents(np.ones(2000), {"net": rng.normal(0, 1, 2000)})
+    signal = ScoredEvents(np.ones(2000), {"net": rng.normal(1, 1, 2000)})
     found = auc(signal, background, "net", 1)
     assert found.value == pytest.approx(0.760, abs=0.025)  # Phi(1 / sqrt 2)
     assert 0.004 < found.error < 0.012
     # half of the background, by weight, is at infinity: no event is above it
-    far = Events(
+    far = ScoredEvents(
         np.concatenate([np.ones(2000), [2000.0]]),
         {"net": np.concatenate([background.scores["net"], [99.0]])},
     )
@@ -210,9 +210,9 @@ def test_area_under_the_curve_of_weighted_events() -> None:
 def test_empty_tables_say_what_to_add() -> None:
     config = load(CONFIGS / "anomaly_tiny.yaml")
     signals = findings_table(config, []).text()
-    assert "Empty: no sample of a signal: add one to 'samples'" in signals
+    assert "Empty: no signal sample: add one to 'samples'" in signals
     assert "AUC:" not in signals
     assert (
-        "Empty: nothing is observed: add a measured sample"
+        "Empty: no observed events: add a sample of data"
         in observations_table(config, []).markdown()
     )

@@ -15,7 +15,9 @@ from pydantic import ValidationError
 
 import training.autoencoder.autoencoder
 from analysis.config import Autoencoder as Spec
+from analysis.config import DenseAutoencoder, VariationalAutoencoder, parse_autoencoder
 from common.runtime.errors import ConfigError, InputError
+from common.schema.matrices import Subset
 from tests.reference import auc
 from tests.training.feature_files import (
     N_FEATURES,
@@ -26,8 +28,8 @@ from tests.training.feature_files import (
 )
 from training.autoencoder import autoencoder
 from training.autoencoder import fit as fit_autoencoder
-from training.autoencoder.autoencoder import Autoencoder
-from training.data.features import Part
+from training.autoencoder.autoencoder import TrainedAutoencoder
+from training.autoencoder.records import AutoencoderRecord
 
 SMALL: dict[str, Any] = {
     "layers": (32,),
@@ -36,15 +38,15 @@ SMALL: dict[str, Any] = {
     "learning_rate": 1e-2,
     "batch_size": 64,
     "epochs": 8,
-    "beta": 1e-4,
 }
 
 
 def spec(**changes: Any) -> Spec:
-    return Spec.model_validate(SMALL | changes)
+    beta = {"beta": 1e-4} if changes.get("kind") == "variational" else {}
+    return parse_autoencoder(SMALL | beta | changes)
 
 
-def fit(spec: Spec, paths: list[Path], folder: Path) -> dict[str, Any]:
+def fit(spec: Spec, paths: list[Path], folder: Path) -> AutoencoderRecord:
     return fit_autoencoder.fit(spec, paths, folder, seed=1, fingerprint="fingerprint")
 
 
@@ -75,7 +77,7 @@ def fit_and_keep(spec: Spec, path: Path, folder: Path) -> keras.Model:
     built = []
     build = autoencoder.build
 
-    def kept(*arguments: Any) -> autoencoder.Network:
+    def kept(*arguments: Any) -> autoencoder.UntrainedAutoencoder:
         built.append(build(*arguments))
         return built[-1]
 
@@ -91,7 +93,7 @@ def trained(both: Trained) -> Path:
 
 
 def test_an_autoencoder_is_named_after_its_kind_and_variant() -> None:
-    assert (Spec().name, Spec(kind="variational", variant="big").name) == (
+    assert (DenseAutoencoder().name, VariationalAutoencoder(variant="big").name) == (
         "dense",
         "variational+big",
     )
@@ -129,7 +131,7 @@ def test_activations_and_output_are_those_asked_for() -> None:
     model = autoencoder.build(asked, N_FEATURES, seed=1).model
     names = [layer.activation.__name__ for layer in model.layers if hasattr(layer, "activation")]
     assert names == ["leaky_relu"] * 3 + ["sigmoid"]
-    with pytest.raises(ValidationError, match="a sigmoid ends at 0 and 1"):
+    with pytest.raises(ValidationError, match="a sigmoid lies between 0 and 1"):
         spec(output="sigmoid", scaling="standard")
 
 
@@ -160,7 +162,7 @@ def test_a_variational_autoencoder_draws_in_training_alone() -> None:
 
 def test_events_unlike_the_background_score_higher(trained: Path) -> None:
     """Feature by feature they are the same: the correlations alone tell."""
-    scorer = Autoencoder(trained)
+    scorer = TrainedAutoencoder(trained)
     alike, unlike = scorer.score(on_surface(500, 8)), scorer.score(off_surface(500, 9))
     assert auc(unlike, alike) > 0.9
 
@@ -171,7 +173,7 @@ def test_the_record_says_what_was_done(trained: Path, background: Path) -> None:
     record = json.loads((trained / "training.json").read_text())
     assert (record["events"], record["validation_events"]) == (600, 200)
     assert record["autoencoder"] == spec(kind=trained.name).model_dump(mode="json")
-    assert record["parameters"] == Autoencoder(trained).model.count_params()
+    assert record["parameters"] == TrainedAutoencoder(trained).model.count_params()
     lines = (trained / "history.csv").read_text().splitlines()
     assert lines[0] == "epoch,loss,val_loss"
     assert len(lines) == record["epochs"] + 1
@@ -180,7 +182,7 @@ def test_the_record_says_what_was_done(trained: Path, background: Path) -> None:
 
 
 def test_the_best_weights_are_kept(trained: Path, background: Path) -> None:
-    error = Autoencoder(trained).errors(features_of(background, Part.VALIDATION)).mean()
+    error = TrainedAutoencoder(trained).errors(features_of(background, Subset.VALIDATION)).mean()
     loss = json.loads((trained / "training.json").read_text())["validation_loss"]
     if trained.name == "variational":  # its loss has a divergence, too, times beta
         assert 0.5 * loss < error < loss
@@ -210,18 +212,18 @@ def test_events_count_by_their_weights(tmp_path: Path) -> None:
         write_features(tmp_path / "light.h5", -heavy, normalisation=1e-4),
     ]
     fit(spec(), paths, tmp_path / "model")
-    scorer = Autoencoder(tmp_path / "model")
+    scorer = TrainedAutoencoder(tmp_path / "model")
     assert scorer.errors(-heavy).mean() > 3 * scorer.errors(heavy).mean()
 
 
 @pytest.mark.parametrize("scaling", ["min_max", "standard"])
 def test_training_events_alone_decide_the_scaling(tmp_path: Path, scaling: str) -> None:
     features = on_surface(100)
-    parts = np.resize(np.array([0, 1, 2, 3], np.uint8), 100)
-    wild = np.where(parts[:, None] > 0, 50 * features, features).astype(np.float32)
+    subsets = np.resize(np.array([0, 1, 2, 3], np.uint8), 100)
+    wild = np.where(subsets[:, None] > 0, 50 * features, features).astype(np.float32)
     found = []
     for name, values in (("tame", features), ("wild", wild)):
-        path = write_features(tmp_path / f"{name}.h5", values, part=parts)
+        path = write_features(tmp_path / f"{name}.h5", values, subset=subsets)
         prepared = fit_autoencoder.prepare(spec(scaling=scaling), [path])
         found.append(prepared.scaling)
     np.testing.assert_array_equal(found[0].offset, found[1].offset)
@@ -235,7 +237,7 @@ def test_negative_weights_count_by_what_their_sample_sums_to(tmp_path: Path) -> 
     for name, weight in (("mixed", mixed), ("plain", plain)):
         (tmp_path / name).mkdir()
         path = write_features(tmp_path / name / "WZ.h5", on_surface(300), weight=weight)
-        losses.append(fit(spec(epochs=2), [path], tmp_path / f"model_{name}")["validation_loss"])
+        losses.append(fit(spec(epochs=2), [path], tmp_path / f"model_{name}").validation_loss)
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
@@ -274,7 +276,7 @@ def test_what_was_there_stays_until_the_new_is_whole(
 
 
 def test_a_score_is_the_logarithm_of_the_summed_squared_error(trained: Path) -> None:
-    scorer, features = Autoencoder(trained), off_surface(50)
+    scorer, features = TrainedAutoencoder(trained), off_surface(50)
     scores, errors = scorer.score(features), scorer.errors(features)
     assert scores.shape == (50,)
     assert scores.dtype == np.float32
@@ -297,14 +299,14 @@ def test_scores_of_parts_are_those_of_the_whole_to_the_last_bit(
     trained: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setattr(training.autoencoder.autoencoder, "WINDOW", 16)
-    scorer, features = Autoencoder(trained), on_surface(100, 5)
+    scorer, features = TrainedAutoencoder(trained), on_surface(100, 5)
     parts = [scorer.score(features[begin : begin + size]) for begin in range(0, 100, size)]
     np.testing.assert_array_equal(np.concatenate(parts), scorer.score(features))
 
 
 def test_a_loaded_autoencoder_scores_as_the_trained_one(both: Trained) -> None:
     """To the last bit: the network in memory at the end of the training, and that of the file."""
-    loaded, features = Autoencoder(both.folder), on_surface(100, 6)
+    loaded, features = TrainedAutoencoder(both.folder), on_surface(100, 6)
     scores = loaded.score(features)
     loaded.model = both.model
     loaded.model.compile(jit_compile=False)
@@ -312,23 +314,23 @@ def test_a_loaded_autoencoder_scores_as_the_trained_one(both: Trained) -> None:
 
 
 def test_features_of_another_shape_are_refused(trained: Path) -> None:
-    with pytest.raises(InputError, match=r"shape \(3, 11\) are given, those of \(events, 12\)"):
-        Autoencoder(trained).score(on_surface(3)[:, :11])
+    with pytest.raises(InputError, match=r"shape \(3, 11\), the autoencoder takes \(events, 12\)"):
+        TrainedAutoencoder(trained).score(on_surface(3)[:, :11])
 
 
 def test_what_is_no_autoencoder_is_named(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="scaling.json: not a scaling"):
-        Autoencoder(tmp_path)
+        TrainedAutoencoder(tmp_path)
     folder = Path(shutil.copytree(trained, tmp_path / "model"))
     autoencoder.build(spec(), 5, seed=1).model.save(folder / "model.keras")
-    with pytest.raises(InputError, match=r"not an autoencoder of 12 features \(it is made for 5"):
-        Autoencoder(folder)
+    with pytest.raises(InputError, match=r"not an autoencoder of 12 features \(it takes 5"):
+        TrainedAutoencoder(folder)
     (folder / "model.keras").write_text("nothing")
     with pytest.raises(InputError, match=r"model.keras: not an autoencoder of 12"):
-        Autoencoder(folder)
+        TrainedAutoencoder(folder)
 
 
 def test_a_score_that_is_not_a_number_is_refused(trained: Path, tmp_path: Path) -> None:
-    scorer = Autoencoder(Path(shutil.copytree(trained, tmp_path / "model")))
+    scorer = TrainedAutoencoder(Path(shutil.copytree(trained, tmp_path / "model")))
     with pytest.raises(ConfigError, match="a score is not a number"):
         scorer.score(np.full((2, N_FEATURES), np.nan, np.float32))

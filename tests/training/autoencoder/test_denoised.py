@@ -10,23 +10,23 @@ import h5py
 import numpy as np
 import pytest
 
+from analysis.cli.configure import chosen_stages
 from analysis.config import Config
 from analysis.workflow.execute import needs
 from analysis.workflow.registry import stage_named
 from analysis.workflow.run import Run
 from analysis.workflow.target import Target
 from common.runtime.errors import ConfigError, NormalisationError
-from run_analysis import chosen_stages
 from tests.reference import auc
 from tests.training.image_files import image_columns, write_columns
 from training.autoencoder.autoencoder import WINDOW
 from training.autoencoder.denoising import Denoiser
 from training.autoencoder.denoising_stage import denoise as run_stage
 from training.autoencoder.denoising_stage import denoising_targets
-from training.data.dataset import ImageFiles
+from training.data.image_reader import ImageFiles
 
-SPEC = {"size": 10, "filters": [8], "latent": 24, "epochs": 4, "batch_size": 32}
-NOISE = {"emptied": 0.3, "added": 0.3, "added_pt": 5.0}
+SPEC = {"crop_size": 10, "filters": [8], "latent": 24, "epochs": 4, "batch_size": 32}
+NOISE = {"drop_probability": 0.3, "noise_probability": 0.3, "noise_mean_pt": 5.0}
 NAME = "denoising+cell"
 
 

@@ -19,7 +19,8 @@ from tests.reference import auc
 from tests.training.image_files import flip_a_bit, read_all, write_images
 from training.autoencoder import denoising
 from training.autoencoder.denoising import Denoiser, picture_shape, pictures, with_noise
-from training.data.dataset import ImageFiles
+from training.autoencoder.records import DenoisingRecord
+from training.data.image_reader import ImageFiles
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +29,12 @@ def background(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def spec(**changes: Any) -> Denoising:
-    values = {"size": 10, "filters": (8, 8), "latent": 24, "learning_rate": 3e-3, "epochs": 4}
-    return Denoising.model_validate(values | {"batch_size": 32} | changes)
+    values = {"filters": (8, 8), "latent": 24, "learning_rate": 3e-3, "epochs": 4, "batch_size": 32}
+    crop_size = {} if changes.get("compression") == "none" else {"crop_size": 10}
+    return Denoising.model_validate(values | crop_size | changes)
 
 
-def fit(spec: Denoising, path: Path, folder: Path) -> dict[str, Any]:
+def fit(spec: Denoising, path: Path, folder: Path) -> DenoisingRecord:
     return denoising.fit_denoising(
         spec, [path], folder, validation_fraction=0.2, seed=1, fingerprint="fingerprint"
     )
@@ -56,8 +58,8 @@ def score(scorer: Denoiser, path: Path, *ends: int) -> Any:
 @pytest.mark.parametrize(
     ("changes", "shape"),
     [
-        ({"size": 10}, (10, 10, 1)),
-        ({"size": 30, "pooling": 4}, (8, 8, 1)),
+        ({"crop_size": 10}, (10, 10, 1)),
+        ({"crop_size": 30, "pooling": 4}, (8, 8, 1)),
         ({"compression": "none", "pooling": 4}, (25, 32, 1)),
     ],
 )
@@ -82,7 +84,7 @@ def test_a_picture_sums_the_momenta_of_its_cells(
 def test_noise_empties_cells_and_adds_soft_ones() -> None:
     pt = np.full((50, 20, 20, 1), 100, np.float32)
     pt[:, 10:] = 0
-    asked = spec(emptied=0.3, added=0.1, added_pt=2.0)
+    asked = spec(drop_probability=0.3, noise_probability=0.1, noise_mean_pt=2.0)
     noisy = with_noise(pt, asked, (1, 2))
     n = pt[:, :10].size
     error = 4 * (0.25 / n) ** 0.5
@@ -92,7 +94,9 @@ def test_noise_empties_cells_and_adds_soft_ones() -> None:
     assert abs(filled.mean() - 2) < 4 * 2 / len(filled) ** 0.5
     np.testing.assert_array_equal(with_noise(pt, asked, (1, 2)), noisy)
     assert (with_noise(pt, asked, (1, 3)) != noisy).any()
-    np.testing.assert_array_equal(with_noise(pt, spec(emptied=0, added=0), (1,)), pt)
+    np.testing.assert_array_equal(
+        with_noise(pt, spec(drop_probability=0, noise_probability=0), (1,)), pt
+    )
 
 
 # --- Training -------------------------------------------------------------------------------------
@@ -156,7 +160,7 @@ def test_a_reconstruction_is_in_gev(trained: Path, background: Path) -> None:
 def test_a_damaged_file_is_named(background: Path, tmp_path: Path) -> None:
     path = Path(shutil.copy(background, tmp_path))
     flip_a_bit(path, "cells/values")
-    with pytest.raises(InputError, match="Wtaunu.h5: not a whole image file"):
+    with pytest.raises(InputError, match="Wtaunu.h5: damaged or incomplete"):
         fit(spec(epochs=1), path, tmp_path / "model")
 
 
@@ -174,9 +178,11 @@ def test_a_loss_that_is_not_a_number_ends_the_training(background: Path, tmp_pat
 def test_what_does_not_fit_is_refused(trained: Path, background: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="latent space of 100 is not narrower"):
         fit(spec(latent=100), background, tmp_path / "model")
-    with pytest.raises(InputError, match=r"not a trained denoising\+cell .* pictures of \(10, 10"):
-        Denoiser(spec(size=12), trained)
+    with pytest.raises(
+        InputError, match=r"not a trained denoising\+cell .* pictures of shape \(10, 10"
+    ):
+        Denoiser(spec(crop_size=12), trained)
     with pytest.raises(InputError, match=r"not a trained denoising\+cell"):
         Denoiser(spec(), tmp_path)
     with pytest.raises(ValidationError, match="unknown region 'SRR'"):
-        spec(select="SRR")
+        spec(region="SRR")

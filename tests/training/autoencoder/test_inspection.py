@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from analysis.config import Autoencoder as Spec
+from analysis.config import DenseAutoencoder as Spec
+from common.schema.matrices import Subset
 from tests.training.feature_files import (
     N_FEATURES,
     features_of,
@@ -17,9 +18,8 @@ from tests.training.feature_files import (
     write_features,
 )
 from training.autoencoder import fit as fit_autoencoder
-from training.autoencoder.autoencoder import Autoencoder
+from training.autoencoder.autoencoder import TrainedAutoencoder
 from training.autoencoder.inspection import inspect
-from training.data.features import Part
 
 
 def described(path: Path) -> Path:
@@ -45,21 +45,23 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: described(path) for name, path in paths.items()}
 
 
-def train(latent: int, files: dict[str, Path], folder: Path) -> Autoencoder:
+def train(latent: int, files: dict[str, Path], folder: Path) -> TrainedAutoencoder:
     spec = Spec(
         layers=(24,), latent=latent, activation="elu", learning_rate=1e-2, batch_size=64, epochs=8
     )
     fit_autoencoder.fit(spec, [files["WZ"]], folder, seed=1, fingerprint="fingerprint")
-    return Autoencoder(folder)
+    return TrainedAutoencoder(folder)
 
 
 @pytest.fixture(scope="module")
-def autoencoder(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Autoencoder:
+def autoencoder(
+    files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> TrainedAutoencoder:
     return train(4, files, tmp_path_factory.mktemp("model"))
 
 
-def inspected(autoencoder: Autoencoder, files: dict[str, Path], output: Path) -> h5py.File:
-    test = features_of(files["WZ"], Part.TEST)
+def inspected(autoencoder: TrainedAutoencoder, files: dict[str, Path], output: Path) -> h5py.File:
+    test = features_of(files["WZ"], Subset.TEST)
     threshold = float(np.quantile(autoencoder.score(test), 0.9))
     samples = {name: (name, path) for name, path in files.items()}
     inspect(autoencoder, samples, {"WZ"}, threshold, output)
@@ -67,14 +69,14 @@ def inspected(autoencoder: Autoencoder, files: dict[str, Path], output: Path) ->
 
 
 def test_errors_are_weighted_means_of_test_events(
-    autoencoder: Autoencoder, files: dict[str, Path], tmp_path: Path
+    autoencoder: TrainedAutoencoder, files: dict[str, Path], tmp_path: Path
 ) -> None:
     with inspected(autoencoder, files, tmp_path / "found.h5") as found:
         assert set(found["errors"]) == {"WZ", "WR_N"}  # the third has no test events
-        test = features_of(files["WR_N"], Part.TEST)
+        test = features_of(files["WR_N"], Subset.TEST)
         errors, scores = autoencoder.errors(test), autoencoder.score(test)
         with h5py.File(files["WR_N"]) as file:
-            weight = file["events/weight"][:][file["events/part"][:] == Part.TEST]
+            weight = file["events/weight"][:][file["events/subset"][:] == Subset.TEST]
         anomalous = scores >= found.attrs["threshold"]
         for which, chosen in (("all", np.ones(len(test), bool)), ("anomalous", anomalous)):
             dataset = found[f"errors/WR_N/{which}"]
@@ -89,7 +91,7 @@ def test_errors_are_weighted_means_of_test_events(
 
 
 def test_the_example_is_an_anomalous_event(
-    autoencoder: Autoencoder, files: dict[str, Path], tmp_path: Path
+    autoencoder: TrainedAutoencoder, files: dict[str, Path], tmp_path: Path
 ) -> None:
     with inspected(autoencoder, files, tmp_path / "found.h5") as found:
         example = found["examples/WR_N"]
@@ -104,12 +106,12 @@ def test_the_example_is_an_anomalous_event(
 
 
 def test_a_wide_latent_space_is_seen_along_its_principal_components(
-    autoencoder: Autoencoder, files: dict[str, Path], tmp_path: Path
+    autoencoder: TrainedAutoencoder, files: dict[str, Path], tmp_path: Path
 ) -> None:
     with inspected(autoencoder, files, tmp_path / "found.h5") as found:
         places = found["latent/WZ"][:]
         assert places.shape == (200, 2)
-        spread = autoencoder.encode(features_of(files["WZ"], Part.TEST)).var(axis=0)
+        spread = autoencoder.encode(features_of(files["WZ"], Subset.TEST)).var(axis=0)
         shares = found.attrs["explained"]
         assert shares[0] >= shares[1] > 0
         assert places.var(axis=0) == pytest.approx(shares * spread.sum(), rel=1e-3)
@@ -121,12 +123,12 @@ def test_two_dimensions_are_shown_as_they_are(files: dict[str, Path], tmp_path: 
     two = train(2, files, tmp_path / "model")
     with inspected(two, files, tmp_path / "found.h5") as found:
         assert "explained" not in found.attrs
-        wanted = two.encode(features_of(files["WR_N"], Part.TEST))
+        wanted = two.encode(features_of(files["WR_N"], Subset.TEST))
         assert found["latent/WR_N"][:] == pytest.approx(wanted, abs=1e-6)
 
 
 def test_without_anomalous_events(
-    autoencoder: Autoencoder, files: dict[str, Path], tmp_path: Path
+    autoencoder: TrainedAutoencoder, files: dict[str, Path], tmp_path: Path
 ) -> None:
     samples = {"WZ": ("WZ", files["WZ"])}
     inspect(autoencoder, samples, {"WZ"}, 1e9, tmp_path / "found.h5")
@@ -134,5 +136,5 @@ def test_without_anomalous_events(
         errors = found["errors/WZ/anomalous"]
         assert errors.attrs["events"] == 0
         assert not errors[:].any()
-        test = features_of(files["WZ"], Part.TEST)
+        test = features_of(files["WZ"], Subset.TEST)
         assert found["examples/WZ"].attrs["score"] == autoencoder.score(test).max()

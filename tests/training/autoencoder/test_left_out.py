@@ -8,14 +8,17 @@ import h5py
 import numpy as np
 import pytest
 
-from analysis.config import Autoencoder as Spec
+from analysis.config import DenseAutoencoder
+from common.schema.matrices import Subset
 from tests.training.feature_files import on_surface, write_features
 from training.autoencoder import fit as fit_autoencoder
-from training.autoencoder.left_out import Group, leave_out
-from training.data.features import Part, read_column, read_features
+from training.autoencoder.left_out import BackgroundGroup, leave_out
+from training.data.features import read_column, read_features
 
 N = 1500
-SPEC = Spec(layers=(24,), latent=3, activation="elu", learning_rate=1e-2, batch_size=64, epochs=10)
+SPEC = DenseAutoencoder(
+    layers=(24,), latent=3, activation="elu", learning_rate=1e-2, batch_size=64, epochs=10
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +38,20 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_groups(paths: list[Path]) -> None:
-    process = Group("process", "ttbar", (1,)).holds(paths, Part.TEST)
+    process = BackgroundGroup("process", "ttbar", (1,)).mask(paths, Subset.TEST)
     assert process.tolist() == [False] * (N // 10) + [True] * (N // 10)
-    channel = Group("channel", "emumu", (2,)).holds(paths, Part.VALIDATION)
-    assert np.array_equal(channel, read_column(paths, Part.VALIDATION, "n_muons") == 2)
-    assert len(channel) == len(read_features(paths, Part.VALIDATION))
+    channel = BackgroundGroup("channel", "emumu", (2,)).mask(paths, Subset.VALIDATION)
+    assert np.array_equal(channel, read_column(paths, Subset.VALIDATION, "n_muons") == 2)
+    assert len(channel) == len(read_features(paths, Subset.VALIDATION))
 
 
 @pytest.mark.slow
 def test_what_was_not_shown_is_anomalous(paths: list[Path], tmp_path: Path) -> None:
     fit_autoencoder.fit(SPEC, paths, tmp_path, seed=1, fingerprint="fingerprint")
     groups = [
-        Group("process", "ttbar", (1,)),
-        Group("channel", "emumu", (2,)),
-        Group("channel", "mumumu", (3,)),  # of which there are none
+        BackgroundGroup("process", "ttbar", (1,)),
+        BackgroundGroup("channel", "emumu", (2,)),
+        BackgroundGroup("channel", "mumumu", (3,)),  # of which there are none
     ]
     found = list(leave_out(SPEC, groups, paths, tmp_path, seed=1, fingerprint="fingerprint"))
     assert [one.name for one in found] == ["ttbar", "emumu"]
@@ -62,5 +65,5 @@ def test_what_was_not_shown_is_anomalous(paths: list[Path], tmp_path: Path) -> N
 
 def test_all_of_one_process_cannot_be_left_out(paths: list[Path], tmp_path: Path) -> None:
     fit_autoencoder.fit(SPEC, paths[:1], tmp_path, seed=1, fingerprint="fingerprint")
-    only = [Group("process", "WZ", (0,))]
+    only = [BackgroundGroup("process", "WZ", (0,))]
     assert not list(leave_out(SPEC, only, paths[:1], tmp_path, seed=1, fingerprint="fingerprint"))
