@@ -13,10 +13,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from analysis.matrices.rmm_file import frame
+
 from analysis.processes import HEAVY_NEUTRINOS
+from analysis.three_lepton.findings_model import read_findings
+from common.schema.matrices import frame
 from common.schema.scores import read_scores
 from selections import three_lepton
+from training.autoencoder.denoising_model import read_denoising
+from training.autoencoder.left_out_model import read_left_out
 
 
 def load(path: Path) -> Any:
@@ -46,25 +50,27 @@ def check_autoencoders(output: Path) -> None:
 
 
 def check_scores_and_yields(output: Path) -> None:
-    findings = load(output / "tables" / "anomaly.json")
-    names = [one["autoencoder"] for one in findings]
+    findings = read_findings(output / "tables" / "anomaly.json")
+    names = [one.autoencoder for one in findings]
     for path in (output / "rmm").glob("*.h5"):
         scores = read_scores(output / "anomaly_scores" / path.name, names)
         assert all(np.isfinite(scores[name]).all() for name in names)
     for one in findings:
-        assert set(one["auc"]) <= set(HEAVY_NEUTRINOS)
-        assert all(0 <= area["value"] <= 1 for area in one["auc"].values())
+        assert set(one.auc) <= set(HEAVY_NEUTRINOS)
+        assert all(0 <= area.value <= 1 for area in one.auc.values())
         totals = [
-            sum(y["raw"] for sample in region["samples"].values() for y in sample.values())
-            for region in one["regions"]
+            sum(y.entries for sample in region.samples.values() for y in sample.values())
+            for region in one.regions
         ]
         assert totals == sorted(totals, reverse=True)
         assert totals[0] > 0
-        for region in one["regions"]:
-            for channels in region["samples"].values():
+        for region in one.regions:
+            for channels in region.samples.values():
                 assert set(channels) == set(three_lepton.CHANNELS)
-        for excess in one["excesses"]:
-            assert 0 <= excess["with_error"] <= excess["significance"]
+        for excess in one.excesses:
+            assert excess.significance is not None
+            assert excess.with_error is not None
+            assert 0 <= excess.with_error <= excess.significance
 
 
 def check_pseudo_data(output: Path) -> None:
@@ -72,25 +78,25 @@ def check_pseudo_data(output: Path) -> None:
         frame(output / "rmm" / f"pseudo_data{variant}.h5") for variant in ("", "_injected")
     )
     assert 0 < len(plain) < len(injected)
-    for one in load(output / "tables" / "anomaly.json"):
-        seen = {(o["observed"], o["quantile"]): o["n_observed"] for o in one["observations"]}
-        for region in one["regions"]:
-            quantile = region["quantile"]
+    for one in read_findings(output / "tables" / "anomaly.json"):
+        seen = {(o.observed, o.quantile): o.n_observed for o in one.observations}
+        for region in one.regions:
+            quantile = region.quantile
             assert seen["pseudo_data", quantile] <= seen["pseudo_data_injected", quantile]
         for variant, events in (("", plain), ("_injected", injected)):
             path = output / "anomaly_scores" / f"pseudo_data{variant}.h5"
-            score = read_scores(path, [one["autoencoder"]])[one["autoencoder"]]
-            for region in one["regions"]:
-                passing = int((score >= np.float32(region["threshold"])).sum())
-                assert passing == seen[f"pseudo_data{variant}", region["quantile"]]
+            score = read_scores(path, [one.autoencoder])[one.autoencoder]
+            for region in one.regions:
+                passing = int((score >= np.float32(region.threshold)).sum())
+                assert passing == seen[f"pseudo_data{variant}", region.quantile]
             assert len(score) == len(events)
 
 
 def check_what_was_not_shown(output: Path) -> None:
-    found = load(output / "tables" / "left_out.json")
-    assert [one["name"] for one in found] == ["WZ", "ttbar"]
-    assert {one["kind"] for one in found} == {"process"}
-    assert all(0 <= one["auc"]["value"] <= 1 for one in found)
+    found = read_left_out(output / "tables" / "left_out.json")
+    assert [one.name for one in found] == ["WZ", "ttbar"]
+    assert {one.kind for one in found} == {"process"}
+    assert all(0 <= one.auc.value <= 1 for one in found)
 
 
 def check_inspection(output: Path) -> None:
@@ -104,12 +110,12 @@ def check_inspection(output: Path) -> None:
 
 def check_denoising(output: Path) -> None:
     samples = {path.stem for path in (output / "samples").glob("*.root")}
-    for one in load(output / "tables" / "denoising.json"):
-        assert one["background"]["reconstruction"] < one["background"]["noisy"]
-        assert set(one["samples"]) == set(one["median_score"]) == samples
-        assert set(one["auc"]) == samples & set(HEAVY_NEUTRINOS)
-        assert all(0 <= area["value"] <= 1 for area in one["auc"].values())
-        with h5py.File(output / "denoising" / f"{one['denoiser']}.h5") as file:
+    for one in read_denoising(output / "tables" / "denoising.json"):
+        assert one.background.reconstruction < one.background.noisy
+        assert set(one.samples) == set(one.median_score) == samples
+        assert set(one.auc) == samples & set(HEAVY_NEUTRINOS)
+        assert all(0 <= area.value <= 1 for area in one.auc.values())
+        with h5py.File(output / "denoising" / f"{one.denoiser}.h5") as file:
             pictures = [file[name][:] for name in ("clean", "noisy", "reconstruction")]
             assert set(file.attrs["process"]) == samples
             assert {len(pt) for pt in pictures} == {len(file.attrs["process"])}

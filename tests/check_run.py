@@ -33,16 +33,16 @@ def check_cutflow(output: Path) -> None:
     for name, sample in data["samples"].items():
         assert sample["normalisation"] > 0
         for region in sample["regions"].values():
-            raw = [step["raw"] for step in region["steps"].values()]
-            assert raw == sorted(raw, reverse=True), f"{name}: a cut adds events: {raw}"
-            assert raw[0] > 0
+            entries = [step["entries"] for step in region["steps"].values()]
+            assert entries == sorted(entries, reverse=True), f"{name}: a cut adds events: {entries}"
+            assert entries[0] > 0
             bins = region["bins"]
-            assert bins["IM1"]["raw"] == bins["all"]["raw"] == raw[-1]
-            inclusive = [bins[r]["raw"] for r in REGIONS]
+            assert bins["IM1"]["entries"] == bins["all"]["entries"] == entries[-1]
+            inclusive = [bins[r]["entries"] for r in REGIONS]
             assert inclusive == sorted(inclusive, reverse=True)
-            assert sum(bins[f"EM{i}"]["raw"] for i in range(1, 11)) == bins["IM1"]["raw"]
+            assert sum(bins[f"EM{i}"]["entries"] for i in range(1, 11)) == bins["IM1"]["entries"]
             for network in region["networks"].values():
-                assert all(network[k]["raw"] <= bins[k]["raw"] for k in bins)
+                assert all(network[k]["entries"] <= bins[k]["entries"] for k in bins)
 
 
 def check_evaluation(output: Path) -> None:
@@ -67,7 +67,7 @@ def check_sensitivity(output: Path) -> None:
         assert math.isfinite(ratio["error"])
         parts = (ratio["statistical"], ratio["cross_section"], ratio["spread"] or 0)
         assert max(parts) - 1e-12 <= ratio["error"] <= math.hypot(*parts) + 1e-12
-        above_im1 = ratio["region"] != "IM1" and "split of IM1" not in ratio["version"]
+        above_im1 = ratio["region"] != "IM1" and "split of IM1" not in ratio["rate_definition"]
         assert (ratio["largest_error"] > 0) == above_im1
 
 
@@ -126,7 +126,7 @@ def check_results(output: Path) -> None:
         assert network.training.parameters > 0
         assert network.training.flops_an_event
         assert network.training.events_per_second
-        assert results.REJECTION_AT in network.evaluation.rejection
+        assert results.SIGNAL_EFFICIENCY in network.evaluation.background_rejected_fraction
         assert network.sensitivity
 
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Figures and reports of both studies, and results that are kept."""

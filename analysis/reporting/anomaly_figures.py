@@ -1,24 +1,23 @@
-"""All figures of the search for anomalies, and their captions."""
+"""Figures of the search for anomalies, and their captions."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 from analysis.config import Sample
 from analysis.datasets import background_samples, signal_samples
 from analysis.matrices import rmm_names
-from analysis.matrices.rmm_file import PSEUDO_DATA, TEST, TRAINING, VALIDATION, read_attribute
-from analysis.reporting.monojet_figures import Captioned, make
-from analysis.three_lepton.yields import test_share
+from analysis.matrices.subsets import test_share
+from analysis.reporting.figures import Captioned, make
+from analysis.three_lepton.findings_model import Findings, read_findings
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
 from common.schema import hdf5
+from common.schema.matrices import MatrixFile, Subset, read_normalisation
 from plots import style
-from plots.results import Axis, Kind, Matrices
 from plots.three_lepton import autoencoders, denoising, injection, matrices, stacks
+from plots.three_lepton.samples import Axis, Kind, MatrixSample
 
 _LEPTON_PT = tuple(range(0, 301, 20))
 _MASSES = tuple(range(0, 601, 40))
@@ -39,35 +38,35 @@ _BINS = 20
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Make all figures of the search, and their list."""
+    """Draw all figures of the search, and write their list."""
     (target,) = targets
     make(run, figures, target)
     done(target)
 
 
 def figures(run: Run) -> Iterator[Captioned]:
-    """All figures of the search, not yet drawn."""
+    """Yield all figures of the search, not yet drawn."""
     config = run.config
-    findings = json.loads(run.table("anomaly").read_text())
-    everything, tested = _samples(run, whole=True), _samples(run, whole=False)
+    findings = read_findings(run.table("anomaly"))
+    everything, tested = _samples(run, all_events=True), _samples(run, all_events=False)
     luminosity = config.luminosity
-    names = [str(name) for name in read_attribute(everything[0].path, "names")]
+    with MatrixFile(everything[0].path) as file:
+        names = file.names
     spectra = (*QUANTITIES, *(_element(name) for name in ELEMENTS if name in names))
     for axis in spectra:
         which = "element_" if axis.source == "features" else ""
         yield (
             f"spectrum_{which}{axis.quantity}",
             partial(stacks.stack, everything, axis, luminosity, text="three leptons"),
-            f"`{axis.quantity}` of events with three leptons: simulated backgrounds on each "
-            "other, signals as lines, observed events as points with Poisson intervals. The band "
-            "is the statistical error of the simulation. Events beyond the ends are in the last "
-            "bins.",
+            f"`{axis.quantity}` of events with three leptons: simulated backgrounds stacked, "
+            "signals as lines, observed events as points with Poisson intervals. The band is the "
+            "statistical error of the simulation. The outer bins include underflow and overflow.",
         )
     yield (
         "mean_matrices",
         partial(matrices.mean_matrices, [s for s in everything if s.kind != "observed"]),
-        "The mean rapidity-mass matrix of each process, of events with three leptons. White: 0 in "
-        "all events.",
+        "Mean rapidity-mass matrix of each process, for events with three leptons. White elements "
+        "are 0 in all events.",
     )
     simulated = [sample for sample in tested if sample.kind != "observed"]
     for one in findings:
@@ -76,61 +75,59 @@ def figures(run: Run) -> Iterator[Captioned]:
         yield (
             f"pictures_{spec.name}",
             partial(denoising.pictures, run.denoised(spec.name)),
-            "Pictures of events, the same with noise, and what the autoencoder makes of them: "
-            "transverse momentum in each cell of an image, of events that it did not learn from.",
+            "Pictures of held-out events, with noise, and after the autoencoder: transverse "
+            "momentum in each cell of an image.",
         )
-    observations = [
-        {"autoencoder": one["autoencoder"], **seen}
-        for one in findings
-        for seen in one["observations"]
-    ]
-    if observations:
+    if any(one.observations for one in findings):
         yield (
             "observed",
-            partial(injection.injection, observations, luminosity),
-            "Observed events above the scores that regions begin at, those expected of the "
-            "backgrounds, and how significant the difference is, counting statistics alone and "
-            "with the error of the background. Regions are nested, so that the points of one "
-            "set are correlated.",
+            partial(injection.injection, findings, luminosity),
+            "Observed and expected background events above the thresholds of regions, and the "
+            "significance of the difference, without and with the error of the background. Regions "
+            "are nested: the points of one set are correlated.",
         )
 
 
-def _samples(run: Run, whole: bool) -> list[Matrices]:
-    """The samples as figures count them: as a ``whole`` but for the events that pseudo-data are
-    drawn from, or the test events alone."""
-    config = run.config
-    apart = config.anomaly_search.rmm.split.pseudo_data
-    signals, normal = signal_samples(config), background_samples(config)
+def _samples(run: Run, all_events: bool) -> list[MatrixSample]:
+    """Return all samples, with all events except for those that pseudo-data are drawn from, or with
+    test events alone."""
+    config, search = run.config, run.config.anomaly_search
+    signals, backgrounds = signal_samples(config), background_samples(config)
 
     def kind_of(sample: Sample) -> Kind:
-        return "signal" if sample in signals else "background" if sample in normal else "observed"
+        if sample in signals:
+            return "signal"
+        return "background" if sample in backgrounds else "observed"
 
-    def of(sample: Sample) -> Matrices:
+    def matrix_sample(sample: Sample) -> MatrixSample:
         path = run.matrices(sample.name)
-        share = 1 - apart if whole else test_share(config, sample)
-        return Matrices(
+        all_but_pseudo_data = 1 - search.rmm.split.pseudo_data
+        share = all_but_pseudo_data if all_events else test_share(sample, search)
+        return MatrixSample(
             name=sample.name,
             process=sample.process,
             kind=kind_of(sample),
             path=path,
             scores=run.anomaly_scores(sample.name),
-            factor=float(read_attribute(path, "normalisation")) / share,
-            parts=(TRAINING, VALIDATION, TEST) if whole else (TEST,),
+            factor=read_normalisation(path) / share,
+            subsets=(
+                (Subset.TRAINING, Subset.VALIDATION, Subset.TEST) if all_events else (Subset.TEST,)
+            ),
         )
 
     pseudo = [
-        Matrices(
+        MatrixSample(
             name=one.name,
             process=one.name,
             kind="observed",
             path=run.matrices(one.name),
             scores=run.anomaly_scores(one.name),
             factor=1.0,
-            parts=(TEST, PSEUDO_DATA),
+            subsets=(Subset.TEST, Subset.PSEUDO_DATA),
         )
-        for one in config.anomaly_search.pseudo_data
+        for one in search.pseudo_data
     ]
-    return [*(of(sample) for sample in config.samples), *pseudo]
+    return [*(matrix_sample(sample) for sample in config.samples), *pseudo]
 
 
 def _element(name: str) -> Axis:
@@ -140,34 +137,35 @@ def _element(name: str) -> Axis:
 
 
 def _autoencoder(
-    run: Run, found: Any, tested: Sequence[Matrices], simulated: Sequence[Matrices]
+    run: Run, found: Findings, tested: Sequence[MatrixSample], simulated: Sequence[MatrixSample]
 ) -> Iterator[Captioned]:
-    name = found["autoencoder"]
+    """Yield the figures of one autoencoder."""
+    name = found.autoencoder
     title = style.network(name)
-    regions = {region["quantile"]: region["threshold"] for region in found["regions"]}
+    regions = {region.quantile: region.threshold for region in found.regions}
     path = run.inspection(name)
     yield (
         f"scores_{name}",
         partial(autoencoders.score_distributions, name, tested, regions, run.config.luminosity),
-        f"Scores by {title}: the logarithm of the summed squared error. Lines: where regions "
-        "begin. Test events alone, scaled up.",
+        f"Scores by {title}: the logarithm of the summed squared error. Lines: thresholds of "
+        "regions. Test events only, scaled up.",
     )
     yield (
         f"score_shapes_{name}",
         partial(autoencoders.score_shapes, name, simulated, regions),
-        f"The same of each process by {title}, normalised to unit area.",
+        f"Scores of each process by {title}, normalised to unit area.",
     )
     yield (
         f"latent_{name}",
         partial(autoencoders.latent_space, path),
-        f"Where {title} puts test events: in its latent space or, of a wider one, along the two "
-        "principal components of the background, with their shares of its variance.",
+        f"Test events in the latent space of {title}, or along the two principal components of the "
+        "background, with their shares of its variance, if the space has more dimensions.",
     )
     yield (
         f"errors_{name}",
         partial(matrices.element_errors, path, simulated, rmm_names.label),
-        f"Which elements of the matrix {title} fails on: the share of each in the summed squared "
-        "error of the scaled matrices.",
+        f"Share of each element of the matrix in the summed squared error of scaled matrices by "
+        f"{title}.",
     )
     with hdf5.open_file(path) as file:
         shown = [s for s in simulated if s.name in file["examples"]]
@@ -175,5 +173,5 @@ def _autoencoder(
     yield (
         f"reconstruction_{name}",
         partial(matrices.reconstruction, path, example),
-        f"The matrix of one anomalous event, what {title} makes of it, and the difference.",
+        f"The matrix of one anomalous event, its reconstruction by {title}, and the difference.",
     )

@@ -8,10 +8,11 @@ from analysis.three_lepton.anomaly_stage import anomaly_targets
 from analysis.three_lepton.inspection_stage import inspection_targets
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 from training.autoencoder.denoising_stage import denoising_targets
 
 
+@shared
 def anomaly_plots_targets(run: Run) -> list[Target]:
     """Return one list of all figures.
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from analysis.matrices import rmm
+from analysis.matrices.cutflow_table import cutflow_table
 from analysis.reporting import page
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
 from common.schema import hdf5
 from common.tables import Table
+from training.autoencoder.records import read_autoencoder_record
 
 LEADING = 8  # elements listed
 
@@ -26,13 +26,13 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
 
 
 def sections(run: Run) -> Iterator[str]:
-    """The parts of the report, in Markdown."""
+    """Yield the sections of the report, in Markdown."""
     search = run.config.anomaly_search
     yield f"# {run.config.name}"
     yield (
         "Anomalies in events with three leptons: autoencoders learn the rapidity-mass matrices of "
-        "simulated backgrounds, and events that they reconstruct badly are anomalous. Values are "
-        "given with their statistical errors."
+        "simulated backgrounds; events with a large reconstruction error are anomalous. Errors are "
+        "statistical."
     )
     yield "## Autoencoders"
     yield training_table(run).markdown()
@@ -40,42 +40,42 @@ def sections(run: Run) -> Iterator[str]:
     if search.pseudo_data or any(sample.data for sample in run.config.samples):
         yield "## Observed"
         yield page.table(run, "anomaly_observed")
-    if search.left_out:
-        yield "## Not shown to the autoencoders"
+    if search.leave_one_out:
+        yield "## Leave-one-out tests"
         yield page.table(run, "left_out")
-    yield "## What the anomalous events fail by"
+    yield "## Matrix elements with the largest errors"
     for spec in search.autoencoders:
         yield elements_table(run, spec.name).markdown()
     if search.denoising:
-        yield "## Pictures without noise"
+        yield "## Denoising"
         yield page.table(run, "denoising")
     yield "## Regions"
     yield page.table(run, "anomaly_regions")
     yield "## Selection"
-    yield rmm.cutflow_table(run).markdown()
+    yield cutflow_table(run).markdown()
     yield from page.figures(run.plots / "anomaly_figures.json")
     yield from page.origin(run)
 
 
 def training_table(run: Run) -> Table:
-    """How the autoencoders were trained, and what a search has made of their settings."""
+    """Return the settings of the autoencoders, as trained, and results of their training."""
     rows = []
     for spec in run.config.anomaly_search.autoencoders:
-        record = json.loads((run.model(spec.name) / "training.json").read_text())
-        settings = record["autoencoder"]
+        record = read_autoencoder_record(run.model(spec.name))
+        settings = record.autoencoder
         rows.append(
             [
                 spec.name,
-                " ".join(map(str, (*settings["layers"], settings["latent"]))),
-                settings["activation"],
-                f"{settings['learning_rate']:.2g}",
+                " ".join(map(str, (*settings.layers, settings.latent))),
+                settings.activation,
+                f"{settings.learning_rate:.2g}",
                 "Hyperband" if spec.tuning else "as given",
-                f"{record['parameters']}",
-                f"{record['events']} ({record['effective_events']:.0f})",
-                f"{record['validation_events']} ({record['effective_validation_events']:.0f})",
-                f"{record['best_epoch']} of {record['epochs']}",
-                f"{record['validation_loss']:.3g}",
-                f"{record['seconds']:.0f}",
+                f"{record.parameters}",
+                f"{record.events} ({record.effective_events:.0f})",
+                f"{record.validation_events} ({record.effective_validation_events:.0f})",
+                f"{record.best_epoch} of {record.epochs}",
+                f"{record.validation_loss:.3g}",
+                f"{record.seconds:.0f}",
             ]
         )
     return Table(
@@ -88,14 +88,14 @@ def training_table(run: Run) -> Table:
         ),
         rows=rows,
         notes=(
-            "The decoder mirrors the encoder. The last number of nodes is the latent space's. "
-            "Events: how many, and how many of equal weight would scatter as much.",
+            "The decoder mirrors the encoder. The last number of nodes is that of the latent "
+            "space. Events: their number and, in parentheses, their effective number.",
         ),
     )
 
 
 def elements_table(run: Run, autoencoder: str) -> Table:
-    """The matrix elements with the largest share of the squared error of anomalous events."""
+    """Return the elements with the largest shares of the squared error of anomalous events."""
     rows = []
     with hdf5.open_file(run.inspection(autoencoder)) as file:
         names = [str(name) for name in file.attrs["names"]]
@@ -114,10 +114,10 @@ def elements_table(run: Run, autoencoder: str) -> Table:
         columns=("sample", "events", "elements"),
         rows=rows,
         notes=(
-            "m: invariant mass of two objects; mt: transverse mass of one and the missing "
-            "transverse momentum; et: transverse energy; det: the difference of those of an object "
-            "and the one before, over their sum; h and hl: from the difference of two rapidities, "
-            "and from one.",
+            "m: invariant mass of two objects; mt: transverse mass of an object and the missing "
+            "transverse momentum; et: transverse energy; det: imbalance of the transverse energies "
+            "of an object and the next harder one; h and hl: from the rapidity difference of two "
+            "objects and from the rapidity of one.",
         ),
-        empty="no event of any sample lies in that region: more events are needed",
+        empty="no event in this region: generate more events",
     )

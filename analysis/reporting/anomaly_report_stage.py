@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from analysis.reporting.anomaly_plots_stage import anomaly_plots_targets
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 from training.autoencoder.left_out_stage import left_out_targets
 
 
+@shared
 def anomaly_report_targets(run: Run) -> list[Target]:
     """Return the report.
 

@@ -1,101 +1,70 @@
-"""All figures of a run: which results go to which function of `plots`, and the captions."""
+"""Figures of the monojet study: which results go to which function of `plots`, and captions."""
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from analysis.datasets import judging_samples
-from analysis.monojet.cutflow import WorkingPoint, by_process, simulated_alone
+from analysis.monojet.cutflow_model import CutflowTable
+from analysis.monojet.provenance_notes import simulated_alone
 from analysis.monojet.published import thesis
+from analysis.monojet.sensitivity_model import SensitivityRatio, read_sensitivity
+from analysis.monojet.signals_model import SignalComparison, read_signals
+from analysis.reporting.figures import Captioned, make
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
-from common.runtime import files
-from common.runtime.progress import progress
 from plots import style
 from plots.monojet import cutflow, images, scores, sensitivity, signals, thresholds, training
-from plots.results import Sample
+from plots.results import SampleFiles
 from selections import monojet36
-
-# A figure's name, how to draw it, and its caption.
-Captioned = tuple[str, Callable[[], Figure], str]
-Figures = Callable[[Run], Iterator[Captioned]]
+from training.classifier.evaluation_model import NetworkEvaluation, read_evaluation
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Make all figures that the run has results for, and their list."""
+    """Draw all figures of a run and write their list."""
     (target,) = targets
     make(run, figures, target)
     done(target)
 
 
-def make(run: Run, figures: Figures, target: Target) -> None:
-    """Draw all of some figures, and write their list as the target."""
-    captions = {name: caption for name, _, caption in figures(run)}
-    made = []
-    context = multiprocessing.get_context("spawn")  # ROOT and TensorFlow hold threads
-    with (
-        progress("draw", len(captions), "figures") as bar,
-        ProcessPoolExecutor(min(run.workers, len(captions)), context) as pool,
-    ):
-        drawn = pool.map(draw, [(run, figures, name) for name in captions])
-        for name, written in zip(captions, drawn, strict=True):
-            made.append({"name": name, "files": written, "caption": captions[name]})
-            bar.advance(1)
-    files.write_json(target.output, made)
-
-
-def draw(task: tuple[Run, Figures, str]) -> list[str]:
-    """Draw one figure of a run and save it; returns the names of its files."""
-    run, figures, wanted = task
-    build = next(build for name, build, _ in figures(run) if name == wanted)
-    return [path.name for path in style.save(build(), run.plots / wanted)]
-
-
 def figures(run: Run) -> Iterator[Captioned]:
-    """All figures that the run has results for, not yet drawn."""
-    flow_data = _read(run, "cutflow")
-    results = _read(run, "evaluation")
+    """Yield all figures of a run, not yet drawn."""
+    table = CutflowTable.read(run.table("cutflow"))
+    evaluation = read_evaluation(run.table("evaluation"))
     reference = thesis()
     samples = [
-        Sample(
-            process=sample["process"],
-            slice=sample["slice"],
-            normalisation=sample["normalisation"],
+        SampleFiles(
+            process=sample.process,
+            slice=sample.slice,
+            normalisation=sample.normalisation,
             images=run.images(name),
             scores=run.scores(name),
         )
-        for name, sample in flow_data["samples"].items()
-        if not sample.get("data")
+        for name, sample in table.samples.items()
+        if not sample.data
     ]
-    further = simulated_alone(flow_data, "Drawn")
     yield from _images(run, samples)
-    for network in results:
-        yield from _network(run, network, samples, results[network], reference, further)
+    for network, result in evaluation.items():
+        yield _training(run, network)
+        yield _scores(run, network, samples, result, simulated_alone(table, "Drawn"))
+        yield _thresholds(network, result, reference)
     yield (
         "roc",
-        partial(thresholds.roc_curves, list(results.values()), reference),
+        partial(thresholds.roc_curves, list(evaluation.values()), reference),
         "Background rejection against signal efficiency of all networks, on events they were not "
         "trained on, where at least ten background events pass: the mean over folds at equal "
         "signal efficiency. Errors of the areas (AUC): statistical, and the spread between "
         "trainings. The thesis had other generators and inputs.",
     )
-    yield from _yields(run, flow_data, results)
-    yield from _sensitivity(_read(run, "sensitivity"), flow_data["luminosity"], reference)
-    yield from _signals(_read(run, "signals"))
+    yield from _yields(run, table, evaluation)
+    ratios = read_sensitivity(run.table("sensitivity"))
+    yield from _sensitivity(ratios, table.luminosity, reference)
+    yield from _signals(read_signals(run.table("signals")))
 
 
-def _read(run: Run, table: str) -> Any:
-    return json.loads(run.table(table).read_text())
-
-
-def _images(run: Run, samples: Sequence[Sample]) -> Iterator[Captioned]:
+def _images(run: Run, samples: Sequence[SampleFiles]) -> Iterator[Captioned]:
     judged = judging_samples(run.config, run.config.training.signal_networks()[0])
     path = run.images(next(name for name, label in judged.items() if label == 1))
     event = images.read_event(path, images.typical_event(path))
@@ -124,83 +93,78 @@ def _images(run: Run, samples: Sequence[Sample]) -> Iterator[Captioned]:
     )
 
 
-def _network(
-    run: Run, network: str, samples: Sequence[Sample], result: Any, reference: Any, further: str
-) -> Iterator[Captioned]:
-    name = style.network(network)
+def _training(run: Run, network: str) -> Captioned:
     spec = next(s for s in run.config.training.networks if s.name == network)
-    steps = None if spec.steps is None else spec.watch.every
+    steps = None if spec.max_steps is None else spec.early_stopping.interval
     values = "Training values are running means over an epoch."
     if steps is not None:
-        values = f"On {spec.watch.events} events of each, drawn anew every {steps} steps."
+        values = f"On {spec.early_stopping.events} events of each, drawn anew every {steps} steps."
     histories = [
         training.read_history(run.model(network) / f"fold{fold}.csv")
         for fold in range(run.config.folds)
     ]
-    yield (
+    watched = "test" if spec.watches_test else "validation"
+    return (
         f"training_{network}",
-        partial(
-            training.training_curves,
-            network,
-            histories,
-            steps,
-            "test" if spec.watches_test else "validation",
-        ),
-        f"Training of {name}: accuracy and loss in each fold (figures 13 to 16 of the thesis). "
-        f"{values}",
+        partial(training.training_curves, network, histories, steps, watched),
+        f"Training of {style.network(network)}: accuracy and loss in each fold (figures 13 to 16 "
+        f"of the thesis). {values}",
     )
-    yield (
+
+
+def _scores(
+    run: Run, network: str, samples: Sequence[SampleFiles], result: NetworkEvaluation, note: str
+) -> Captioned:
+    slices = run.config.training.slices
+    return (
         f"scores_{network}",
-        partial(
-            scores.score_distributions,
-            network,
-            samples,
-            result["thresholds"],
-            run.config.training.slices,
-        ),
-        f"Scores of {name} by process, of events it was not trained on, before any selection, "
-        "normalised to unit area (figure 18 of the thesis). Vertical lines are the "
-        f"thresholds of the folds.{further}",
+        partial(scores.score_distributions, network, samples, result.thresholds, slices),
+        f"Scores of {style.network(network)} by process, of events it was not trained on, before "
+        "any selection, normalised to unit area (figure 18 of the thesis). Vertical lines are the "
+        f"thresholds of the folds.{note}",
     )
-    yield (
+
+
+def _thresholds(network: str, result: NetworkEvaluation, reference: Mapping[str, Any]) -> Captioned:
+    return (
         f"thresholds_{network}",
         partial(thresholds.threshold_scan, result, reference),
-        f"Precision, recall and what follows from them for {name} (figure 17 of the thesis), "
-        "the mean of the folds at one threshold for all. The star is where the folds cut, each at "
-        "its own. Grey: "
-        "table 2 of the thesis as printed, of a simulation with other generators and inputs; the "
-        "row 0.55 of its cell + strides is a misprint (0.714 for 0.814).",
+        f"Precision, recall and what follows from them for {style.network(network)} (figure 17 of "
+        "the thesis), the mean of the folds at one threshold for all. The star is where the folds "
+        "cut, each at its own. Grey: table 2 of the thesis as printed, of a simulation with other "
+        "generators and inputs; the row 0.55 of its cell + strides is a misprint (0.714 for "
+        "0.814).",
     )
 
 
-def _yields(run: Run, flow_data: Any, results: Any) -> Iterator[Captioned]:
-    flows = by_process(flow_data, monojet36.SR.name)
-    luminosity = flow_data["luminosity"]
-    points = {name: WorkingPoint.of(data) for name, data in flow_data["networks"].items()}
+def _yields(
+    run: Run, table: CutflowTable, evaluation: Mapping[str, NetworkEvaluation]
+) -> Iterator[Captioned]:
+    cutflows = table.processes(monojet36.SR.name)
+    note = simulated_alone(table, "Drawn")
     yield (
         "cutflow",
-        partial(cutflow.cutflow, flows, monojet36.SR, points, luminosity),
+        partial(cutflow.cutflow, cutflows, monojet36.SR, table.networks, table.luminosity),
         "Expected events after each cut of the signal region, and after all cuts and one network. "
         "Leading-order cross-sections; errors are statistical, of the efficiency in the "
-        "simulation, and of the cross-sections, in quadrature."
-        f"{simulated_alone(flow_data, 'Drawn')}",
+        f"simulation, and of the cross-sections, in quadrature.{note}",
     )
-    best = max(flow_data["networks"], key=lambda network: results[network]["auc"]["value"])
+    best = max(table.networks, key=lambda network: evaluation[network].auc.value)
     yield (
         "met_spectrum",
         partial(
             cutflow.met_spectrum,
-            flows,
+            cutflows,
             monojet36.EXCLUSIVE,
             best,
-            points[best],
-            luminosity,
+            table.networks[best],
+            table.luminosity,
         ),
         "Missing transverse momentum in the signal region, before and after "
         f"{style.network(best)}, the network with the largest area under its ROC curve. "
         "Leading-order cross-sections; processes that the run has no sample of are left out. The "
         "shapes of signals mean something, their cross-sections little: see the physics notes."
-        f"{_generated_above(run)}{simulated_alone(flow_data, 'Drawn')}",
+        f"{_generated_above(run)}{note}",
     )
 
 
@@ -215,11 +179,13 @@ def _generated_above(run: Run) -> str:
     )
 
 
-def _sensitivity(ratios: Any, luminosity: float, reference: Any) -> Iterator[Captioned]:
+def _sensitivity(
+    ratios: Sequence[SensitivityRatio], luminosity: float, reference: Mapping[str, Any]
+) -> Iterator[Captioned]:
     regions = {region.name: region.low for region in monojet36.INCLUSIVE}
     published = reference["sensitivity_ratio"]["cell_strides"]
-    for network in dict.fromkeys(ratio["network"] for ratio in ratios):
-        chosen = [ratio for ratio in ratios if ratio["network"] == network]
+    for network in dict.fromkeys(ratio.network for ratio in ratios):
+        chosen = [ratio for ratio in ratios if ratio.network == network]
         yield (
             f"sensitivity_{network}",
             partial(
@@ -233,9 +199,9 @@ def _sensitivity(ratios: Any, luminosity: float, reference: Any) -> Iterator[Cap
         )
 
 
-def _signals(comparisons: Any) -> Iterator[Captioned]:
-    for network in dict.fromkeys(comparison["network"] for comparison in comparisons):
-        chosen = [c for c in comparisons if c["network"] == network]
+def _signals(comparisons: Sequence[SignalComparison]) -> Iterator[Captioned]:
+    for network in dict.fromkeys(comparison.network for comparison in comparisons):
+        chosen = [c for c in comparisons if c.network == network]
         yield (
             f"signals_{network}",
             partial(signals.pass_rates, network, chosen, monojet36.EXCLUSIVE),

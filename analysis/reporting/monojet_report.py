@@ -1,53 +1,56 @@
 """The report of a run: one page, in Markdown and as self-contained HTML.
 
-It begins with the numbers of the 2018 thesis beside those of the run, each with its error and the
-difference in units of both errors; then come the tables that a run shows, all figures, the sizes of
-the samples, the configuration and the versions of what made the numbers.
+It starts with the numbers of the 2018 thesis beside those of the run, with errors and the
+difference in units of the combined error. The tables of the run, all figures, the sizes of the
+samples, the configuration and the software versions follow.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from analysis.monojet.published import thesis
-from analysis.monojet.sensitivity import (
+from analysis.monojet.ratio import im1_background, sensitivity_ratio
+from analysis.monojet.sensitivity_model import (
+    AS_PUBLISHED,
     IM1_SPLIT,
-    IRREDUCIBLE,
     OWN_THRESHOLD,
+    RATE_DEFINITIONS,
     REJECTED,
-    VERSIONS,
-    im1_background,
-    sensitivity_ratio,
+    SCALED,
+    SensitivityRatio,
+    read_sensitivity,
 )
+from analysis.processes import IRREDUCIBLE
 from analysis.reporting import page, results
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
 from common.runtime import files
 from common.stats.measured import Averaged, Measured, measured_efficiency
 from common.tables import Table, with_error
+from training.classifier.evaluation_model import NetworkEvaluation, read_evaluation
 
-# The thesis's two chosen networks: our name, and the thesis's in its tables.
+# The two chosen networks of the thesis: the name here, and that in its tables.
 CHOSEN = {"strides+cell": "cell_strides", "maxpool+rowcol": "rowcol_maxpool"}
-AS_PUBLISHED = {
-    "size": 60,
+THESIS_SETTINGS = {
+    "crop_size": 60,
     "width": 1.0,
-    "initial": "thesis",
+    "initializer": "thesis",
     "l2": 0.01,
     "coordinates": True,
     "learning_rate": 1e-4,
 }
-N_THESIS = {"high": 20_000, "others": 8_000}  # events a process of its test samples
+N_THESIS = {"high": 20_000, "others": 8_000}  # test events per process in the thesis
 
-# Columns of its table 2 that belong to a network.
+# First column of a network in table 2 of the thesis.
 _FIRST = {"rowcol_maxpool": 1, "cell_strides": 5}
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Write the report of a finished run, and its results as a file for other programs."""
+    """Write the report of a finished run, and its results in machine-readable form."""
     (target,) = targets
     (written,) = target.extra_outputs
     own = results.of_run(run)
@@ -57,12 +60,12 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
 
 
 def sections(run: Run) -> Iterator[str]:
-    """The parts of the report, in Markdown."""
+    """Yield the sections of the report, in Markdown."""
     config = run.config
     yield f"# {config.name}"
     yield (
         "Dark matter in events with a jet and missing transverse momentum: networks on images of "
-        "simulated events, and what they add to the ATLAS selection. Notes under the tables say "
+        "simulated events, and what they add to the ATLAS selection. Notes under the tables state "
         "which errors are given."
     )
     yield "## The thesis and this run"
@@ -100,7 +103,7 @@ def sections(run: Run) -> Iterator[str]:
 
 
 def _others(run: Run) -> list[results.Results]:
-    """The results kept in the repository, but for those of this very run."""
+    """Return the results kept in the repository, without those of this run."""
     own = run.config.model_dump(mode="json", exclude={"batch"})
     return [r for r in map(results.read, results.kept()) if r.configuration != own]
 
@@ -109,24 +112,24 @@ def _others(run: Run) -> list[results.Results]:
 
 
 def against_the_thesis(run: Run) -> Table:
-    """The numbers of tables 2 to 4 and the sensitivity ratio, of the thesis and of this run."""
+    """Return tables 2 to 4 and the sensitivity ratio of the thesis beside those of the run."""
     published = thesis()
-    results = json.loads(run.table("evaluation").read_text())
-    ratios = json.loads(run.table("sensitivity").read_text())
+    evaluation = read_evaluation(run.table("evaluation"))
+    ratios = read_sensitivity(run.table("sensitivity"))
     specs = {spec.name: spec for spec in run.config.training.networks}
     rows: list[list[str]] = []
     others = []
     for ours, theirs in CHOSEN.items():
-        if ours not in results:
+        if ours not in evaluation:
             continue
         settings = specs[ours].model_dump()
-        changed = [f"{k} {settings[k]}" for k, v in AS_PUBLISHED.items() if settings[k] != v]
+        changed = [f"{k} {settings[k]}" for k, v in THESIS_SETTINGS.items() if settings[k] != v]
         if changed:
             others.append(f"{ours} is not the thesis's network here: {', '.join(changed)}.")
-        chosen = [r for r in ratios if r["network"] == ours and r["region"] == "IM1"]
+        chosen = [r for r in ratios if r.network == ours and r.region == "IM1"]
         lines = (
-            *_table_2(results[ours], published, theirs),
-            *_table_3(run, results[ours], published["table3"][theirs]),
+            *_table_2(evaluation[ours], published, theirs),
+            *_table_3(evaluation[ours], published["table3"][theirs]),
             *_table_4(chosen, published["table4"][theirs]),
             *_ratio(chosen, published["sensitivity_ratio"], theirs),
         )
@@ -153,66 +156,62 @@ def against_the_thesis(run: Run) -> Table:
 Line = tuple[str, Measured | None, Measured]
 
 
-def _measured(data: Mapping[str, Any]) -> Measured:
-    """A value with its error of all kinds."""
-    value = Averaged(data["value"], data["error"], data.get("spread"))
+def _total_error(value: Averaged) -> Measured:
+    """Return a mean over folds with its total error."""
     return Measured(value.value, value.total)
 
 
-def _table_2(result: Mapping[str, Any], published: Mapping[str, Any], name: str) -> Iterator[Line]:
+def _table_2(result: NetworkEvaluation, published: Mapping[str, Any], name: str) -> Iterator[Line]:
     best = published["best_threshold"][name]
     (row,) = (row for row in published["table2"] if row[0] == best)
     _, _, average, product = row[_FIRST[name] : _FIRST[name] + 4]
-    mean = sum(result["thresholds"]) / len(result["thresholds"])
+    mean = sum(result.thresholds) / len(result.thresholds)
     yield "best threshold (here the mean of the folds)", Measured(best, 0), Measured(mean, 0)
-    for what, value, key in (
-        ("(precision + recall)/2, table 2", average, "mean_precision_recall"),
-        ("precision × recall, table 2", product, "precision_times_recall"),
+    for what, value, own in (
+        ("(precision + recall)/2, table 2", average, result.mean_precision_recall),
+        ("precision × recall, table 2", product, result.precision_times_recall),
     ):
-        yield what, Measured(value, 0), _measured(result[key])
+        yield what, Measured(value, 0), _total_error(own)
 
 
-def _table_3(
-    run: Run, result: Mapping[str, Any], published: Mapping[str, Sequence[float]]
-) -> Iterator[Line]:
-    rates = result["pass_rates"]
+def _table_3(result: NetworkEvaluation, published: Mapping[str, Sequence[float]]) -> Iterator[Line]:
     for slice_, values in published.items():
         n = N_THESIS["high" if slice_ == "high" else "others"]
-        for process, value in zip(("Znunu", "Wtaunu", "Wmunu"), values, strict=True):
+        for process, value in zip(SCALED, values, strict=True):
             name = f"{process}_{slice_}"
-            if name not in rates:
+            if name not in result.pass_rates:
                 continue
-            rate, size = _measured(rates[name]), N_THESIS["others"] if process == "Wmunu" else n
-            thesis = measured_efficiency(value, size)
-            if process == "Znunu":
-                yield f"Znunu selected, {slice_} slice, table 3", thesis, rate
+            rate = _total_error(result.pass_rates[name])
+            thesis = measured_efficiency(value, N_THESIS["others"] if process == "Wmunu" else n)
+            if process == IRREDUCIBLE:
+                yield f"{process} selected, {slice_} slice, table 3", thesis, rate
             else:
                 own = Measured(1 - rate.value, rate.error)
                 yield f"{process} rejected, {slice_} slice, table 3", thesis, own
 
 
-def _table_4(ratios: Sequence[Mapping[str, Any]], published: Sequence[float]) -> Iterator[Line]:
+def _table_4(ratios: Sequence[SensitivityRatio], published: Sequence[float]) -> Iterator[Line]:
     for ratio in ratios:
-        if ratio["version"] != "as published":
+        if ratio.rate_definition != AS_PUBLISHED:
             continue
-        for process, value in zip(("Znunu", "Wtaunu", "Wmunu"), published, strict=True):
-            rate = _measured(ratio["rates"][process])
-            if process == "Znunu":
-                yield "Znunu selected in IM1, table 4", Measured(value, 0), rate
+        for process, value in zip(SCALED, published, strict=True):
+            rate = ratio.rates[process]
+            if process == IRREDUCIBLE:
+                yield f"{process} selected in IM1, table 4", Measured(value, 0), rate
             else:
                 own = Measured(1 - rate.value, rate.error)
                 yield f"{process} rejected in IM1, table 4", Measured(value, 0), own
 
 
 def _ratio(
-    ratios: Sequence[Mapping[str, Any]], published: Mapping[str, float], name: str
+    ratios: Sequence[SensitivityRatio], published: Mapping[str, float], name: str
 ) -> Iterator[Line]:
     for ratio in ratios:
-        # The thesis gives one number alone: as published, with Wtaunu and Wmunu rejected.
-        given = ratio["version"] in ("as published", "as published" + OWN_THRESHOLD)
+        # The thesis gives one number: as published, with Wtaunu and Wmunu rejected.
+        given = ratio.rate_definition in (AS_PUBLISHED, AS_PUBLISHED + OWN_THRESHOLD)
         value = Measured(published[f"{name}_recomputed"], 0) if given else None
-        own = Measured(ratio["ratio"], ratio["error"])
-        yield f"sensitivity ratio in IM1, {ratio['version']}", value, own
+        own = Measured(ratio.ratio, ratio.error)
+        yield f"sensitivity ratio in IM1, {ratio.rate_definition}", value, own
 
 
 def _compared(thesis: Measured | None, own: Measured) -> tuple[str, str, str]:
@@ -228,7 +227,7 @@ def _compared(thesis: Measured | None, own: Measured) -> tuple[str, str, str]:
 
 @dataclass(frozen=True)
 class _Column:
-    """The background after a network, in the order of table 5, and the gains in sensitivity."""
+    """A column of table 5: the background after a network and the gains in sensitivity."""
 
     title: str
     events: list[Measured]
@@ -236,17 +235,18 @@ class _Column:
 
 
 _RATIOS = (
-    *((version, region) for region in ("IM1", "IM10") for version in VERSIONS),
+    *((definition, region) for region in ("IM1", "IM10") for definition in RATE_DEFINITIONS),
     (IM1_SPLIT, "IM10"),
-    *((version + OWN_THRESHOLD, "IM1") for version in VERSIONS),
+    *((definition + OWN_THRESHOLD, "IM1") for definition in RATE_DEFINITIONS),
 )
 _NOT_GIVEN = ["-"] * len(_RATIOS)
 
 
 def backgrounds(run: Run) -> Table:
-    """Table 5 of the thesis: the background in IM1 before and after its networks and ours."""
+    """Return table 5 of the thesis, the background in IM1 before and after networks, with columns
+    of this run."""
     background = im1_background()
-    ratios = json.loads(run.table("sensitivity").read_text())
+    ratios = read_sensitivity(run.table("sensitivity"))
     columns = [
         _Column("ATLAS, IM1", [Measured(n, 0) for n in background.values()], _NOT_GIVEN),
         *(_thesis_column(ours, theirs, background) for ours, theirs in CHOSEN.items()),
@@ -258,8 +258,8 @@ def backgrounds(run: Run) -> Table:
     ]
     rows.append(["all", *(_events(_total(column.events)) for column in columns)])
     rows += [
-        [f"sensitivity ratio in {region}, {version}", *(column.ratios[i] for column in columns)]
-        for i, (version, region) in enumerate(_RATIOS)
+        [f"sensitivity ratio in {region}, {definition}", *(c.ratios[i] for c in columns)]
+        for i, (definition, region) in enumerate(_RATIOS)
     ]
     return Table(
         name="backgrounds",
@@ -287,23 +287,21 @@ def _thesis_column(ours: str, theirs: str, background: Mapping[str, float]) -> _
 
 
 def _own_column(
-    network: str, ratios: Sequence[Mapping[str, Any]], background: Mapping[str, float]
+    network: str, ratios: Sequence[SensitivityRatio], background: Mapping[str, float]
 ) -> _Column:
-    found = {(r["version"], r["region"]): r for r in ratios if r["network"] == network}
-    rates = {p: _measured(r) for p, r in found["as published", "IM1"]["rates"].items()}
+    found = {(r.rate_definition, r.region): r for r in ratios if r.network == network}
+    rates = found[AS_PUBLISHED, "IM1"].rates
     written = [
-        with_error(found[which]["ratio"], found[which]["error"]) if which in found else "-"
+        with_error(found[which].ratio, found[which].error) if which in found else "-"
         for which in _RATIOS
     ]
     return _Column(network, _after(rates, background), written)
 
 
-def _shown(ratios: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The thesis's networks, and the best, that have a ratio in IM1."""
+def _shown(ratios: Sequence[SensitivityRatio]) -> list[str]:
+    """Return the networks of the thesis and the best one, as far as they have a ratio in IM1."""
     in_im1 = {
-        r["network"]: r["ratio"]
-        for r in ratios
-        if (r["version"], r["region"]) == ("as published", "IM1")
+        r.network: r.ratio for r in ratios if (r.rate_definition, r.region) == (AS_PUBLISHED, "IM1")
     }
     best = [max(in_im1, key=lambda network: in_im1[network])] if in_im1 else []
     return [*dict.fromkeys([name for name in CHOSEN if name in in_im1] + best)]
@@ -325,14 +323,14 @@ def _events(events: Measured) -> str:
     return f"{events.value:.0f}" if events.value >= 1 else f"{events.value:g}"
 
 
-# --- What the networks cost ---------------------------------------------------------------
+# --- Cost of the networks ---------------------------------------------------------------
 
 
 def cost(run: Run) -> Table:
-    """Size and cost of the networks, and how they were trained."""
+    """Return the table of the size, the training and the speed of the networks."""
     rows = []
     for network in run.config.training.networks:
-        found = results.training(run, network.name)
+        found = results.training_summary(run, network.name)
         flops, speed = found.flops_an_event, found.events_per_second
         rows.append(
             [

@@ -1,4 +1,4 @@
-"""What all reports have: figures, settings, versions, and one self-contained page of HTML."""
+"""Elements of all reports: tables, figures, settings, versions, and one page of HTML."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from common.runtime import files
 
 
 def write(run: Run, target: Target, sections: Iterable[str]) -> None:
-    """Write a report, whose parts are given in Markdown, as Markdown and as HTML."""
-    text = "\n\n".join(part.rstrip() for part in sections) + "\n"
+    """Write a report from its sections in Markdown, as Markdown and as HTML."""
+    text = "\n\n".join(section.rstrip() for section in sections) + "\n"
     files.write_text(target.output.with_suffix(".md"), text)
     files.write_text(target.output, to_html(run, text))
 
 
 def table(run: Run, name: str) -> str:
-    """A table of the run."""
+    """Return a table of the run in Markdown."""
     return run.table(name).with_suffix(".md").read_text()
 
 
 def figures(listed: Path) -> Iterator[str]:
-    """All figures of a list, with their captions."""
+    """Yield all figures of a list with their captions, in Markdown."""
     yield "## Figures"
     for figure in json.loads(listed.read_text()):
         (picture,) = (name for name in figure["files"] if name.endswith(".png"))
@@ -40,9 +40,9 @@ def figures(listed: Path) -> Iterator[str]:
 
 
 def origin(run: Run) -> Iterator[str]:
-    """The configuration and the versions that made the numbers."""
+    """Yield the configuration and the software versions, in Markdown."""
     yield "## Configuration"
-    settings = run.config.model_dump(mode="json", exclude={"batch"})  # which changes no result
+    settings = run.config.model_dump(mode="json", exclude={"batch"})  # changes no result
     written = yaml.safe_dump(settings, sort_keys=False, width=100, default_flow_style=None)
     yield f"```yaml\n{written}```"
     yield "## Versions"
@@ -60,7 +60,7 @@ pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; }
 
 
 def to_html(run: Run, text: str) -> str:
-    """The Markdown of a report as one HTML page that holds its figures."""
+    """Return the Markdown of a report as one HTML page that contains its figures."""
     body = MarkdownIt("commonmark").enable("table").render(text)
 
     def embedded(match: re.Match[str]) -> str:

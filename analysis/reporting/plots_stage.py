@@ -12,14 +12,15 @@ from analysis.monojet.signals_stage import signals_targets
 from analysis.processes import SIGNALS
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 from training.classifier.evaluation_stage import evaluation_targets
 from training.classifier.scoring_stage import scoring_targets
 from training.classifier.training_stage import training_targets
 
 
+@shared
 def plots_targets(run: Run) -> list[Target]:
-    """Return one list of all figures."""
+    """Return the target of the list of all figures."""
     return [
         Target(
             "plots",

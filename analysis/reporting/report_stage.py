@@ -8,12 +8,13 @@ from analysis.reporting.plots_stage import plots_targets
 from analysis.reporting.results import kept
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 from training.classifier.training_stage import training_targets
 
 
+@shared
 def report_targets(run: Run) -> list[Target]:
-    """Return the report."""
+    """Return the target of the report."""
     return [
         Target(
             "report",

@@ -1,6 +1,6 @@
-"""The results of a run as one file, and of many runs as one table.
+"""Results of a run as one file, and of many runs as one table.
 
-The report writes ``results.json``; files of runs that are worth keeping lie in ``docs/results``:
+The report writes ``results.json``. Files of runs worth keeping are in ``docs/results``:
 
     python -m analysis.reporting.results docs/results/*.json --output docs/results.md
 """
@@ -10,13 +10,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from analysis.config import Config
+from analysis.monojet.sensitivity_model import (
+    AS_PUBLISHED,
+    CONSISTENT,
+    IM1_SPLIT,
+    OWN_THRESHOLD,
+    SensitivityRatio,
+    read_sensitivity,
+)
 from analysis.workflow.run import Run
 from analysis.workflow.versions import versions
 from common.repository import REPOSITORY
@@ -25,21 +33,22 @@ from common.runtime.errors import InputError, MonojetError
 from common.runtime.machine import cores, processor
 from common.stats.measured import Averaged, Measured
 from common.tables import Table
+from training.classifier.evaluation_model import NetworkEvaluation, read_evaluation
 
 SCHEMA = 2
 KEPT = "docs/results/*.json"
-REJECTION_AT = "0.919"  # signal efficiency of the thesis's cell + strides at its best threshold
-THESIS_EVENTS = 140_000  # of both classes, which the thesis's networks learn from
+SIGNAL_EFFICIENCY = "0.919"  # of cell + strides in the thesis at its best threshold
+THESIS_EVENTS = 140_000  # training events of both classes in the thesis
 OLDER = " (before)"
 _SIZES = {THESIS_EVENTS: "full", THESIS_EVENTS // 10: "tenth"}
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
-class Training(_Model):
-    """What a network is and what it cost; of several folds, the mean of one."""
+class TrainingSummary(_Model):
+    """Size and cost of a network; for several folds, the mean of one."""
 
     parameters: int
     flops_an_event: float | None
@@ -53,12 +62,15 @@ class Training(_Model):
     backend: str
 
 
-class Evaluation(_Model):
-    """How it does on events it was not trained on."""
+class EvaluationSummary(_Model):
+    """Performance on events that the network was not trained on.
+
+    Files of schema 1 have ``best_threshold``, one for all folds, chosen by the judged events.
+    """
 
     signal_events: int
     background_events: int
-    best_threshold: float | None = None  # of schema 1: of all folds, chosen by the judged events
+    best_threshold: float | None = None
     signal_efficiency: float | None = None
     thresholds: list[float] = []
     trained: bool | None = None
@@ -66,14 +78,16 @@ class Evaluation(_Model):
     precision_times_recall: Averaged
     accuracy: Averaged
     auc: Averaged
-    rejection: dict[str, Averaged]
+    background_rejected_fraction: dict[str, Averaged] = Field(
+        validation_alias=AliasChoices("background_rejected_fraction", "rejection")
+    )
     pass_rates: dict[str, Averaged]
 
 
-class Sensitivity(_Model):
-    """The sensitivity ratio in one region, with its error of all kinds and their parts."""
+class SensitivitySummary(_Model):
+    """The sensitivity ratio in one region, with its total error and the components of this."""
 
-    version: str
+    rate_definition: str = Field(validation_alias=AliasChoices("rate_definition", "version"))
     region: str
     ratio: Measured
     statistical: float | None = None
@@ -83,24 +97,24 @@ class Sensitivity(_Model):
     largest_error: float | None = None
 
 
-class Network(_Model):
-    """All that is known of one network."""
+class NetworkSummary(_Model):
+    """Settings and results of one network."""
 
     name: str
     settings: dict[str, Any]
-    training: Training
-    evaluation: Evaluation
-    sensitivity: list[Sensitivity]
+    training: TrainingSummary
+    evaluation: EvaluationSummary
+    sensitivity: list[SensitivitySummary]
 
-    def ratio(self, version: str, region: str) -> Measured | None:
-        """Its sensitivity ratio, if the region has events."""
-        chosen = (version, region)
-        found = (s.ratio for s in self.sensitivity if (s.version, s.region) == chosen)
+    def ratio(self, rate_definition: str, region: str) -> Measured | None:
+        """Return the sensitivity ratio; None if the region has no events."""
+        wanted = (rate_definition, region)
+        found = (s.ratio for s in self.sensitivity if (s.rate_definition, s.region) == wanted)
         return next(found, None)
 
 
 class Device(_Model):
-    """The machine that wrote the results; its GPU if the networks were trained on one."""
+    """The machine that wrote the results; with its GPU if this trained the networks."""
 
     processor: str
     cores: int
@@ -113,30 +127,30 @@ class Results(_Model):
     schema_version: Literal[1, 2] = Field(alias="schema")
     run: str
     seed: int
-    learned_events: int | None  # of signal and background, of samples generated here
+    learned_events: int | None  # of signal and background, in generated samples
     configuration: dict[str, Any]
     versions: dict[str, str]
     device: Device
-    networks: list[Network]
+    networks: list[NetworkSummary]
 
     @property
     def title(self) -> str:
-        """The name of the run, marked where it was made before folds were judged apart."""
+        """Return the name of the run, with a mark for results of schema 1."""
         return self.run + OLDER * (self.schema_version < SCHEMA)
 
     @property
     def size(self) -> str:
-        """How much there is to learn from, next to the thesis."""
+        """Return the number of training events, relative to the thesis if possible."""
         if self.learned_events is None:
             return "-"
         return _SIZES.get(self.learned_events, f"{self.learned_events} events")
 
 
-# --- Of a run -----------------------------------------------------------------------------
+# --- One run -----------------------------------------------------------------------------
 
 
-def training(run: Run, network: str) -> Training:
-    """The record of a network's training; what older ones lack is None."""
+def training_summary(run: Run, network: str) -> TrainingSummary:
+    """Read the training record of a network; values that it lacks are None."""
     record = json.loads((run.model(network) / "training.json").read_text())
     folds = record["folds"]
 
@@ -149,7 +163,7 @@ def training(run: Run, network: str) -> Training:
     def names(key: str) -> str:
         return ", ".join(dict.fromkeys(fold[key] for fold in folds if fold.get(key)))
 
-    return Training(
+    return TrainingSummary(
         parameters=record["parameters"],
         flops_an_event=if_known("flops_an_event"),
         events=int(mean("events")),
@@ -164,25 +178,24 @@ def training(run: Run, network: str) -> Training:
 
 
 def of_run(run: Run) -> Results:
-    """The results of a finished run."""
+    """Return the results of a finished run."""
     config = run.config
-    evaluated, ratios = (
-        json.loads(run.table(t).read_text()) for t in ("evaluation", "sensitivity")
-    )
+    evaluation = read_evaluation(run.table("evaluation"))
+    ratios = read_sensitivity(run.table("sensitivity"))
     networks = [
-        Network(
+        NetworkSummary(
             name=spec.name,
             settings=spec.model_dump(mode="json"),
-            training=training(run, spec.name),
-            evaluation=_evaluation(evaluated[spec.name]),
-            sensitivity=[_sensitivity(r) for r in ratios if r["network"] == spec.name],
+            training=training_summary(run, spec.name),
+            evaluation=_evaluation(evaluation[spec.name]),
+            sensitivity=[_sensitivity(r) for r in ratios if r.network == spec.name],
         )
         for spec in config.training.networks
     ]
     used = {network.training.device for network in networks}
     gpus = sorted(device for device in used if device and device != processor())
     return Results(
-        schema=SCHEMA,
+        schema_version=SCHEMA,
         run=config.name,
         seed=config.seed,
         learned_events=_learned_events(config),
@@ -193,23 +206,37 @@ def of_run(run: Run) -> Results:
     )
 
 
-def _evaluation(result: Mapping[str, Any]) -> Evaluation:
-    kept = set(Evaluation.model_fields) - {"signal_events", "background_events", "best_threshold"}
-    return Evaluation(
-        signal_events=result["n_signal"],
-        background_events=result["n_background"],
-        **{key: result[key] for key in kept},
+def _evaluation(result: NetworkEvaluation) -> EvaluationSummary:
+    return EvaluationSummary(
+        signal_events=result.n_signal,
+        background_events=result.n_background,
+        signal_efficiency=result.signal_efficiency,
+        thresholds=result.thresholds,
+        trained=result.trained,
+        mean_precision_recall=result.mean_precision_recall,
+        precision_times_recall=result.precision_times_recall,
+        accuracy=result.accuracy,
+        auc=result.auc,
+        background_rejected_fraction=result.background_rejected_fraction,
+        pass_rates=result.pass_rates,
     )
 
 
-def _sensitivity(ratio: Mapping[str, Any]) -> Sensitivity:
-    value = Measured(ratio["ratio"], ratio["error"])
-    same = set(Sensitivity.model_fields) - {"ratio"}
-    return Sensitivity(ratio=value, **{key: ratio[key] for key in same})
+def _sensitivity(ratio: SensitivityRatio) -> SensitivitySummary:
+    return SensitivitySummary(
+        rate_definition=ratio.rate_definition,
+        region=ratio.region,
+        ratio=Measured(ratio.ratio, ratio.error),
+        statistical=ratio.statistical,
+        cross_section=ratio.cross_section,
+        spread=ratio.spread,
+        largest=ratio.largest,
+        largest_error=ratio.largest_error,
+    )
 
 
 def _learned_events(config: Config) -> int | None:
-    """Events of the two classes, in the slices that are learned from."""
+    """Return the number of events of the two classes in the training slices; None if unknown."""
     learned = config.training
     role = "training" if config.own_training_samples else "analysis"
     counts = [
@@ -222,19 +249,19 @@ def _learned_events(config: Config) -> int | None:
     return None if None in counts else sum(n for n in counts if n)
 
 
-# --- Of many ------------------------------------------------------------------------------
+# --- Many runs ------------------------------------------------------------------------------
 
 
 def kept() -> list[Path]:
-    """The files of results that come with this repository."""
+    """Return the files of results in this repository."""
     return sorted(REPOSITORY.glob(KEPT))
 
 
 def read(path: Path) -> Results:
-    """The results in a file.
+    """Read a file of results.
 
     Raises:
-        InputError: it cannot be read, or is not a file of results.
+        InputError: the file cannot be read or has another content.
     """
     try:
         return Results.model_validate_json(path.read_text())
@@ -253,7 +280,7 @@ def read(path: Path) -> Results:
 
 
 def tables(results: Sequence[Results]) -> list[Table]:
-    """All networks of all runs: what they cost and how they do, and what they gain."""
+    """Return the tables of all networks of all runs: cost and performance, gain in sensitivity."""
     return [_networks(results), _gains(results)]
 
 
@@ -273,7 +300,7 @@ def _networks(results: Sequence[Results]) -> Table:
             "scored events/s",
             "(P + R)/2",
             "AUC",
-            f"background rejected at {100 * float(REJECTION_AT):g} % signal efficiency",
+            f"background rejected at {100 * float(SIGNAL_EFFICIENCY):g} % signal efficiency",
         ),
         rows=rows,
         notes=(
@@ -288,7 +315,7 @@ def _networks(results: Sequence[Results]) -> Table:
 
 
 def _before(results: Sequence[Results]) -> str:
-    """What is to be said of older files of results."""
+    """Return the note on results of schema 1, if any."""
     if all(result.schema_version == SCHEMA for result in results):
         return ""
     return (
@@ -297,7 +324,7 @@ def _before(results: Sequence[Results]) -> str:
     )
 
 
-def _row(result: Results, network: Network) -> list[str]:
+def _row(result: Results, network: NetworkSummary) -> list[str]:
     training, evaluation = network.training, network.evaluation
     flops, speed = training.flops_an_event, training.events_per_second
     return [
@@ -311,19 +338,17 @@ def _row(result: Results, network: Network) -> list[str]:
         "-" if speed is None else f"{speed:.0f}",
         str(evaluation.mean_precision_recall),
         str(evaluation.auc),
-        str(evaluation.rejection.get(REJECTION_AT, "-")),
+        str(evaluation.background_rejected_fraction.get(SIGNAL_EFFICIENCY, "-")),
     ]
 
 
 def _gains(results: Sequence[Results]) -> Table:
-    from analysis.monojet.sensitivity import IM1_SPLIT, OWN_THRESHOLD  # late: a plan needs it not
-
     columns = {
-        "IM1, as published": ("as published", "IM1"),
-        "own threshold": ("as published" + OWN_THRESHOLD, "IM1"),
-        "IM1, consistent": ("consistent", "IM1"),
-        "own threshold ": ("consistent" + OWN_THRESHOLD, "IM1"),
-        "above 1 TeV, as published": ("as published", "IM10"),
+        "IM1, as published": (AS_PUBLISHED, "IM1"),
+        "own threshold": (AS_PUBLISHED + OWN_THRESHOLD, "IM1"),
+        "IM1, consistent": (CONSISTENT, "IM1"),
+        "own threshold ": (CONSISTENT + OWN_THRESHOLD, "IM1"),
+        "above 1 TeV, as published": (AS_PUBLISHED, "IM10"),
         "split of IM1": (IM1_SPLIT, "IM10"),
         "split of IM1, own threshold": (IM1_SPLIT + OWN_THRESHOLD, "IM10"),
     }
@@ -349,12 +374,12 @@ def _gains(results: Sequence[Results]) -> Table:
             "up as that of IM1, the only one whose make-up is published. Errors are statistical, "
             "of the cross-sections and between trainings." + _before(results),
         ),
-        empty="no run has a ratio: its table of the sensitivity says why",
+        empty="no run has a ratio: see the note of its sensitivity table",
     )
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(
         prog="python -m analysis.reporting.results",
         description="One table of the results of many runs.",
@@ -365,7 +390,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     options = parser().parse_args(arguments)
     try:
         found = tables([read(path) for path in options.results])

@@ -12,6 +12,7 @@ from analysis.reporting import anomaly_report
 from analysis.workflow.run import Run
 from common.runtime import files
 from tests.analysis.three_lepton_events import runs_in
+from training.autoencoder.records import AutoencoderRecord
 
 
 def make_run(folder: Path, config: Config) -> Run:
@@ -39,19 +40,25 @@ def test_settings_are_those_that_were_trained(tmp_path: Path, tiny_config: Confi
     run = make_run(tmp_path, tiny_config)
     (spec,) = run.config.anomaly_search.autoencoders
     tuned = spec.model_copy(update={"layers": (40, 20), "latent": 3})
-    record = {
-        "autoencoder": tuned.model_dump(mode="json"),
-        "parameters": 1234,
-        "events": 100,
-        "effective_events": 51.4,
-        "validation_events": 20,
-        "effective_validation_events": 7.2,
-        "epochs": 9,
-        "best_epoch": 4,
-        "validation_loss": 0.01234,
-        "seconds": 5.6,
-    }
-    files.write_json(run.model("dense") / "training.json", record)
+    record = AutoencoderRecord(
+        autoencoder=tuned,
+        seed=1,
+        samples=["WZ"],
+        features=9,
+        parameters=1234,
+        events=100,
+        effective_events=51.4,
+        validation_events=20,
+        effective_validation_events=7.2,
+        epochs=9,
+        best_epoch=4,
+        loss=0.01,
+        validation_loss=0.01234,
+        seconds=5.6,
+        backend="tensorflow",
+        device="processor",
+    )
+    files.write_json(run.model("dense") / "training.json", record.model_dump(mode="json"))
     (row,) = anomaly_report.training_table(run).rows
     assert row[:2] == ["dense", "40 20 3"]
     assert row[5:] == ["1234", "100 (51)", "20 (7)", "4 of 9", "0.0123", "6"]

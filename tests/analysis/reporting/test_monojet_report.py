@@ -33,17 +33,23 @@ def finished(tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     slices = ("high", "medium", "low")
     rates = {f"{p}_{s}": measured(0.2) for p in ("Wtaunu", "Wmunu") for s in slices}
     result = {
+        "network": "strides+cell",
         "n_signal": 120,
         "n_background": 130,
+        "scan": [],
         "signal_efficiency": 0.93,
         "thresholds": [0.45, 0.55],
         "trained": True,
+        "precision": measured(0.86),
+        "recall": measured(0.88),
         "mean_precision_recall": measured(0.87),
         "precision_times_recall": measured(0.75),
         "accuracy": measured(0.86),
         "auc": measured(0.93),
-        "rejection": {"0.919": measured(0.8)},
+        "background_rejected_fraction": {"0.919": measured(0.8)},
+        "roc": {"signal_efficiency": [], "background_efficiency": []},
         "pass_rates": rates | {f"Znunu_{s}": measured(0.9) for s in slices},
+        "folds": [],
     }
     ratio = {
         "network": "strides+cell",
@@ -54,6 +60,9 @@ def finished(tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "spread": 0.01,
         "largest": 1.2,
         "largest_error": 0.0,
+        "entries": dict.fromkeys(("Znunu", "Wtaunu", "Wmunu"), 100),
+        "signal_efficiencies": [0.93],
+        "thresholds": [[0.45, 0.55]],
     }
     found = (
         ("as published", "IM1", 1.1),
@@ -63,8 +72,8 @@ def finished(tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     made: dict[Path, Any] = {
         run.table("evaluation"): {"strides+cell": result},
         run.table("sensitivity"): [
-            ratio | {"version": version, "region": region, "ratio": value}
-            for version, region, value in found
+            ratio | {"rate_definition": name, "region": region, "ratio": value}
+            for name, region, value in found
         ],
         run.plots / "figures.json": [
             {"name": "roc", "files": ["roc.pdf", "roc.png"], "caption": "Curves."}
@@ -115,12 +124,12 @@ def test_a_network_that_is_not_the_thesiss_is_told(finished: Run) -> None:
     )
     data = finished.config.model_dump()
     (network,) = data["training"]["networks"]
-    changes = {"width": 0.125, "size": 30, "initial": "he"}
+    changes = {"width": 0.125, "crop_size": 30, "initializer": "he"}
     data["training"]["networks"] = [network | changes]
     run = Run(Config.model_validate(data), finished.output)
     note = monojet_report.against_the_thesis(run).notes[0]
     assert note == (
-        "strides+cell is not the thesis's network here: size 30, width 0.125, initial he."
+        "strides+cell is not the thesis's network here: crop_size 30, width 0.125, initializer he."
     )
 
 
@@ -130,7 +139,7 @@ def test_samples_that_the_run_has_not_are_left_out(finished: Run) -> None:
     del data["strides+cell"]["pass_rates"]["Wmunu_low"]
     path.write_text(json.dumps(data))
     assert len(rows(finished)) == 16
-    path.write_text(json.dumps({"particle_flow+none": data["strides+cell"]}))
+    path.write_text(json.dumps({"pfn+none": data["strides+cell"]}))
     assert rows(finished) == {}
     assert "was trained in this run" in "".join(monojet_report.sections(finished))
 
@@ -215,7 +224,7 @@ def test_the_results_are_a_file_that_can_be_read(finished: Run) -> None:
     assert network.settings["compression"] == "cell"
     assert (network.training.events, network.training.flops_an_event) == (200, None)
     assert network.evaluation.signal_events == 120
-    assert network.evaluation.rejection == {"0.919": Averaged(0.8, 0.01)}
+    assert network.evaluation.background_rejected_fraction == {"0.919": Averaged(0.8, 0.01)}
     assert len(network.evaluation.pass_rates) == 9
     assert network.ratio("as published", "IM10") == Measured(1.02, 0.01)
     assert network.ratio("consistent", "IM10") is None

@@ -40,12 +40,12 @@ def content(**changes: Any) -> dict[str, Any]:
             "precision_times_recall": MEASURED,
             "accuracy": MEASURED,
             "auc": {"value": 0.93, "error": 0.03},
-            "rejection": {"0.919": {"value": 0.75, "error": 0.04}},
+            "background_rejected_fraction": {"0.919": {"value": 0.75, "error": 0.04}},
             "pass_rates": {"Znunu_high": MEASURED},
         },
         "sensitivity": [
             {
-                "version": "as published",
+                "rate_definition": "as published",
                 "region": "IM1",
                 "ratio": {"value": 1.11, "error": 0.05},
                 "largest": 1.19,
@@ -102,6 +102,18 @@ def test_results_of_folds_show_statistics_and_spread(tmp_path: Path) -> None:
     assert "before" not in networks.notes[0]
 
 
+def test_files_with_the_keys_of_older_versions_are_read(tmp_path: Path) -> None:
+    older = content()
+    (network,) = older["networks"]
+    evaluation, (ratio,) = network["evaluation"], network["sensitivity"]
+    evaluation["rejection"] = evaluation.pop("background_rejected_fraction")
+    ratio["version"] = ratio.pop("rate_definition")
+    paths = [write(tmp_path / f"{n}.json", d) for n, d in (("a", content()), ("b", older))]
+    new, old = map(results.read, paths)
+    assert new == old
+    assert "rejection" not in old.model_dump_json()
+
+
 @pytest.mark.parametrize(
     ("events", "size"), [(140_000, "full"), (14_000, "tenth"), (600, "600 events"), (None, "-")]
 )
@@ -109,8 +121,8 @@ def test_sizes_are_next_to_the_thesis(events: int | None, size: str, tmp_path: P
     assert results.read(write(tmp_path / "a.json", content(learned_events=events))).size == size
 
 
-def test_the_rejection_shown_is_one_that_is_measured() -> None:
-    assert results.REJECTION_AT in [f"{efficiency:g}" for efficiency in EFFICIENCIES]
+def test_the_rejected_fraction_shown_is_one_that_is_measured() -> None:
+    assert results.SIGNAL_EFFICIENCY in [f"{efficiency:g}" for efficiency in EFFICIENCIES]
 
 
 @pytest.mark.parametrize(
