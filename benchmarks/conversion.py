@@ -1,7 +1,7 @@
-"""HepMC files converted, against a bare loop over their events; and memory with the file's size.
+"""Conversion of HepMC files relative to a bare loop over their events, and memory by file size.
 
-``python -m benchmarks.conversion [events]``. Events are real ones of Pythia; each file holds them
-twice, and, for memory, ten times. Pairs are taken in turn in processes of their own.
+``python -m benchmarks.conversion [events]``. The events are generated with Pythia; one file
+contains them twice, another, for the memory, ten times. Both loops alternate in separate processes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from analysis.processes import PROCESSES
 from analysis.simulation import generate
-from benchmarks.imaging import timed
+from benchmarks.measure import timed
 from tests.analysis.hepmc_events import of_pythia, write
 
 BARE = """
@@ -25,7 +25,7 @@ with pyhepmc.open(sys.argv[1]) as file:
 
 
 def written(folder: Path, n_events: int) -> tuple[Path, Path]:
-    """Files of twice and of ten times these events of top quarks."""
+    """Return two files of ttbar events: each event twice, and ten times."""
     process = PROCESSES["ttbar"]
     generator = generate.start_pythia(process, 0, None, 1)
     once = write(folder / "once.hepmc", (of_pythia(generator, i + 1) for i in range(n_events)))
@@ -43,7 +43,7 @@ def written(folder: Path, n_events: int) -> tuple[Path, Path]:
 
 
 def convert(path: Path, folder: Path) -> tuple[float, float]:
-    """By the stage, one worker."""
+    """Return wall-clock seconds and peak memory of the stage with one worker."""
     options = ["--stage", "convert", "--process", "ttbar", "--workers", "1", "--force"]
     options += ["--input", str(path), "--output", str(folder / "run")]
     return timed(sys.executable, "run_analysis.py", *options)
@@ -57,7 +57,7 @@ def main(n_events: int = 300, pairs: int = 3) -> None:
         for _ in range(pairs):
             bare = [timed(sys.executable, "-c", BARE, str(path))[0] for path in (few, many)]
             ours = [convert(path, folder) for path in (few, many)]
-            reading, converting = bare[1] - bare[0], ours[1][0] - ours[0][0]  # start-up apart
+            reading, converting = bare[1] - bare[0], ours[1][0] - ours[0][0]  # without start-up
             ratios.append(converting / reading)
             peaks.append([peak for _, peak in ours])
             rates = [8 * n_events / seconds for seconds in (reading, converting)]
@@ -66,7 +66,7 @@ def main(n_events: int = 300, pairs: int = 3) -> None:
         size = few.stat().st_size / 2 / n_events / 1000
         print(
             f"converting / reading = {statistics.median(ratios):.2f}; memory with five times the "
-            f"events {memory:.2f}; {size:.0f} kB an event, gzipped"
+            f"events {memory:.2f}; {size:.0f} kB per event, gzipped"
         )
 
 

@@ -1,11 +1,11 @@
-"""Feeding the networks: steps a second against one ready batch in memory, and peak memory.
+"""Training with batches read from files: step rate relative to one batch in memory, and memory.
 
-``python -m benchmarks.feeding [SIGNAL.h5 BACKGROUND.h5]``: two image files, or those of a tiny run
-made here; their events are repeated until there are 100,000 of each. Rates are taken in turns on
-one compiled network, in pairs, so that other load on the machine hits both alike; pools are a
-quarter of their size, so that the reading of one is in each turn of ``particle_flow``, at the same
-cost an event. Memory is the largest resident set of a process that feeds every batch of an epoch
-and trains nothing.
+``python -m benchmarks.feeding [SIGNAL.h5 BACKGROUND.h5]``: two image files, by default those of a
+tiny run made here; their events are repeated to 100,000 of each class. Both rates are measured in
+alternating turns with one compiled network, so that other load on the machine affects them equally.
+Pools have a quarter of their normal size, so that each turn of ``pfn`` reads one, at the same cost
+per event. The memory is the peak resident memory of a process that reads all batches of an epoch
+without training.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
 
+from benchmarks.measure import REPOSITORY
+from common.schema.images import INPUT_FILES
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-REPOSITORY = Path(__file__).parent.parent
-EVENTS = 100_000  # of each class
+EVENTS = 100_000  # per class
 FOLDS, VALIDATION = 2, 0.1
 
 MEMORY = """
 import sys
 from pathlib import Path
-from training import dataset
+from training.data import batches, image_reader
 from training.data.pools import Pools
 
 def largest():
@@ -42,16 +44,16 @@ def largest():
 times, kind, *paths = sys.argv[1:]
 paths, labels = [Path(p) for p in paths] * int(times), [0, 1] * int(times)
 start = largest()
-with dataset.ImageFiles(paths, labels, "none" if kind == "cells" else "cell") as files:
+with image_reader.ImageFiles(paths, labels, "none" if kind == "cells" else "cell") as files:
     chosen = (files.fold != 0) & ~files.in_validation(0.1)
-    means = dataset.channel_means(files, chosen)
+    means = batches.channel_means(files, chosen)
     pools = Pools(files, chosen, 1)
     for begin in range(0, len(pools), 64):
         for images, events in pools.read(begin, min(begin + 64, len(pools))):
             if kind == "cells":
-                dataset.cell_lists(images, events, means, 128)
+                batches.cell_lists(images, events, means, 128)
             else:
-                dataset.dense(images, events, means, 60)
+                batches.dense(images, events, means, 60)
     print(len(files), largest(), start)
 """
 
@@ -63,13 +65,13 @@ def tiny_images(folder: Path) -> list[Path]:
 
 
 def repeated(path: Path, target: Path) -> Path:
-    """An image file with its events over and over."""
+    """Copy an image file, repeating its events."""
     shutil.copy(path, target)
     with h5py.File(target, "r+") as file:
         times = -(-EVENTS // len(file["events/fold"]))
 
         def repeat(name: str, column: h5py.Dataset | h5py.Group) -> None:
-            if isinstance(column, h5py.Dataset):
+            if isinstance(column, h5py.Dataset) and name != INPUT_FILES:
                 values = column[:]
                 if name == "cells/offsets":
                     starts = np.arange(times, dtype=values.dtype)[:, None] * values[-1]
@@ -86,15 +88,17 @@ def repeated(path: Path, target: Path) -> Path:
 def rates(paths: list[Path], pairs: int, **options: object) -> None:
     import keras
 
-    from analysis.config import NetworkTraining
-    from training.classifier import fit
-    from training.data import dataset
+    from analysis.config import parse_network
+    from training.classifier.fold import build
+    from training.classifier.keras_batches import Batches, SelectedEvents
+    from training.data.batches import channel_means
+    from training.data.image_reader import ImageFiles
     from training.data.pools import POOL_CELLS, Pools
 
     class Turn(keras.utils.PyDataset):
-        """Some batches of an epoch, each turn after the last; or the first one all the time."""
+        """Consecutive batches of an epoch in each turn, or always the first one."""
 
-        def __init__(self, batches: fit.Batches, steps: int, ready: bool) -> None:
+        def __init__(self, batches: Batches, steps: int, ready: bool) -> None:
             super().__init__()
             self.batches, self.steps, self.first = batches, steps, 0
             self.ready = batches[0] if ready else None
@@ -106,15 +110,15 @@ def rates(paths: list[Path], pairs: int, **options: object) -> None:
             full = len(self.batches) - 1  # the last batch of an epoch is short
             return self.ready or self.batches[(self.first + index) % full]
 
-    spec = NetworkTraining.model_validate(options)
-    with dataset.ImageFiles(paths, [0, 1], spec.compression) as files:
+    spec = parse_network(options)
+    with ImageFiles(paths, [0, 1], spec.compression) as files:
         chosen = (files.fold != 0) & ~files.in_validation(VALIDATION)
-        means = dataset.channel_means(files, chosen)
-        batches = fit.Batches(files, chosen, means, spec, seed=1)
+        means = channel_means(files, chosen)
+        batches = Batches(SelectedEvents(files, chosen), means, spec, seed=1)
         pool = files.events_with(POOL_CELLS // 4)
         batches.pools = Pools(files, chosen, 1, pool=pool)
-        model = fit.build(spec, seed=1)
-        steps = pool // spec.batch_size if spec.network == "particle_flow" else 2
+        model = build(spec, seed=1)
+        steps = pool // spec.batch_size if spec.network == "pfn" else 2
         fed, ready = (Turn(batches, steps, ready) for ready in (False, True))
         model.fit(Turn(batches, 5, True), shuffle=False, verbose=0)
         found: dict[Turn, list[tuple[float, float]]] = {fed: [], ready: []}
@@ -165,10 +169,10 @@ def main(*given: str) -> None:
         paths = [repeated(path, folder / f"{i}.h5") for i, path in enumerate(sources)]
         for kind in ("cells", "images"):
             memory(paths, kind)
-        flow = {"network": "particle_flow", "max_cells": 128, "xla": False}
+        flow = {"network": "pfn", "max_cells": 128, "xla": False}
         for batch_size in (64, 128):
             rates(paths, 25, **flow, batch_size=batch_size)
-        strides = {"network": "strides", "compression": "cell", "size": 60, "xla": False}
+        strides = {"network": "strides", "compression": "cell", "crop_size": 60, "xla": False}
         rates(paths, 9, **strides, batch_size=64)
 
 

@@ -1,7 +1,7 @@
-"""Rate of writing generated blocks against a bare ``nextBatch`` loop with the same settings.
+"""Rate of generating and writing blocks relative to a bare ``nextBatch`` loop with equal settings.
 
-``python -m benchmarks.generation [events]``. Pairs are taken in turn in one process, so that other
-load on the machine hits both alike; the first pair warms up (JIT) and is left out.
+``python -m benchmarks.generation [events]``. Both alternate in one process, so that other load on
+the machine affects them equally; the first pair includes the JIT compilation and is omitted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from analysis.processes import PROCESSES
 from analysis.simulation import generate
 
 
-def bare(block: generate.Block) -> float:
+def bare(block: generate.EventBlock) -> float:
     start = time.perf_counter()
     generator = generate.start_pythia(
         PROCESSES[block.process], block.pt_low, block.pt_high, block.pythia_seed
@@ -26,9 +26,9 @@ def bare(block: generate.Block) -> float:
     return time.perf_counter() - start
 
 
-def whole(block: generate.Block) -> float:
+def whole(block: generate.EventBlock, path: Path) -> float:
     start = time.perf_counter()
-    generate.write_block(block)
+    generate.write_block(block, path)
     return time.perf_counter() - start
 
 
@@ -36,21 +36,20 @@ def main(n_events: int = 500, pairs: int = 5) -> None:
     with tempfile.TemporaryDirectory() as folder:
         ratios = []
         for i in range(pairs + 1):
-            block = generate.Block(
-                "Wtaunu_high",
-                "Wtaunu",
-                "high",
-                1000,
-                None,
-                i,
-                0,
-                n_events,
-                1,
-                0.5,
-                "rntuple",
-                Path(folder) / f"{i}.root",
+            block = generate.EventBlock(
+                sample="Wtaunu_high",
+                process="Wtaunu",
+                slice="high",
+                pt_low=1000,
+                pt_high=None,
+                index=i,
+                first_event=0,
+                n_events=n_events,
+                seed=1,
+                stored_particle_min_pt=0.5,
+                file_format="rntuple",
             )
-            seconds = bare(block), whole(block)
+            seconds = bare(block), whole(block, Path(folder) / f"{i}.root")
             if i:
                 ratios.append(seconds[0] / seconds[1])
                 print(f"bare {n_events / seconds[0]:.0f}/s, written {n_events / seconds[1]:.0f}/s")

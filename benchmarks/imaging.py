@@ -1,32 +1,28 @@
-"""Imaging against a bare read, against columnar Python, over workers, and in memory.
+"""Imaging relative to a bare read and to columnar Python, by workers, and its memory.
 
 ``python -m benchmarks.imaging [--events N] [--input FILE.root] [--rounds N] [PART ...]``
 
-Without ``--input`` real events are generated first (several minutes) and repeated to at least
-``--events``. Parts (all by default):
+Without ``--input``, events are generated first (several minutes) and repeated to at least
+``--events``. Parts (default: all):
 
-``read``      imaging end to end, HDF5 file written, against a bare RDataFrame loop over the same
-              branches; on the RNTuple and on a zlib TTree of it; one thread, CPU time, start-up
-              apart, alternating in one process; the median of the ratios.
-``columnar``  the same against ``benchmarks.columnar`` (uproot, awkward, numpy), events per second.
-``checks``    the same against imaging that does not check whether the columns of an object are of
-              one length.
-``workers``   two workers against one: the time that three times more events take longer.
-``threads``   two threads in one worker against one, likewise.
-``memory``    peak resident memory of a run over one and over ten times the events.
+``read``      imaging, including the HDF5 file, relative to a bare RDataFrame loop over the same
+              branches, on the RNTuple and on a zlib TTree of it; one thread, CPU time, without
+              start-up, alternating in one process; the median of the ratios.
+``columnar``  the same relative to ``benchmarks.columnar`` (uproot, awkward, numpy), events per
+              second.
+``checks``    the same relative to imaging without the check that all columns of an object have the
+              same length.
+``workers``   two workers relative to one: the additional time for three times more events.
+``threads``   two threads in one worker relative to one, likewise.
+``memory``    peak resident memory of runs over the events and over ten times as many.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -37,73 +33,15 @@ from analysis.images import imaging
 from analysis.images.image_file import ImageWriter
 from analysis.inputs import reader
 from analysis.inputs.cluster_ranges import ranges
+from benchmarks.event_files import NUMBERS, VECTORS, generate, repeat, run_imaging, to_tree
+from benchmarks.measure import QUICKSTART, cpu_seconds
 from cpp_helpers import declare, load_root
 
-REPOSITORY = Path(__file__).parent.parent
-QUICKSTART = REPOSITORY / "analysis" / "configs" / "quickstart.yaml"
 PARTS = ("read", "columnar", "checks", "workers", "threads", "memory")
-
-NUMBERS = ("run_number", "event_number", "weight", "met", "met_phi")
-VECTORS = (
-    *(f"particle_{x}" for x in ("pt", "eta", "phi", "energy", "pdg_id", "charge")),
-    *(f"jet_{x}" for x in ("pt", "eta", "phi", "width", "n_tracks")),
-    *(f"{lepton}_{x}" for lepton in ("electron", "muon") for x in ("pt", "eta", "phi")),
-)
-
-
-def cpu() -> float:
-    """CPU seconds of this process."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """CPU seconds of one call."""
-    start = cpu()
-    work()
-    return cpu() - start
-
-
-def generate(folder: Path) -> list[Path]:
-    """Real events of all processes and slices of the quickstart."""
-    command = [sys.executable, "run_analysis.py", "--config", str(QUICKSTART)]
-    command += ["--stage", "generate", "--events", "700", "--output", str(folder), "-q"]
-    subprocess.run(command, cwd=REPOSITORY, check=True)
-    return sorted(folder.glob("samples/*.root"))
-
-
-def repeat(sources: list[Path], events: int, output: Path) -> None:
-    """One RNTuple of all sources, as many times as are needed for ``events``."""
-    root = load_root()
-    once = sum(reader.inspect(str(path)).n_events for path in sources)
-    merger = root.TFileMerger(False)
-    merger.SetPrintLevel(0)
-    zstd = int(root.RCompressionSetting.EAlgorithm.kZSTD)
-    merger.OutputFile(str(output), "RECREATE", zstd * 100 + 5)
-    merger.AddObjectNames(TREE)
-    for _ in range(-(-events // once)):
-        for path in sources:
-            merger.AddFile(str(path), False)
-    kept = root.TFileMerger.kAll | root.TFileMerger.kRegular | root.TFileMerger.kOnlyListed
-    with reader.quiet():
-        merger.PartialMerge(kept)
-
-
-def to_tree(source: Path, output: Path) -> None:
-    """The same events as a zlib TTree."""
-    root = load_root()
-    df = root.RDataFrame(TREE, str(source))
-    df = df.Redefine("event_number", "(ULong64_t)event_number")  # as the columns of a tree are
-    df = df.Redefine("run_number", "(UInt_t)run_number")
-    options = root.RDF.RSnapshotOptions()
-    options.fOutputFormat = root.RDF.ESnapshotOutputFormat.kTTree
-    options.fCompressionAlgorithm = root.RCompressionSetting.EAlgorithm.kZLIB
-    options.fCompressionLevel = 1
-    df.Snapshot(TREE, str(output), [*NUMBERS, *VECTORS], options)
 
 
 def bare_read(path: Path) -> None:
-    """A loop that touches every branch that imaging reads, and does nothing else."""
+    """Run a loop that only reads the branches that imaging reads."""
     sizes = [f"{name}.size()" for name in VECTORS]
     expression = " + ".join((*NUMBERS, *sizes))
     df = load_root().RDataFrame(TREE, str(path)).Define("touched", f"double({expression})")
@@ -111,7 +49,7 @@ def bare_read(path: Path) -> None:
 
 
 def make_images(path: Path, output: Path, config: Config) -> None:
-    """What one worker and the parent do for a file."""
+    """Fill and write the images of a file, as one worker and its parent do."""
     file = reader.inspect(str(path))
     with ImageWriter(output) as writer:
         for begin, end in ranges(file.cluster_ends, config.imaging.block_size):
@@ -130,15 +68,15 @@ def against_bare_read(paths: dict[str, Path], folder: Path, rounds: int) -> None
         make()
         bare, images = [], []
         for _ in range(rounds):
-            bare.append(seconds(read))
+            bare.append(cpu_seconds(read))
             output.unlink()
-            images.append(seconds(make))
+            images.append(cpu_seconds(make))
         ratio = statistics.median(i / b for i, b in zip(images, bare, strict=True))
         print(
             f"{name}: imaging / bare read = {ratio:.2f} (target {targets[name]}); "
             f"{n_events / statistics.median(images):.0f} and "
             f"{n_events / statistics.median(bare):.0f} events/s; "
-            f"{output.stat().st_size / n_events / 1000:.2f} kB an event (target 1.3)"
+            f"{output.stat().st_size / n_events / 1000:.2f} kB per event (target 1.3)"
         )
 
 
@@ -158,13 +96,27 @@ def against_columnar(paths: dict[str, Path], folder: Path, rounds: int) -> None:
         for _ in range(rounds):
             output.unlink()
             other.unlink(missing_ok=True)
-            ours, theirs = seconds(make), seconds(by_columns)
+            ours, theirs = cpu_seconds(make), cpu_seconds(by_columns)
             ratios.append(theirs / ours)
         print(
             f"{name}: {statistics.median(ratios):.1f} times as fast as columnar Python "
             f"(target {targets[name]}), which makes "
             f"{reader.inspect(str(path)).n_events / theirs:.0f} events/s"
         )
+
+
+class _UncheckedHelpers:
+    """The C++ helpers without the check that columns have the same length."""
+
+    def __init__(self) -> None:
+        self._helpers = declare()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._helpers, name)
+
+    def with_length_of(self, df: Any, *_: str) -> Any:
+        """Return the data frame unchanged."""
+        return df
 
 
 def against_unchecked(paths: dict[str, Path], folder: Path, rounds: int) -> None:
@@ -175,62 +127,24 @@ def against_unchecked(paths: dict[str, Path], folder: Path, rounds: int) -> None
         ratios = []
         for number in range(rounds + 1):
             output.unlink(missing_ok=True)
-            checked = seconds(make)
+            checked = cpu_seconds(make)
             output.unlink()
-            with mock.patch.object(reader, "_of_one_length", lambda df, *_: df):
-                unchecked = seconds(make)
-            if number:  # the first compiles
+            with mock.patch.object(reader, "declare", _UncheckedHelpers):
+                unchecked = cpu_seconds(make)
+            if number:  # the first round compiles
                 ratios.append(checked / unchecked)
         print(f"{name}: with checks of lengths / without = {statistics.median(ratios):.3f}")
 
 
-def run_stage(inputs: list[Path], folder: Path, *options: str) -> tuple[float, float]:
-    """Wall seconds of an imaging run in processes of its own, and the largest peak memory (MB) of
-    any of them."""
-    arguments = ["--stage", "imaging", "--output", str(folder / "run"), "--process", "Znunu", "-q"]
-    files = [part for path in inputs for part in ("--input", str(path))]
-    return timed(sys.executable, "run_analysis.py", *arguments, "--force", *files, *options)
-
-
-def timed(*command: str) -> tuple[float, float]:
-    """Wall seconds of a command, and the largest peak memory (MB) of any of its processes."""
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    peaks = [0.0]
-    while process.poll() is None:
-        peaks += [peak_memory(pid) for pid in (process.pid, *children(process.pid))]
-        time.sleep(0.05)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed")
-    return time.perf_counter() - start, max(peaks)
-
-
-def peak_memory(pid: int) -> float:
-    """Peak resident memory of a process so far, in MB; 0 if it has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((float(x.split()[1]) / 1000 for x in lines if x.startswith("VmHWM")), 0.0)
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
-    try:
-        return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
 def slope(path: Path, folder: Path, *options: str) -> float:
-    """Wall seconds of further reading of the file, start-up apart."""
+    """Return the wall-clock seconds to image the file once more, without start-up."""
     paths = [folder / f"{path.stem}_{i}.root" for i in range(4)]
     for again in paths:
         if not again.exists():
             again.symlink_to(path)
-    return (run_stage(paths, folder, *options)[0] - run_stage(paths[:1], folder, *options)[0]) / 3
+    return (
+        run_imaging(paths, folder, *options)[0] - run_imaging(paths[:1], folder, *options)[0]
+    ) / 3
 
 
 def speed_up(path: Path, folder: Path, rounds: int, one: list[str], two: list[str]) -> float:
@@ -270,7 +184,7 @@ def main() -> None:
         if "memory" in parts:
             for workers in ("1", "2"):
                 few, many = (
-                    run_stage([paths["RNTuple"]] * n, folder, "--workers", workers)[1]
+                    run_imaging([paths["RNTuple"]] * n, folder, "--workers", workers)[1]
                     for n in (1, 10)
                 )
                 print(

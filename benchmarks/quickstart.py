@@ -1,7 +1,7 @@
-"""Wall time and memory of the quickstart, from nothing, in a directory of its own.
+"""Wall-clock time and memory of a complete quickstart in a temporary folder.
 
-``python -m benchmarks.quickstart``. Memory is the largest sum over all processes of the run of
-their proportional set sizes (shared pages counted once), sampled twice a second.
+``python -m benchmarks.quickstart``. The memory is the maximum of the sum of the proportional set
+sizes of all processes of the run (shared pages are counted once), sampled twice per second.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parent.parent
+from benchmarks.measure import REPOSITORY
 
 
 def descendants(pid: int) -> list[int]:
@@ -38,7 +38,7 @@ def main() -> None:
         process = subprocess.Popen(command, cwd=REPOSITORY)
         peak = 0
         while process.poll() is None:
-            with contextlib.suppress(OSError):  # a process ended while it was looked at
+            with contextlib.suppress(OSError):  # a process ended in the meantime
                 peak = max(peak, sum(proportional_size(pid) for pid in descendants(process.pid)))
             time.sleep(0.5)
         seconds = time.perf_counter() - start

@@ -1,10 +1,10 @@
-"""Rapidity-mass matrices gathered into a table, against a bare read of the same branches.
+"""Rapidity-mass matrices written to a table, relative to a bare read of the same branches.
 
-``python -m benchmarks.rmm FILE.root [--rounds N]``: one of our files (RNTuple or TTree). Loops over
-the whole file alternate in one process on one thread, in CPU time, start-up apart: a bare read, the
-table with matrices of 23 × 23 (jets in two types, split by mass as a stand-in for a tag; electrons;
-muons), the table with zeros in place of the matrices, and the matrices without a table. The number
-is the median of the ratios of the rates of the first two; the others say where the time goes.
+``python -m benchmarks.rmm FILE.root [--rounds N]``, with a native file (RNTuple or TTree). Loops
+over the whole file alternate in one process on one thread; CPU times without start-up are compared:
+a bare read, the table with matrices of 23 × 23 (jets of two types, split by mass in place of a tag;
+electrons; muons), the table with zeros instead of matrices, and the matrices without a table. The
+result is the median ratio of the rates of the first two; the others show where time is spent.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from analysis.formats.columns import own
 from analysis.inputs import reader
 from analysis.rdf.regions import define
-from benchmarks.imaging import seconds
+from benchmarks.measure import cpu_seconds
 from cpp_helpers import declare, load_root
 from selections.cuts import Definition
 
@@ -38,7 +39,7 @@ MATRIX = (
     "monojet::objects(electron_pt, electron_eta, electron_phi, 0.000511f, 5), "
     "monojet::objects(muon_pt, muon_eta, muon_phi, 0.10566f, 5)})"
 )
-# touches the same columns
+# reads the same columns
 TOUCHED = " + ".join((*NUMBERS, *(f"{name}.size()" for name in VECTORS)))
 
 
@@ -49,12 +50,12 @@ def opened(file: reader.File, **columns: str) -> Any:
 
 def bare_read(file: reader.File) -> None:
     df = opened(file, touched=f"double({TOUCHED})")
-    load_root().RDF.AsRNode(df).Sum["double"]("touched").GetValue()
+    load_root().RDF.AsRNode(df).Sum["double"](own("touched")).GetValue()
 
 
 def matrices(file: reader.File) -> None:
     df = opened(file, touched=f"double(run_number + event_number + weight + {MATRIX}[0])")
-    load_root().RDF.AsRNode(df).Sum["double"]("touched").GetValue()
+    load_root().RDF.AsRNode(df).Sum["double"](own("touched")).GetValue()
 
 
 def table(file: reader.File, block: Any, features: str) -> None:
@@ -82,12 +83,12 @@ def main() -> None:
     times = {name: [0.0] * options.rounds for name in loops}
     for i in range(options.rounds):
         for name, loop in loops.items():
-            times[name][i] = seconds(loop)
+            times[name][i] = cpu_seconds(loop)
     pairs = zip(times["bare read"], times["table with matrices"], strict=True)
     ratio = statistics.median(bare / full for bare, full in pairs)
     print(f"rate with matrices and table / bare read = {ratio:.2f} (target {TARGET})")
     for name, measured in times.items():
-        print(f"{name}: {1e6 * statistics.median(measured) / file.n_events:.2f} us an event")
+        print(f"{name}: {1e6 * statistics.median(measured) / file.n_events:.2f} us per event")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Start-up: of the command line, and of the imaging stage (imports, helpers, JIT).
+"""Start-up of the command line and of the imaging stage (imports, helpers, JIT compilation).
 
-``python -m benchmarks.startup``. Each number is the median of five fresh processes. Start-up of
-imaging is the time to the end of a first block of ten events: the imports, and the declaration and
-just-in-time compilation of everything.
+``python -m benchmarks.startup``. Each number is the median of five new processes. The start-up of
+imaging ends with a first block of ten events: it includes the imports, the declaration of the
+helpers and the JIT compilation.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import tempfile
 import time
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parent.parent
+from benchmarks.measure import REPOSITORY
 
 IMAGING = """
 import sys, time
 start = time.perf_counter()
 from pathlib import Path
-from analysis import imaging
+from analysis.images import imaging
 from analysis.config import load
 from analysis.inputs import reader
 from cpp_helpers import declare, load_root
@@ -62,8 +62,8 @@ def main() -> None:
             found.append([float(x) for x in done.stdout.split()])
     imports, first, further = (statistics.median(x) for x in zip(*found, strict=True))
     print(f"imaging, imports: {imports:.2f} s")
-    print(f"imaging, declaring and compiling everything: {first:.2f} s (target 3)")
-    print(f"imaging, the whole start-up: {imports + first:.2f} s (target 4)")
+    print(f"imaging, declaration and compilation: {first:.2f} s (target 3)")
+    print(f"imaging, total start-up: {imports + first:.2f} s (target 4)")
     print(f"imaging, each further block: {further:.3f} s (target 0.1)")
 
 
