@@ -1,14 +1,14 @@
-"""All samples of a configuration as data frames, to work with by hand.
+"""All samples of a configuration as data frames, for interactive work.
 
     from analysis.frames import frames
-    from analysis.workflow.pipeline import Run
+    from analysis.workflow.run import Run
     from analysis.config import load
 
     run = Run(load(Path("analysis/configs/anomaly_quickstart.yaml")), Path("output"))
     for name, df in frames(run, "three_lepton").items():
         print(name, df.Sum("expected").GetValue())
 
-A sample that is generated must have been: ``--stage generate``.
+Generated samples must exist: ``--stage generate``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from analysis.inputs.invisible import set_invisible
 from analysis.inputs.sample_info import combine, configured, normalisation, require_one_dataset
 from analysis.matrices import rmm
 from analysis.monojet import cutflow
-from analysis.rdf.regions import define, define_per_sample, names_of, require
+from analysis.rdf.regions import apply_cut, define, define_per_sample, names_of
 from analysis.workflow.run import Run
 from common.runtime.errors import ConfigError, InputError, did_you_mean
 from cpp_helpers import declare
@@ -36,15 +36,14 @@ EXPECTED = "expected"
 
 
 def frames(run: Run, region: str | None = None) -> dict[str, Any]:
-    """Data frames by the names of samples, each over all files of its sample, lazy as ever.
+    """Return a lazy data frame over all files of each sample, by the names of samples.
 
-    They have the canonical columns, those of the selection that ``region`` is of with only the
-    events that pass, and ``expected``, the events expected of each at the configured luminosity;
-    without a region the canonical columns and ``expected`` alone. Measured samples are not
-    normalised: ``expected`` is the weight.
+    They have the canonical columns and ``expected``, the expected events at the configured
+    luminosity; with ``region``, only the events that pass, and the columns of its selection.
+    Collision data are not normalised: ``expected`` is the weight.
 
     Raises:
-        ConfigError: there is no such region, or three leptons are asked for without ``anomaly``.
+        ConfigError: the region does not exist, or is one of three leptons without ``anomaly``.
         InputError: a file is missing, damaged, of another format than the first of its sample, or
             lacks a column that the selection needs.
         NormalisationError: the cross-section or the sum of weights of a sample is not known.
@@ -59,7 +58,7 @@ def _frame(run: Run, sample: Sample, region: str | None) -> Any:
     names = [str(run.sample(sample.name))] if sample.made_here else paths.expand(sample.files)
     files = [inspected(name, sample) for name in names]
     if not files:
-        raise InputError(f"sample '{sample.name}': no file is found")
+        raise InputError(f"sample '{sample.name}': no files found")
     weight = "weight"
     df = reader.open_files(files)
     if region in three_lepton.REGIONS:
@@ -77,7 +76,7 @@ def _frame(run: Run, sample: Sample, region: str | None) -> Any:
     df = define_per_sample(df, "events_of_a_weight", f"{factor!r}")
     df = define(df, [Definition(EXPECTED, f"double({weight}) * events_of_a_weight")])
     for cut in () if region is None else REGIONS[region].cuts:
-        df = require(df, cut)
+        df = apply_cut(df, cut)
     for name, column in names_of(df).items():
         df = declare().define(df, name, column)
     return df

@@ -1,9 +1,9 @@
-"""C++ helpers, declared to cling once a process.
+"""C++ helpers, declared to cling once per process.
 
-The headers use one namespace, ``monojet``, and are pure functions of columns; what works on data
-frames (``rdf/rdf_actions.hxx``) comes from a compiled library where one can be made. ``objects/jets.hxx``
-and ``imaging/detector_jets.hxx`` need FastJet, whose wheel carries headers and library (an LCG view has both on
-its own paths): the others are declared without it.
+The headers use one namespace, ``monojet``. Most hold pure functions of columns; those with a source
+file (``*.cxx``) beside them work on data frames and come from a compiled library, if it can be
+made. ``objects/jets.hxx`` and ``imaging/detector_jets.hxx`` need FastJet, whose wheel contains
+headers and library (an LCG view has both on its own paths), and are declared when needed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from common.runtime.child import PARENT
-from cpp_helpers.library import DIRECTORY, SOURCE, compiled
+from cpp_helpers.library import DIRECTORY, compiled, sources
 
 log = logging.getLogger("monojet")
 
-# Of XRootD's client, which waits for minutes, or half an hour, for a server that is gone (seconds).
+# Seconds for XRootD's client, which by default waits up to half an hour for a lost server.
 _XROOTD = {
     "XRD_CONNECTIONWINDOW": "10",
     "XRD_CONNECTIONRETRY": "1",
@@ -34,6 +34,7 @@ _XROOTD = {
 HEADERS = (
     "runtime/messages.hxx",
     "rdf/convert.hxx",
+    "objects/random.hxx",
     "objects/truth.hxx",
     "objects/decay_record.hxx",
     "objects/candidates.hxx",
@@ -43,16 +44,17 @@ HEADERS = (
     "three_lepton/three_lepton.hxx",
     "three_lepton/rmm.hxx",
     "rdf/scores.hxx",
-    "rdf/batch.hxx",
+    "rdf/event_summary.hxx",
+    "rdf/flat_particles.hxx",
 )
 
 
 @functools.cache
 def load_root() -> Any:
-    """Import ROOT, quietly, with its own signal handlers and graphics switched off.
+    """Import ROOT without its messages, signal handlers and graphics.
 
-    The cling options of ``env.sh`` and the patience of XRootD's client must be set before the
-    import: they are set here too, where the environment does not say otherwise.
+    The cling options of ``env.sh`` and the time-outs of XRootD's client act only if set before the
+    import; they are set here unless the environment sets them.
     """
     import warnings
 
@@ -72,24 +74,24 @@ def load_root() -> Any:
 
 @functools.cache
 def declare() -> Any:
-    """Declare the helpers that need nothing but ROOT; returns the ``monojet`` namespace."""
+    """Declare the helpers that need ROOT only; return the ``monojet`` namespace."""
     root = load_root()
     root.gInterpreter.AddIncludePath(str(DIRECTORY))
     library = compiled(root)
     if library is None:
-        _declare(*HEADERS, str(SOURCE.relative_to(DIRECTORY)))
+        _declare(*HEADERS, *sources())
     else:
         _load(str(library))
-        _declare(*HEADERS, "rdf/rdf_actions.hxx")
+        _declare(*HEADERS, *(source.removesuffix(".cxx") + ".hxx" for source in sources()))
     root.monojet.watch_messages()
-    if not log.isEnabledFor(logging.DEBUG):  # else ROOT prints where it crashed
+    if not log.isEnabledFor(logging.DEBUG):  # else ROOT prints a stack trace
         root.monojet.watch_crashes(PARENT in os.environ or bool(parent_process()))
     return root.monojet
 
 
 @functools.cache
 def declare_jets() -> Any:
-    """Declare the helpers and FastJet's jets; returns the ``monojet`` namespace."""
+    """Declare the helpers and FastJet's jets; return the ``monojet`` namespace."""
     root = load_root()
     declare()
     spec = util.find_spec("fastjet")
@@ -107,8 +109,7 @@ def declare_jets() -> Any:
 
 @functools.cache
 def declare_detector() -> Any:
-    """Declare what fills images with a detector, jets among it; returns the ``monojet``
-    namespace."""
+    """Declare the jets and the detector of images; return the ``monojet`` namespace."""
     declare_jets()
     _declare("imaging/detector_jets.hxx")
     return load_root().monojet

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 
 def as_array(vector: Any, dtype: Any) -> npt.NDArray[Any]:
-    """A ``std::vector`` of numbers, seen as an array in its own memory."""
+    """Return a ``std::vector`` of numbers as an array that shares its memory."""
     if vector.size() == 0:
         return np.empty(0, dtype)
     return np.frombuffer(vector.data(), dtype=dtype, count=vector.size())

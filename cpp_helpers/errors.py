@@ -1,4 +1,4 @@
-"""What a C++ exception says, as one line."""
+"""Errors and messages of ROOT and C++, as single lines."""
 
 from __future__ import annotations
 
@@ -10,24 +10,52 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-from cpp_helpers import declare
+from common.runtime.errors import InputError, MonojetError
+from cpp_helpers import declare, load_root
+
+
+@contextlib.contextmanager
+def event_loop(path: str, kind: type[MonojetError] = InputError) -> Iterator[None]:
+    """Turn a C++ exception thrown while events are read into an error that names the file.
+
+    Raises:
+        MonojetError: the event loop failed; an `InputError`, or of another ``kind``.
+    """
+    try:
+        yield
+    except MonojetError:
+        raise
+    except Exception as error:  # whatever cppyy makes of a C++ exception
+        raise kind(f"{path}: the event loop failed: {failure_of(error)}") from error
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Suppress ROOT's own messages, where our checks report the problem."""
+    root = load_root()
+    level = root.gErrorIgnoreLevel
+    root.gErrorIgnoreLevel = root.kFatal
+    try:
+        yield
+    finally:
+        root.gErrorIgnoreLevel = level
 
 
 def failure_of(error: BaseException) -> str:
-    """Why an event loop failed: what ROOT reported first since `forget_errors`, and what it then
-    made of it."""
+    """Return the cause of a failed event loop: the first error that ROOT has reported since
+    `forget_errors`, and the exception."""
     reported = str(declare().take_first_error()).strip().split("\n")[0]
     return f"{reported}: {cause_of(error)}" if reported else cause_of(error)
 
 
 def forget_errors() -> None:
-    """What ROOT reports from here on may be the cause of a failure."""
+    """Forget the errors that ROOT has reported so far."""
     declare().take_first_error()
 
 
 def cause_of(error: BaseException) -> str:
-    """The cause in what cppyy makes of a C++ exception: without the signature of the function, and
-    without the places in ROOT's sources that RNTuple adds."""
+    """Return the message of a C++ exception, without the signature of the function that cppyy adds
+    and the places in ROOT's sources that RNTuple adds."""
     text = str(error).split("\nAt:")[0].strip()
     line = text.splitlines()[-1] if text else type(error).__name__
     line = line.removesuffix("(unchecked RResult access!)").strip()
@@ -35,21 +63,21 @@ def cause_of(error: BaseException) -> str:
 
 
 class Diagnostics:
-    """What the C++ compiler says while `diagnostics` listens."""
+    """Messages of the C++ compiler, kept by `diagnostics`."""
 
     def __init__(self) -> None:
         self.text = ""
 
     def first_error(self) -> str:
-        """Its first error, without the place in the text that was compiled; empty if none."""
+        """Return the first error, without its place in the compiled text; empty if none."""
         found = re.search(r"error: (?:static assertion failed.*': )?(.+)", self.text)
         return found[1] if found else ""
 
 
 @contextlib.contextmanager
-def diagnostics(said: Diagnostics) -> Iterator[None]:
-    """Keep in ``said`` what cling prints to the process's standard error, past Python and ROOT,
-    about code that does not compile. Where nothing fails it is passed on."""
+def diagnostics(messages: Diagnostics) -> Iterator[None]:
+    """Keep in ``messages`` what cling prints to the standard error of the process, past Python and
+    ROOT, about code that does not compile. Print it as usual if nothing fails."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as caught:
@@ -57,7 +85,7 @@ def diagnostics(said: Diagnostics) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            said.text = _text(caught)
+            messages.text = _text(caught)
             raise
         finally:
             os.dup2(kept, 2)

@@ -1,1 +1,1 @@
-"""Regions as data: the filters, the cut-flow and the documents come from these descriptions."""
+"""Regions as data, from which cuts, cut-flow and documentation are made."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Definition:
-    """A column computed from others: a C++ expression for ``RDataFrame.Define``."""
+    """A column defined by a C++ expression, for ``RDataFrame.Define``."""
 
     name: str
     expression: str
@@ -26,21 +26,21 @@ class Cut:
 
 @dataclass(frozen=True)
 class Region:
-    """A named sequence of cuts, all of which an event passes."""
+    """A named sequence of cuts; an event must pass all."""
 
     name: str
     cuts: tuple[Cut, ...]
 
     @property
     def expression(self) -> str:
-        """All cuts in one C++ expression."""
+        """Return all cuts as one C++ expression."""
         return " && ".join(f"({cut.expression})" for cut in self.cuts)
 
 
 @dataclass(frozen=True)
 class ObjectType:
-    """A type of objects: their columns, with ``{}`` for pt, eta, phi or mass, the mask of
-    those that count (none: all), and their mass (GeV) where it is one number and no column."""
+    """A type of objects: their columns, with ``{}`` for pt, eta, phi or mass, the mask that selects
+    them (None: all), and their mass (GeV) if it is constant."""
 
     name: str
     columns: str
@@ -50,7 +50,7 @@ class ObjectType:
 
 @dataclass(frozen=True)
 class MetBin:
-    """A signal region in missing transverse momentum; ``high`` is None for an inclusive one."""
+    """A signal region in missing transverse momentum; ``high`` is None if it is inclusive."""
 
     name: str
     low: float
@@ -58,16 +58,16 @@ class MetBin:
 
     @property
     def cut(self) -> Cut:
-        """The requirement on the missing transverse momentum (GeV)."""
+        """Return the requirement on the missing transverse momentum (GeV)."""
         if self.high is None:
             return Cut(
                 self.name,
-                f"met > {self.low:g}",
+                f"met_no_muons > {self.low:g}",
                 rf"$E_\mathrm{{T}}^\mathrm{{miss}} > {self.low:g}$ GeV",
             )
         return Cut(
             self.name,
-            f"met > {self.low:g} && met <= {self.high:g}",
+            f"met_no_muons > {self.low:g} && met_no_muons <= {self.high:g}",
             rf"${self.low:g} < E_\mathrm{{T}}^\mathrm{{miss}} \leq {self.high:g}$ GeV",
         )
 

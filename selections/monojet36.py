@@ -1,8 +1,8 @@
-"""The ATLAS monojet selection of 36.1 fb^-1: arXiv:1711.03301, section 5, and its table 1.
+"""The ATLAS monojet selection for 36.1 fb^-1: arXiv:1711.03301, section 5 and table 1.
 
 Jets: anti-kT 0.4, candidates pT > 20 GeV, counted pT > 30 GeV, |eta| < 2.8. Electrons: pT > 20 GeV,
 |eta| < 2.47. Muons: pT > 10 GeV, |eta| < 2.5. Muons count as invisible in the missing transverse
-momentum. There is no tau and no photon veto. GeV and radians throughout.
+momentum, ``met_no_muons``. Taus and photons are not vetoed. GeV and radians.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ DEFINITIONS = (
     Definition("leading_jet_pt", "leading_jet >= 0 ? jet_pt[leading_jet] : -1.f"),
     Definition("leading_jet_eta", "leading_jet >= 0 ? jet_eta[leading_jet] : 0.f"),
     Definition("leading_jet_phi", "leading_jet >= 0 ? jet_phi[leading_jet] : 0.f"),
-    Definition("min_delta_phi", "monojet::min_delta_phi(jet_phi[good_jet], met_phi)"),
+    Definition("min_delta_phi", "monojet::min_delta_phi(jet_phi[good_jet], met_no_muons_phi)"),
     Definition("n_electrons", "int(Sum(after_overlap.electron))"),
     Definition("n_muons", "int(Sum(after_overlap.muon))"),
 )
 
-MET = Cut("met", "met > 250", r"$E_\mathrm{T}^\mathrm{miss} > 250$ GeV")
+MET = Cut("met", "met_no_muons > 250", r"$E_\mathrm{T}^\mathrm{miss} > 250$ GeV")
 LEADING_JET = Cut(
     "leading_jet",
     "leading_jet_pt > 250 && abs(leading_jet_eta) < 2.4",
@@ -58,17 +58,20 @@ SR_NO_VETO = Region("SR_no_veto", _TOPOLOGY)
 REGIONS = {region.name: region for region in (SR, SR_NO_VETO)}
 
 IMAGE_REGIONS = (SR.name, SR_NO_VETO.name)
-"""Regions of which images record whether an event passes, besides those that a configuration
-names."""
+"""Regions recorded in image files, besides those named by a configuration."""
 
 QUANTITIES = {
-    name: name
-    for name in (
-        *("met", "met_phi", "n_jets", "leading_jet_pt", "leading_jet_eta", "leading_jet_phi"),
-        *("min_delta_phi", "n_electrons", "n_muons"),
-    )
+    "met": "met_no_muons",
+    "met_phi": "met_no_muons_phi",
+    **{
+        name: name
+        for name in (
+            *("n_jets", "leading_jet_pt", "leading_jet_eta", "leading_jet_phi"),
+            *("min_delta_phi", "n_electrons", "n_muons"),
+        )
+    },
 }
-"""What is kept of an event beside its image: name -> expression."""
+"""Quantities stored with the image of an event: name -> expression. Muons are invisible."""
 
 INCLUSIVE = tuple(MetBin(f"IM{i}", low, None) for i, low in enumerate(MET_EDGES, start=1))
 EXCLUSIVE = (

@@ -1,12 +1,12 @@
-"""Events with three leptons: the search for heavy neutrinos of the 2022 thesis.
+"""Events with three leptons: the search for heavy neutrinos in the 2022 thesis.
 
 *Deployment of unsupervised learning in the search for new physics at the LHC with the ATLAS
 detector*, section 3.1. Baseline electrons: pT > 10 GeV (not in the thesis), |eta| <= 2.47,
 |z0 sin theta| <= 0.5 mm; muons: pT > 10 GeV, |eta| <= 2.7, likewise; both after the overlap removal
 of arXiv:1711.03301. Signal electrons are isolated and tight with |d0 / sigma| <= 5; muons isolated
-with |d0 / sigma| <= 3. Jets: pT >= 20 GeV, |eta| <= 2.8. In simulation a jet may be taken for the
-third lepton: ``fake_rate_electron`` and ``fake_rate_muon`` are its probabilities, 0 in data. GeV
-and radians throughout.
+with |d0 / sigma| <= 3. Jets: pT >= 20 GeV, |eta| <= 2.8. In simulation a jet may be misidentified
+as the third lepton, with the probabilities ``fake_rate_electron`` and ``fake_rate_muon``, which are
+0 in data. GeV and radians.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Collection
 from selections.cuts import Cut, Definition, ObjectType, Region
 
 CHANNELS = ("eee", "eemu", "emumu", "mumumu")
-"""Flavours of the three leptons, by the number of muons: their order does not matter."""
+"""Flavours of the three leptons in any order, by the number of muons."""
 
 FAKE_MIN_PT = 20.0  # GeV
 
@@ -67,33 +67,33 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("n_b_jets", "int(Sum(final_state.jets.b_tag))"),
     Definition(
         "leptons",
-        "monojet::trilepton(final_state.electrons, final_state.muons, full_met, full_met_phi)",
+        "monojet::trilepton(final_state.electrons, final_state.muons, met, met_phi)",
     ),
     Definition("event_weight", "weight * final_state.fake_weight"),
 )
 
-_ALSO_SEEN = {
+_OVERLAPPING = {
     "photon": ("photon_pt > 20 && abs(photon_eta) < 2.37", 0.4),
     "tau": ("tau_pt > 20 && abs(tau_eta) < 2.5", 0.2),
 }
-"""What makes photons and taus candidates, and the dR within which they are another object, too."""
+"""Requirements on photon and tau candidates, and the dR of their overlap with other objects."""
 
 
 def definitions(objects: Collection[str]) -> tuple[Definition, ...]:
-    """The columns of the selection, for matrices of these types of objects.
+    """Return the columns of the selection, for matrices of these types of objects.
 
-    Photons and taus may be seen as leptons or jets, too. Those of the given types are dropped near
-    a selected lepton, and then jets near one that is left, with the cones of ATLAS's tool for all
-    analyses (athena, AssociationUtils): dR < 0.4 for photons, 0.2 for taus. A photon and a tau may
-    be the same, as there. Which events are selected does not depend on it.
+    Photons and taus may also be reconstructed as leptons or jets. Those of the given types are
+    removed near a selected lepton, then jets near a remaining one, with the cones of ATLAS's common
+    tool (athena, AssociationUtils): dR < 0.4 for photons, 0.2 for taus. As in that tool, a photon
+    and a tau may be the same object. The event selection does not depend on this.
     """
-    kinds = [kind for kind in _ALSO_SEEN if kind in objects]
+    kinds = [kind for kind in _OVERLAPPING if kind in objects]
     if not kinds:
         return DEFINITIONS
     chosen = [Definition(f"chosen_{kind}", _chosen(kind)) for kind in kinds]
     apart = " && ".join(
         f"monojet::apart(with_all_jets.jets.eta, with_all_jets.jets.phi, {kind}_eta[chosen_{kind}],"
-        f" {kind}_phi[chosen_{kind}], {_ALSO_SEEN[kind][1]})"
+        f" {kind}_phi[chosen_{kind}], {_OVERLAPPING[kind][1]})"
         for kind in kinds
     )
     found: list[Definition] = []
@@ -106,7 +106,7 @@ def definitions(objects: Collection[str]) -> tuple[Definition, ...]:
 
 
 def _chosen(kind: str) -> str:
-    candidate, cone = _ALSO_SEEN[kind]
+    candidate, cone = _OVERLAPPING[kind]
     apart = (
         f"monojet::apart({kind}_eta, {kind}_phi, with_all_jets.{leptons}.eta,"
         f" with_all_jets.{leptons}.phi, {cone})"
@@ -132,8 +132,8 @@ REGIONS = {
 }
 
 QUANTITIES = {
-    "met": "full_met",
-    "met_phi": "full_met_phi",
+    "met": "met",
+    "met_phi": "met_phi",
     "lepton1_pt": "leptons.pt[0]",
     "lepton2_pt": "leptons.pt[1]",
     "lepton3_pt": "leptons.pt[2]",
@@ -148,8 +148,8 @@ QUANTITIES = {
     "ht": "Sum(final_state.jets.pt)",
     "has_fake": "final_state.has_fake",
 }
-"""What is kept of an event beside its features: name -> expression. Pairs of leptons are of one
-flavour and opposite charge; -1 where there is none."""
+"""Quantities stored with the features of an event: name -> expression. Lepton pairs have one
+flavour and opposite charges; -1 without a pair."""
 
 OBJECTS = {
     kind.name: kind
@@ -162,4 +162,4 @@ OBJECTS = {
         ObjectType("tau", "tau_{}", "chosen_tau"),
     )
 }
-"""Types of objects that a rapidity-mass matrix can be made of, of columns of `definitions`."""
+"""Types of objects for rapidity-mass matrices, from the columns of `definitions`."""

@@ -1,4 +1,4 @@
-"""The canonical columns: names and C++ types that every input is brought to (GeV, radians)."""
+"""The canonical columns, which every input is converted to: names and C++ types (GeV, radians)."""
 
 from __future__ import annotations
 
@@ -49,16 +49,19 @@ CANONICAL: dict[str, str] = {
     "photon_pt": RVEC_FLOAT,
     "photon_eta": RVEC_FLOAT,
     "photon_phi": RVEC_FLOAT,
+    "met_no_muons": "float",
+    "met_no_muons_phi": "float",
     "met": "float",
     "met_phi": "float",
-    "full_met": "float",
-    "full_met_phi": "float",
     "boson_pt": "float",
 }
 
+FORMER = {"full_met": "met", "full_met_phi": "met_phi"}
+"""Former names of canonical columns; ``met`` was then what `met_no_muons` is now."""
+
 PREFIX = "monojet_"
-"""Of the names that our columns, but the canonical ones, have in a data frame: a file may have
-columns ``n_jets`` and ``jets.pt`` of its own."""
+"""Prefix of all columns that we define in a data frame, except canonical ones, as a file may have
+columns ``n_jets`` or ``jets.pt`` of its own."""
 
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\w.])(?<!::)(?<!->)[A-Za-z_]\w*')
 
@@ -70,7 +73,7 @@ _SYNONYMS = {
     "std::uint32_t": "unsigned int",
     "ULong64_t": "unsigned long long",
     "std::uint64_t": "unsigned long long",
-    # as wide on every machine that ROOT's wheel runs on
+    # 64 bits on all platforms of ROOT's wheel
     "unsigned long": "unsigned long long",
     "ULong_t": "unsigned long long",
     "long": "long long",
@@ -89,7 +92,7 @@ _SYNONYMS = {
 
 
 def plain_type(found: str) -> str:
-    """A column type as ROOT prints it, in the words of `CANONICAL`."""
+    """Return a column type as printed by ROOT in the spelling of `CANONICAL`."""
     vector = re.fullmatch(r"ROOT::(?:VecOps::)?RVec<(.+)>", found)
     if vector:
         return f"ROOT::VecOps::RVec<{plain_type(vector[1])}>"
@@ -105,8 +108,8 @@ _VECTOR = re.compile(r"ROOT::VecOps::RVec<(.+)>")
 
 
 def converts(found: str, wanted: str) -> bool:
-    """Whether numbers, or vectors of numbers, of a type can be taken for those of another: integers
-    for as wide ones, and all for floats."""
+    """Return whether numbers, or vectors of numbers, convert to another type: integers to at least
+    as wide ones, all to floating point."""
     pair = [_VECTOR.fullmatch(one) for one in (found, wanted)]
     if all(pair):
         found, wanted = (match[1] for match in pair if match)
@@ -118,20 +121,20 @@ def converts(found: str, wanted: str) -> bool:
 
 
 def own(name: str) -> str:
-    """What a column of ours is called in a data frame."""
+    """Return the name of one of our columns in a data frame."""
     return name if name in CANONICAL else PREFIX + name
 
 
 def renamed(expression: str, names: Mapping[str, str]) -> str:
-    """A C++ expression with other names of columns; members and strings stay as they are."""
+    """Return a C++ expression with columns renamed; members and strings are unchanged."""
     return _WORD.sub(lambda match: names.get(match[0], match[0]), expression)
 
 
 def names_in(expression: str) -> set[str]:
-    """The words of a C++ expression that may be names of columns."""
+    """Return the words of a C++ expression that may be names of columns."""
     return set(re.findall(r"[A-Za-z_]\w*", expression))
 
 
 def canonical_in(expressions: Iterable[str]) -> frozenset[str]:
-    """The canonical columns that C++ expressions name."""
+    """Return the canonical columns that C++ expressions use."""
     return frozenset(names_in(" ".join(expressions)) & CANONICAL.keys())

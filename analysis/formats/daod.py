@@ -1,14 +1,14 @@
 """ATLAS derivations with generated particles: TRUTH1, TRUTH3 and others; MeV.
 
-What they hold: https://gitlab.cern.ch/atlas/athena, DerivationFrameworkMCTruth. Everything here is
-at particle level, whatever else a file has. Of one with all particles (``TruthParticles``) the rest
-is made where it has no better; one without gives no images.
+Contents: https://gitlab.cern.ch/atlas/athena, DerivationFrameworkMCTruth. All columns are at
+particle level, even if a file has reconstructed objects. With all particles (``TruthParticles``),
+missing objects are made from these; without them, images are impossible.
 """
 
 from __future__ import annotations
 
 from analysis.formats.columns import RVEC_FLOAT, RVEC_INT
-from analysis.formats.format import Block, Column, Format
+from analysis.formats.format import Column, ColumnGroup, Format
 from analysis.formats.particle_level import (
     JETS,
     LEPTON_MIN_PT,
@@ -22,17 +22,17 @@ from analysis.formats.xaod import (
     BOOKKEEPING,
     EVENT,
     EVENT_SOURCES,
-    ONLY_SIMULATED,
+    MC_ONLY,
     TREES,
     container,
     met_container,
 )
 
-# Of the detector simulation (Athena, TruthUtils/MagicNumbers.h). In releases without barcodes the
-# status of its particles is above 20000.
+# Barcodes of the detector simulation (Athena, TruthUtils/MagicNumbers.h). In releases without
+# barcodes the status of its particles is above 20000.
 MIN_SIMULATED_BARCODE = 200000
 
-# Athena, MCTruthClassifierDefs.h: isolated particles, and the origin in a tau lepton.
+# Athena, MCTruthClassifierDefs.h: types of isolated particles, and the origin in a tau lepton.
 _ISOLATED = {"electron": 2, "muon": 6, "photon": 14}
 _FROM_TAU = 9
 
@@ -41,55 +41,55 @@ _JETS = ("AntiKt4TruthJets", "AntiKt4TruthDressedWZJets")
 _UNSIGNED = "ROOT::VecOps::RVec<unsigned int>"
 
 
-def _particles(stable: str) -> Block:
+def _particles(stable: str) -> ColumnGroup:
     momentum = ", ".join(f"TruthParticles_{x}" for x in ("px", "py", "pz", "e", "pdgId"))
     return stable_particles(f"monojet::stable_particles({momentum}, {stable}, 1e-3)")
 
 
-def _jets(name: str) -> Block:
-    return Block(
+def _jets(name: str) -> ColumnGroup:
+    return ColumnGroup(
         {
             "jet_pt": Column(f"{name}_pt / 1000"),
             "jet_eta": Column(f"{name}_eta"),
             "jet_phi": Column(f"{name}_phi"),
             "jet_mass": Column(f"{name}_m / 1000"),
             "jet_b_tag": Column(
-                f"{name}_HadronConeExclTruthLabelID == 5", "derived", "a b hadron is in the jet"
+                f"{name}_HadronConeExclTruthLabelID == 5", "derived", "the jet contains a b hadron"
             ),
         },
         needs=frozenset({f"{name}_pt"}),
     )
 
 
-_SHAPES = Block(
+_SHAPES = ColumnGroup(
     {
         "shapes": Column(
             "monojet::jet_shapes(jet_eta, jet_phi, all_pt, all_eta, all_phi, all_pdg_id,"
             " all_charge)"
         ),
-        "jet_width": Column("shapes.width", "derived", "of the particles within ΔR < 0.4"),
+        "jet_width": Column("shapes.width", "derived", "from the particles within ΔR < 0.4"),
         "jet_n_tracks": Column("shapes.n_tracks", "derived", "likewise"),
     },
     needs=frozenset({"jet_pt", "all_charge"}),
 )
 
-_NO_SHAPES = Block(
+_NO_SHAPES = ColumnGroup(
     {
         "jet_n_tracks": Column(
             "ROOT::RVecI(jet_pt.size(), 3)",
             "assumed",
-            "enough for a muon's neighbour to be a jet",
+            "enough to keep a jet beside a muon",
         )
     },
     needs=frozenset({"jet_pt"}),
 )
 
 
-def _prompt(kind: str) -> Block:
+def _prompt(kind: str) -> ColumnGroup:
     name = _CONTAINERS[kind]
     isolated = f"{name}_classifierParticleType == {_ISOLATED[kind]}"
     from_tau = f"{name}_classifierParticleOrigin == {_FROM_TAU}"
-    return Block(
+    return ColumnGroup(
         {
             f"prompt_{kind}": Column(
                 isolated if kind == "photon" else f"{isolated} || {from_tau}",
@@ -99,12 +99,14 @@ def _prompt(kind: str) -> Block:
     )
 
 
-def _all(kind: str) -> Block:
-    return Block({f"prompt_{kind}": Column(f"{_CONTAINERS[kind]}_pdgId != 0", note="all of them")})
+def _all(kind: str) -> ColumnGroup:
+    return ColumnGroup(
+        {f"prompt_{kind}": Column(f"{_CONTAINERS[kind]}_pdgId != 0", note="all of them")}
+    )
 
 
-def _of_container(kind: str, min_pt: float, dressed: bool) -> Block:
-    """Leptons or photons that a file lists."""
+def _of_container(kind: str, min_pt: float, dressed: bool) -> ColumnGroup:
+    """Return leptons or photons from their container."""
     name = _CONTAINERS[kind]
     x, y, z = (f"{name}_p{axis}" for axis in "xyz")
     pt, eta, phi = f"hypot({x}, {y})", f"asinh({z} / hypot({x}, {y}))", f"atan2({y}, {x})"
@@ -121,20 +123,22 @@ def _of_container(kind: str, min_pt: float, dressed: bool) -> Block:
             f"{kind}_charge": Column(f"(1 - 2 * ({name}_pdgId > 0)){mask}", "derived"),
             **{
                 f"{kind}_{quality}": Column(
-                    f"ROOT::RVecI({kind}_pt.size(), 1)", "assumed", "all are, as they are prompt"
+                    f"ROOT::RVecI({kind}_pt.size(), 1)", "assumed", "all: they are prompt"
                 )
                 for quality in ("isolated", "tight")
             },
         }
-    return Block(made, needs=frozenset({f"{name}_pt_dressed" if dressed else x, f"prompt_{kind}"}))
+    return ColumnGroup(
+        made, needs=frozenset({f"{name}_pt_dressed" if dressed else x, f"prompt_{kind}"})
+    )
 
 
-_TAUS = Block(
+_TAUS = ColumnGroup(
     {
         **{
             f"tau_{part}": Column(
                 f"TruthTaus_{stored}_vis[TruthTaus_IsHadronicTau == 1]{unit}",
-                note="of hadronic decays, without the neutrinos",
+                note="hadronic decays, without the neutrinos",
             )
             for part, stored, unit in (
                 ("pt", "pt", " / 1000"),
@@ -150,21 +154,21 @@ _TAUS = Block(
     needs=frozenset({"TruthTaus_pt_vis", "TruthTaus_IsHadronicTau"}),
 )
 
-_NEUTRINOS = Block(
+_NEUTRINOS = ColumnGroup(
     {
         "missing": Column(
             "monojet::as_met(monojet::met_component(MET_Truth_name, MET_Truth_mpx, MET_Truth_mpy,"
             ' "NonInt", 1e-3))'
         ),
-        "full_met": Column("missing.pt", note="of what does not interact"),
-        "full_met_phi": Column("missing.phi", note="likewise"),
-        "met": Column(
-            "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi).pt",
+        "met": Column("missing.pt", note="of non-interacting particles"),
+        "met_phi": Column("missing.phi", note="likewise"),
+        "met_no_muons": Column(
+            "monojet::without_muons(met, met_phi, muon_pt, muon_phi).pt",
             "derived",
-            "that, and the prompt muons added: they are invisible here",
+            "the same, with the prompt muons added as invisible",
         ),
-        "met_phi": Column(
-            "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi).phi",
+        "met_no_muons_phi": Column(
+            "monojet::without_muons(met, met_phi, muon_pt, muon_phi).phi",
             "derived",
             "likewise",
         ),
@@ -214,7 +218,7 @@ DAOD = Format(
         **container("TruthTaus", ("pdgId",), RVEC_INT),
         **met_container("MET_Truth"),
     },
-    blocks=(
+    groups=(
         *EVENT,
         _particles(
             f"TruthParticles_status == 1 && TruthParticles_barcode < {MIN_SIMULATED_BARCODE}"
@@ -237,7 +241,7 @@ DAOD = Format(
         MET,
         _NEUTRINOS,
     ),
-    only_simulated=ONLY_SIMULATED,
+    mc_only=MC_ONLY,
     dataset="EventInfo_mcChannelNumber",
     bookkeeping=BOOKKEEPING,
 )

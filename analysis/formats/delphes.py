@@ -1,29 +1,29 @@
 """Delphes, a fast simulation of detectors: a TTree ``Delphes``, GeV and mm.
 
-JHEP 02 (2014) 057, arXiv:1307.6346; the branches and their units:
-https://delphes.github.io/workbook/root_tree.html, and what a detector's card puts into them:
-``cards/`` of https://github.com/delphes/delphes. What a file lacks is made of its particles:
-generated ones, or the objects of the energy flow.
+JHEP 02 (2014) 057, arXiv:1307.6346; branches and units:
+https://delphes.github.io/workbook/root_tree.html; contents defined by the detector cards:
+``cards/`` of https://github.com/delphes/delphes. Missing objects are made from particles: generated
+ones, or those of the energy flow.
 """
 
 from __future__ import annotations
 
 from analysis.formats import particle_level
 from analysis.formats.columns import RVEC_FLOAT, RVEC_INT
-from analysis.formats.format import Block, Column, Format, Source
+from analysis.formats.format import Column, ColumnGroup, Format, SourceColumn
 
-# The same for electrons and muons; cards isolate with 0.12 and 0.25 within dR < 0.5 beforehand.
+# For electrons and muons; the cards require 0.12 and 0.25 within dR < 0.5 beforehand.
 MAX_ISOLATION = 0.15
 
-_EVENT = Block(
+_EVENT = ColumnGroup(
     {
-        "run_number": Column("0u", "assumed", "there are no runs"),
-        "event_number": Column("Event_Number.at(0)", note="each file begins at 0"),
+        "run_number": Column("0u", "assumed", "no run numbers"),
+        "event_number": Column("Event_Number.at(0)", note="starts at 0 in each file"),
     }
 )
 _WEIGHTS = (
-    Block({"weight": Column("Event_Weight.at(0)")}),
-    Block({"weight": Column("1.", "assumed", "where `Event.Weight` is absent")}),
+    ColumnGroup({"weight": Column("Event_Weight.at(0)")}),
+    ColumnGroup({"weight": Column("1.", "assumed", "without `Event.Weight`")}),
 )
 
 _GENERATED = particle_level.stable_particles(
@@ -35,11 +35,11 @@ _ENERGY_FLOW = particle_level.stable_particles(
     " {EFlowPhoton_Eta, EFlowPhoton_Phi, EFlowPhoton_E},"
     " {EFlowNeutralHadron_Eta, EFlowNeutralHadron_Phi, EFlowNeutralHadron_E})",
     "derived",
-    "of tracks, photons and neutral hadrons",
+    "from tracks, photons and neutral hadrons",
 )
 
 _JETS = (
-    Block(
+    ColumnGroup(
         {
             "jet_pt": Column("Jet_PT"),
             "jet_eta": Column("Jet_Eta"),
@@ -49,18 +49,18 @@ _JETS = (
                 "monojet::jet_shapes(jet_eta, jet_phi, all_pt, all_eta, all_phi, all_pdg_id,"
                 " all_charge).width",
                 "derived",
-                "of the visible particles but muons within ΔR < 0.4: a file does not tell a jet's",
+                "from the visible particles except muons within ΔR < 0.4: no constituents",
             ),
             "jet_n_tracks": Column("Jet_NCharged", note="0 for jets of calorimeter towers"),
             "jet_b_tag": Column("Jet_BTag & 1u", note="bit 0 of the tags"),
         },
         needs=frozenset({"Jet_PT"}),
     ),
-    Block(
+    ColumnGroup(
         {
             "tau_tagged": Column("(Jet_TauTag & 1u) == 1u"),
             **{
-                f"tau_{part}": Column(f"Jet_{stored}[tau_tagged]", note="they stay jets as well")
+                f"tau_{part}": Column(f"Jet_{stored}[tau_tagged]", note="also kept as jets")
                 for part, stored in (
                     ("pt", "PT"),
                     ("eta", "Eta"),
@@ -76,25 +76,25 @@ _JETS = (
 )
 
 
-def _leptons(flavour: str) -> tuple[Block, Block]:
+def _leptons(flavour: str) -> tuple[ColumnGroup, ColumnGroup]:
     name = flavour.capitalize()
-    here = Block(
+    here = ColumnGroup(
         {
             f"{flavour}_pt": Column(f"{name}_PT"),
             f"{flavour}_eta": Column(f"{name}_Eta"),
             f"{flavour}_phi": Column(f"{name}_Phi"),
             f"{flavour}_charge": Column(f"{name}_Charge"),
             f"{flavour}_z0_sin_theta": Column(
-                f"{name}_DZ / cosh({name}_Eta)", "derived", "to z = 0, not to a vertex"
+                f"{name}_DZ / cosh({name}_Eta)", "derived", "with respect to z = 0, not to a vertex"
             ),
             f"{flavour}_d0_significance": Column(
                 f"ROOT::VecOps::Where({name}_ErrorD0 > 0, {name}_D0 / {name}_ErrorD0,"
                 f" monojet::d0_significance({name}_D0, {name}_PT, {name}_Eta))",
                 "derived",
-                "by ATLAS's resolution where the simulation has none",
+                "with the resolution of ATLAS if the simulation has none",
             ),
             f"{flavour}_isolated": Column(f"{name}_IsolationVar < {MAX_ISOLATION}", "derived"),
-            f"{flavour}_tight": Column(f"ROOT::RVecI({name}_PT.size(), 1)", "assumed", "all are"),
+            f"{flavour}_tight": Column(f"ROOT::RVecI({name}_PT.size(), 1)", "assumed", "all"),
         },
         needs=frozenset({f"{name}_PT"}),
     )
@@ -102,7 +102,7 @@ def _leptons(flavour: str) -> tuple[Block, Block]:
 
 
 _PHOTONS = (
-    Block(
+    ColumnGroup(
         {
             "photon_pt": Column("Photon_PT"),
             "photon_eta": Column("Photon_Eta"),
@@ -114,54 +114,54 @@ _PHOTONS = (
 )
 
 _OF_TOWERS = (
-    Block(
+    ColumnGroup(
         {
             "met_of_towers": Column(
                 "monojet::is_of_towers(MissingET_MET.at(0), MissingET_Phi.at(0), Tower_ET,"
                 " Tower_Phi)",
                 "derived",
-                "whether it is, to 10 MeV, minus the sum of the towers: then it has no muons",
+                "equals minus the sum of the towers within 10 MeV: then muons are invisible in it",
             )
         },
         needs=frozenset({"MissingET_MET"}),
     ),
-    Block(
-        {"met_of_towers": Column("false", "assumed", "where there are no towers")},
+    ColumnGroup(
+        {"met_of_towers": Column("false", "assumed", "without towers")},
         needs=frozenset({"MissingET_MET"}),
     ),
 )
 
 
 def _met(part: str) -> dict[str, Column]:
-    name, member = ("met", "pt") if part == "MET" else ("met_phi", "phi")
+    suffix, member = ("", "pt") if part == "MET" else ("_phi", "phi")
     arguments = "MissingET_MET.at(0), MissingET_Phi.at(0)"
     return {
-        f"full_{name}": Column(
+        f"met{suffix}": Column(
             f"met_of_towers ? monojet::without_muons({arguments}, -muon_pt, muon_phi).{member}"
             f" : MissingET_{part}.at(0)",
             "derived",
-            "the file's; where it is of towers, the muons are taken off",
+            "the file's; if from towers, the muons are subtracted",
         ),
-        name: Column(
+        f"met_no_muons{suffix}": Column(
             f"met_of_towers ? MissingET_{part}.at(0)"
             f" : monojet::without_muons({arguments}, muon_pt, muon_phi).{member}",
             "derived",
-            "the file's; where it is not of towers, the muons are added",
+            "the file's; if not from towers, the muons are added",
         ),
     }
 
 
 _MET = (
     *_OF_TOWERS,
-    Block(_met("MET") | _met("Phi"), needs=frozenset({"met_of_towers", "muon_pt"})),
+    ColumnGroup(_met("MET") | _met("Phi"), needs=frozenset({"met_of_towers", "muon_pt"})),
     particle_level.MET,
 )
 
 
-def _stored(names: dict[str, str], *types: str) -> dict[str, Source]:
-    """Sources by branch: leaves, separated by blanks. Aliases of columns have no dots."""
+def _stored(names: dict[str, str], *types: str) -> dict[str, SourceColumn]:
+    """Return sources by branch, with leaves separated by blanks. Their names have no dots."""
     return {
-        f"{branch}_{leaf}": Source(types, (f"{branch}.{leaf}",))
+        f"{branch}_{leaf}": SourceColumn(types, (f"{branch}.{leaf}",))
         for branch, leaves in names.items()
         for leaf in leaves.split()
     }
@@ -203,14 +203,14 @@ DELPHES = Format(
         **_stored({"Particle": "PID Status"}, RVEC_INT),
         **_stored({"Particle": "Px Py Pz E"}, RVEC_FLOAT),
     },
-    blocks=(_EVENT, *_WEIGHTS, _GENERATED, *_AFTER_PARTICLES),
-    numbers_events=False,
+    groups=(_EVENT, *_WEIGHTS, _GENERATED, *_AFTER_PARTICLES),
+    unique_event_ids=False,
     reconstructed=True,
 )
 
 DELPHES_EFLOW = Format(
     name="delphes_eflow",
-    title="the same, with images of the energy flow; only if it is asked for by this name",
+    title="the same, with images of the energy flow; only if requested by name",
     trees=("Delphes",),
     markers=frozenset({"Event_Number", "EFlowTrack_PT"}),
     sources={
@@ -225,8 +225,8 @@ DELPHES_EFLOW = Format(
             RVEC_FLOAT,
         ),
     },
-    blocks=(_EVENT, *_WEIGHTS, _ENERGY_FLOW, *_AFTER_PARTICLES),
-    numbers_events=False,
+    groups=(_EVENT, *_WEIGHTS, _ENERGY_FLOW, *_AFTER_PARTICLES),
+    unique_event_ids=False,
     reconstructed=True,
 )
 

@@ -1,164 +1,166 @@
-"""What an input format is: where its columns are, and how the canonical ones are made of them.
+"""Input formats as data: the columns of a file and expressions that make the canonical columns.
 
-A format is data alone. To add one: a module with a `Format`, its name in `analysis.formats.registry`,
-and a file of its layout in the tests.
+To add a format: write a module with a `Format`, list it in `analysis.formats.registry`, and write a
+file of its layout in the tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from analysis.formats.columns import names_in
 
 IS_DATA = "is_data"
-"""In expressions: whether the configuration calls the sample measured; a ``bool``."""
+"""In expressions: whether the configuration marks the sample as collision data; a ``bool``."""
 
 
 How = Literal["read", "derived", "assumed"]
-"""Read, units aside; made of several columns or by a decision; or not in the file at all."""
+"""Read, up to units; derived from several columns or by a choice; or assumed, not in the file."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """A column that is read of a file."""
+class SourceColumn:
+    """A column of a file."""
 
     types: tuple[str, ...]
-    """The C++ types that it may have, in the words of `analysis.formats.columns`; any if there is none."""
+    """The C++ types that it may have, spelled as in `analysis.formats.columns`; empty: any."""
     stored: tuple[str, ...] = ()
-    """The names that it may have in a file, the first that is there counts; its own if none."""
+    """The names that it may have in a file, in order of preference; empty: its own name."""
 
 
-def sources(names: Iterable[str], *types: str) -> dict[str, Source]:
-    """Sources of one type that are stored by their own names."""
-    return {name: Source(types) for name in names}
+def sources(names: Iterable[str], *types: str) -> dict[str, SourceColumn]:
+    """Return sources of one type that are stored under their own names."""
+    return {name: SourceColumn(types) for name in names}
 
 
 @dataclass(frozen=True)
 class Column:
-    """How a canonical column is made, for ``RDataFrame.Define``.
+    """The definition of a canonical column, for ``RDataFrame.Define``.
 
-    The expression sees the sources and, in their place, the columns that come before it. Its value
-    is converted to the type of the canonical column. One that is nothing but the column's own name
-    is read as it stands, at no cost.
+    The expression can use sources and earlier columns; an earlier column hides a source of the same
+    name. Its value is converted to the type of the canonical column. An expression that is only the
+    column's own name reads the stored column, at no cost.
     """
 
     expression: str
     how: How = "read"
     note: str = ""
     warning: str = ""
-    """Shown for each file whose column is made this way."""
+    """Logged for each file with this definition."""
 
 
 @dataclass(frozen=True)
-class Block:
-    """Columns that are made together: those of jets, say, must not come from two places."""
+class ColumnGroup:
+    """Columns that are defined together, so that those of jets, for example, have one origin."""
 
     columns: Mapping[str, Column]
-    """By name: canonical ones, and others that these are made of."""
+    """Canonical columns and intermediate ones, by name."""
     needs: frozenset[str] = frozenset()
-    """Sources, or columns above it, without which nothing of it is made."""
+    """Sources or earlier columns without which the group is skipped."""
 
 
 @dataclass(frozen=True)
 class Bookkeeping:
-    """What a file says of all events it was made of, those dropped on the way too, in a tree of its
-    own."""
+    """A separate tree with the sums of weights before any event was dropped."""
 
     tree: str
     columns: Mapping[str, tuple[str, ...]]
-    """By the names that ``sums`` knows them by; in a file, the first of these that is there."""
+    """Keys for ``sums`` -> names in a file, in order of preference."""
     sums: Callable[[Mapping[str, list[Any]]], tuple[float, float] | None]
-    """Of the entries of each column, the sums of weights and of their squares."""
+    """Computes the sums of weights and of squared weights from the entries of the columns."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """A layout of files. Canonical columns that no block has it cannot give."""
+    """A layout of files. Canonical columns without a group are impossible in this format."""
 
     name: str
     title: str
-    """In the words of docs/inputs.md."""
+    """Description in docs/inputs.md."""
     trees: tuple[str, ...]
-    """Names of its tree or ntuple; the first that is there is read."""
+    """Names of its tree or ntuple, in order of preference."""
     markers: frozenset[str]
-    """Sources by which it is told from other formats of that tree."""
-    sources: Mapping[str, Source]
-    blocks: tuple[Block, ...]
-    """In this order; one is left out where what it needs is missing, or where one before it has
-    made a column of its already."""
-    only_simulated: frozenset[str] = frozenset()
-    """Sources that measured events may lack."""
-    numbers_events: bool = True
-    """Whether run and event numbers tell the events of several files of a sample apart."""
+    """Sources that distinguish it from other formats with the same tree."""
+    sources: Mapping[str, SourceColumn]
+    groups: tuple[ColumnGroup, ...]
+    """In order. A group is skipped if a column that it needs is missing, or if an earlier group
+    has defined one of its columns."""
+    former_columns: Mapping[str, str] = field(default_factory=dict)
+    """Columns of files that an earlier version wrote -> their present names."""
+    mc_only: frozenset[str] = frozenset()
+    """Sources that collision data may lack."""
+    unique_event_ids: bool = True
+    """Whether run and event numbers are unique across the files of a sample."""
     reconstructed: bool = False
-    """Whether simulated events of it went through a detector: they have fake leptons already."""
+    """Whether its simulated events include a detector, and so have fake leptons."""
     info: str | None = None
-    """A ``TNamed`` in the file whose title is a `SampleInfo` as JSON."""
+    """Name of a ``TNamed`` whose title is a `SampleInfo` as JSON."""
     cross_section: str | None = None
-    """A column of one value, in pb."""
+    """A column with the cross-section (pb), constant in a file."""
     dataset: str | None = None
-    """A source, the number of the simulated dataset, the same for all events of a file: of some the
-    cross-section is known."""
+    """A source with the number of the simulated dataset, constant in a file; some cross-sections
+    are known by it."""
     sum_of_weights: str | None = None
-    """A column of one value: that of the whole sample, before any cut, in each of its files."""
+    """A column with the sum of weights of the whole sample before any cut, constant in each of its
+    files."""
     bookkeeping: Bookkeeping | None = None
 
     def chosen(self, stored: Container[str]) -> dict[str, Column]:
-        """How each column is made of a file that has these sources: not those that lack one."""
+        """Return the columns that a file with these sources gives, with their definitions."""
         made: dict[str, Column] = {}
-        for block in self.blocks:
-            if block.columns.keys() & made.keys():
+        for group in self.groups:
+            if group.columns.keys() & made.keys():
                 continue
-            if any(name not in stored and name not in made for name in block.needs):
+            if any(name not in stored and name not in made for name in group.needs):
                 continue
-            for name, column in block.columns.items():
-                if all(self._is_there(word, made, stored) for word in names_in(column.expression)):
+            for name, column in group.columns.items():
+                if all(
+                    self._is_available(word, made, stored) for word in names_in(column.expression)
+                ):
                     made[name] = column
         return made
 
-    def lacking(self, name: str, stored: Container[str]) -> str | None:
-        """A source for want of which a file does not give a column; none if the format never
-        does."""
+    def missing_source(self, name: str, stored: Container[str]) -> str | None:
+        """Return the missing source that prevents this column; None if no source would help."""
         if name not in self._names:
             return None
-        block = next(block for block in self.blocks if name in block.columns)
-        for word in sorted(block.needs | names_in(block.columns[name].expression)):
+        group = next(group for group in self.groups if name in group.columns)
+        for word in sorted(group.needs | names_in(group.columns[name].expression)):
             if word in self.sources:
                 if word not in stored:
                     return word
-            elif word != name and (found := self.lacking(word, stored)):
+            elif word != name and (found := self.missing_source(word, stored)):
                 return found
         return None
 
-    def spellings(self, source: str) -> tuple[str, ...]:
-        """The names that a source may have in a file."""
+    def possible_names(self, source: str) -> tuple[str, ...]:
+        """Return the names that a source may have in a file."""
         return self.sources[source].stored or (source,)
 
-    def spelt(self, source: str, names: Collection[str]) -> str | None:
-        """The name by which a source is there among these, if it is."""
-        return next((name for name in self.spellings(source) if name in names), None)
+    def stored_name(self, source: str, names: Collection[str]) -> str | None:
+        """Return the name of a source among the columns of a file; None if it is missing."""
+        return next((name for name in self.possible_names(source) if name in names), None)
 
     def how(self, name: str) -> str:
-        """Whether a canonical column is read, derived, assumed or impossible, in words."""
-        ways = [block.columns[name].how for block in self.blocks if name in block.columns]
+        """Return in words whether a canonical column is read, derived, assumed or impossible."""
+        ways = [group.columns[name].how for group in self.groups if name in group.columns]
         return " or ".join(dict.fromkeys(ways)) or "impossible"
 
     def used(self) -> frozenset[str]:
-        """All sources that columns are made of."""
-        expressions = (c.expression for block in self.blocks for c in block.columns.values())
-        words = names_in(" ".join(expressions)).union(*(block.needs for block in self.blocks))
+        """Return the sources that columns are made from."""
+        expressions = (c.expression for group in self.groups for c in group.columns.values())
+        words = names_in(" ".join(expressions)).union(*(group.needs for group in self.groups))
         return frozenset(words & self.sources.keys())
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        return frozenset(name for block in self.blocks for name in block.columns)
+        return frozenset(name for group in self.groups for name in group.columns)
 
-    def _is_there(self, word: str, made: Container[str], stored: Container[str]) -> bool:
-        """Whether a word of an expression can be read: a column that was made, or a source; what is
-        neither is C++."""
+    def _is_available(self, word: str, made: Container[str], stored: Container[str]) -> bool:
+        """Return whether a word of an expression is a defined column, a stored source, or C++."""
         if word in made:
             return True
         return word in stored if word in self.sources else word not in self._names
@@ -166,10 +168,10 @@ class Format:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a configuration says of the layout of files; without a word, it is found out."""
+    """The layout of files as given by a configuration; if empty, it is recognised."""
 
     format: str | None = None
-    """The name of a known format."""
+    """Name of a known format."""
     tree: str | None = None
     columns: tuple[tuple[str, str], ...] = ()
-    """Canonical columns and their expressions, for files of no known format."""
+    """Canonical columns and their expressions, for other formats."""

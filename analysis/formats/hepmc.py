@@ -1,4 +1,4 @@
-"""HepMC ascii files, which stage ``convert`` makes files of our own format from."""
+"""HepMC ascii files, which stage ``convert`` converts to native files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""HepMC 3 events in a TTree, as ``WriterRootTree`` of its library rootIO writes them.
+"""HepMC 3 events in a TTree, written by ``WriterRootTree`` of its library rootIO.
 
-The members of ``HepMC3::GenEventData``, split into branches, so that nothing of HepMC is needed to
-read them: ``include/HepMC3/Data`` and ``rootIO/src/WriterRootTree.cc`` of HepMC 3.3.1,
+The members of ``HepMC3::GenEventData`` are split into branches, so that they are read without
+HepMC: ``include/HepMC3/Data`` and ``rootIO/src/WriterRootTree.cc`` of HepMC 3.3.1,
 https://gitlab.cern.ch/hepmc/HepMC3.
 """
 
@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from analysis.formats import particle_level
 from analysis.formats.columns import RVEC_INT
-from analysis.formats.format import Block, Column, Format, Source, sources
+from analysis.formats.format import Column, ColumnGroup, Format, SourceColumn, sources
 
 _RVEC_DOUBLE = "ROOT::VecOps::RVec<double>"
 
-_EVENT = Block(
+_EVENT = ColumnGroup(
     {
-        "run_number": Column("0u", "assumed", "there are no runs"),
-        "event_number": Column("event_number", note="generators may begin anew in each file"),
+        "run_number": Column("0u", "assumed", "no run numbers"),
+        "event_number": Column("event_number", note="generators may restart in each file"),
         "weight": Column(
-            "weights.empty() ? 1. : weights[0]", note="the first; 1 of an event that has none"
+            "weights.empty() ? 1. : weights[0]", note="the first; 1 if an event has none"
         ),
     }
 )
@@ -32,7 +32,7 @@ _PARTICLES = particle_level.stable_particles(
 
 _MOMENTA = "particles_px, particles_py, particles_pz"
 
-_HISTORY = Block(
+_HISTORY = ColumnGroup(
     {
         "record": Column(
             "monojet::history(links1, links2, particles_pid.size(), vertices_x.size())"
@@ -65,20 +65,20 @@ HEPMC_TREE = Format(
         **sources(("links1", "links2"), RVEC_INT),
         **sources(("weights",), _RVEC_DOUBLE),
         **{
-            f"particles_{name}": Source((RVEC_INT,), (f"particles.{name}",))
+            f"particles_{name}": SourceColumn((RVEC_INT,), (f"particles.{name}",))
             for name in ("pid", "status")
         },
         **{
-            f"particles_{part}": Source((_RVEC_DOUBLE,), (f"particles.momentum.m_v{place}",))
+            f"particles_{part}": SourceColumn((_RVEC_DOUBLE,), (f"particles.momentum.m_v{place}",))
             for place, part in enumerate(("px", "py", "pz", "energy"), 1)
         },
         **{
-            f"vertices_{part}": Source((_RVEC_DOUBLE,), (f"vertices.position.m_v{place}",))
+            f"vertices_{part}": SourceColumn((_RVEC_DOUBLE,), (f"vertices.position.m_v{place}",))
             for place, part in enumerate(("x", "y", "z"), 1)
         },
     },
-    blocks=(_EVENT, _PARTICLES, *particle_level.ALL, _HISTORY, *particle_level.OF_DECAYS),
-    numbers_events=False,
+    groups=(_EVENT, _PARTICLES, *particle_level.ALL, _HISTORY, *particle_level.OF_DECAYS),
+    unique_event_ids=False,
 )
 
 FORMATS = (HEPMC_TREE,)

@@ -1,15 +1,15 @@
-"""Missing transverse momentum with muons invisible, of files whose own counts them as seen."""
+"""Missing transverse momentum with muons as invisible, for files in which they are visible."""
 
 from __future__ import annotations
 
 from analysis.formats.format import Column
 
-_WITHOUT = "monojet::without_muons(full_met, full_met_phi, muon_pt, muon_phi)"
+_WITHOUT = "monojet::without_muons(met, met_phi, muon_pt, muon_phi)"
 
 MET = {
-    "met": Column(
-        f"{_WITHOUT}.pt", "derived", "the file's, and all its muons added: they are invisible here"
+    "met_no_muons": Column(
+        f"{_WITHOUT}.pt", "derived", "the file's, with its muons added as invisible"
     ),
-    "met_phi": Column(f"{_WITHOUT}.phi", "derived", "likewise"),
+    "met_no_muons_phi": Column(f"{_WITHOUT}.phi", "derived", "likewise"),
 }
-"""Needs ``full_met`` and the muons above it."""
+"""Needs the missing transverse momentum and the muons above it."""

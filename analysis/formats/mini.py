@@ -9,7 +9,7 @@ isolation. Overlaps are removed: in its data of four leptons no jet is within dR
 from __future__ import annotations
 
 from analysis.formats.columns import RVEC_FLOAT, RVEC_INT
-from analysis.formats.format import IS_DATA, Block, Column, Format, sources
+from analysis.formats.format import IS_DATA, Column, ColumnGroup, Format, sources
 from analysis.formats.invisible_muons import MET
 
 WEIGHT_FACTORS = (
@@ -23,13 +23,13 @@ WEIGHT_FACTORS = (
     "scaleFactor_LepTRIGGER",
     "scaleFactor_PhotonTRIGGER",
 )
-"""What the weight of a simulated event is the product of; 0 in data, where it has no meaning."""
+"""Factors of the weight of a simulated event; meaningless and 0 in data."""
 
-# Of ATLAS's working points of the tagger MV2c10 (60, 70, 77, 85 % efficiency: 0.934906, 0.8244273,
-# 0.645925, 0.1758475) the one that scaleFactor_BTAG is for, and the release's own analyses take.
+# The working point of the tagger MV2c10 that scaleFactor_BTAG is for and the analyses of the
+# release use (60, 70, 77, 85 % efficiency: 0.934906, 0.8244273, 0.645925, 0.1758475).
 B_TAG_THRESHOLD = 0.8244273
 
-# The release's own analyses ask for this, beyond its loose preselection.
+# Required by the analyses of the release, in addition to its loose preselection.
 MAX_ISOLATION = 0.15
 
 _LEPTONS = {"electron": 11, "muon": 13}
@@ -48,15 +48,15 @@ def _leptons(flavour: str) -> dict[str, Column]:
         f"{flavour}_z0_sin_theta": Column(
             f"(lep_z0 / cosh(lep_eta)){mask}", "derived", "sin θ = 1 / cosh η"
         ),
-        # Its name may say significance or error. In the next release it is lep_d0sig
+        # The name could mean significance or error. The next release calls it lep_d0sig
         # (https://opendata.atlas.cern/docs/13TeV25Doc/cheatsheet/variables), and |d0| / value is 4
-        # to 80 µm in data, as errors of tracks are; values go up to 200.
+        # to 80 µm in data, like errors of tracks; values go up to 200.
         f"{flavour}_d0_significance": Column(
             f"lep_tracksigd0pvunbiased{mask}",
-            note="this is \\|d0\\| / σ, not σ; it has no sign",
+            note="\\|d0\\| / σ, not σ; unsigned",
         ),
         f"{flavour}_isolated": Column(
-            f"({isolated}){mask}", "derived", "as in the release's own analyses"
+            f"({isolated}){mask}", "derived", "as in the analyses of the release"
         ),
         f"{flavour}_tight": Column(f"lep_isTightID{mask} == true"),
     }
@@ -66,11 +66,11 @@ _COLUMNS = {
     "run_number": Column(
         "(unsigned int)(channelNumber > 0 ? channelNumber : runNumber)",
         "derived",
-        "the number of the simulated dataset, as all have one run number; in data the run's",
+        "the number of the simulated dataset, as all share a run number; in data the run number",
     ),
     "event_number": Column(
         "(unsigned long long)(unsigned int)eventNumber",
-        note="the file has 32 bits and a sign: numbers above 2³¹ are negative there",
+        note="stored with 32 bits and a sign: numbers above 2³¹ are negative in the file",
     ),
     "weight": Column(
         f"{IS_DATA} ? 1. : {' * '.join(f'double({name})' for name in WEIGHT_FACTORS)}",
@@ -84,7 +84,7 @@ _COLUMNS = {
     "jet_n_tracks": Column(
         "ROOT::RVecI(jet_pt.size(), 3)",
         "assumed",
-        "enough for a muon's neighbour to be a jet; the release has removed overlaps already",
+        "enough to keep a jet beside a muon; overlaps are removed in the release",
     ),
     "jet_b_tag": Column(
         f"jet_MV2c10 > {B_TAG_THRESHOLD}", "derived", "working point of 70 % efficiency"
@@ -99,8 +99,8 @@ _COLUMNS = {
     "photon_pt": Column("photon_pt / 1000"),
     "photon_eta": Column("photon_eta"),
     "photon_phi": Column("photon_phi"),
-    "full_met": Column("met_et / 1000"),
-    "full_met_phi": Column("met_phi"),
+    "met": Column("met_et / 1000"),
+    "met_phi": Column("met_phi"),
     **MET,
 }
 
@@ -125,8 +125,8 @@ MINI = Format(
         **sources((f"photon_{x}" for x in ("pt", "eta", "phi")), RVEC_FLOAT),
         **sources(("met_et", "met_phi", "XSection", "SumWeights"), "float"),
     },
-    blocks=(Block(_COLUMNS),),
-    only_simulated=frozenset(WEIGHT_FACTORS),
+    groups=(ColumnGroup(_COLUMNS),),
+    mc_only=frozenset(WEIGHT_FACTORS),
     reconstructed=True,
     cross_section="XSection",
     dataset="channelNumber",

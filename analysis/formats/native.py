@@ -1,9 +1,9 @@
-"""Our own files: an RNTuple or a TTree ``events`` with the canonical columns."""
+"""Native files: an RNTuple or a TTree ``events`` with the canonical columns."""
 
 from __future__ import annotations
 
-from analysis.formats.columns import CANONICAL
-from analysis.formats.format import Block, Column, Format, Source
+from analysis.formats.columns import CANONICAL, FORMER
+from analysis.formats.format import Column, ColumnGroup, Format, SourceColumn
 
 TREE = "events"
 INFO = "sample_info"
@@ -13,8 +13,9 @@ NATIVE = Format(
     title="Monojet's own: [formats.md](formats.md)",
     trees=(TREE,),
     markers=frozenset({"run_number", "event_number"}),
-    sources={name: Source((kind,)) for name, kind in CANONICAL.items()},
-    blocks=(Block({name: Column(name) for name in CANONICAL}),),
+    sources={name: SourceColumn((kind,)) for name, kind in CANONICAL.items()},
+    groups=(ColumnGroup({name: Column(name) for name in CANONICAL}),),
+    former_columns=FORMER,
     info=INFO,
 )
 

@@ -1,12 +1,12 @@
-"""What is made of stable particles alone: jets, leptons, photons and missing transverse momentum.
+"""Columns made from stable particles only: jets, leptons, photons, missing transverse momentum.
 
-The same expressions make the columns of generated samples and of files that hold particles. They
-see ``all_pt`` and the like: the stable particles with |eta| < 4.9 in GeV, neutrinos and all.
+The same expressions make the columns of generated samples and of files with particles. They use
+``all_pt`` etc.: all stable particles with |eta| < 4.9 in GeV, including neutrinos.
 """
 
 from __future__ import annotations
 
-from analysis.formats.format import Block, Column, How
+from analysis.formats.format import Column, ColumnGroup, How
 
 JET_MIN_PT = 20.0  # GeV
 LEPTON_MIN_PT = 5.0  # GeV
@@ -16,9 +16,9 @@ PARTICLE_PARTS = ("pt", "eta", "phi", "energy", "pdg_id", "charge")
 _LEPTONS = {"electron": 11, "muon": 13}
 
 
-def stable_particles(expression: str, how: How = "read", note: str = "") -> Block:
-    """The particles of a file, by an expression that gives a ``monojet::Truth``."""
-    return Block(
+def stable_particles(expression: str, how: How = "read", note: str = "") -> ColumnGroup:
+    """Return the particles of a file from an expression of type ``monojet::Truth``."""
+    return ColumnGroup(
         {
             "truth": Column(expression),
             **{
@@ -29,22 +29,22 @@ def stable_particles(expression: str, how: How = "read", note: str = "") -> Bloc
             **{
                 f"particle_{part}": Column(f"all_{part}", how, note) for part in PARTICLE_PARTS[:-1]
             },
-            "particle_charge": Column("all_charge", "derived", "of the PDG codes"),
+            "particle_charge": Column("all_charge", "derived", "from the PDG codes"),
         }
     )
 
 
 _SAME = {f"all_{part}": Column(f"particle_{part}") for part in PARTICLE_PARTS}
 _OF_CODES = {
-    "particle_charge": Column("monojet::charges(particle_pdg_id)", "derived", "of the PDG codes")
+    "particle_charge": Column("monojet::charges(particle_pdg_id)", "derived", "from the PDG codes")
 }
 OF_PARTICLES = (
-    Block(_SAME, needs=frozenset({"particle_charge"})),
-    Block(_OF_CODES | _SAME, needs=frozenset({"particle_pt"})),
+    ColumnGroup(_SAME, needs=frozenset({"particle_charge"})),
+    ColumnGroup(_OF_CODES | _SAME, needs=frozenset({"particle_pt"})),
 )
-"""For files that have the canonical particles, with their charges or without."""
+"""For files with the canonical particles, with or without charges."""
 
-JETS = Block(
+JETS = ColumnGroup(
     {
         "jets": Column(
             "monojet::cluster_jets(all_pt, all_eta, all_phi, all_energy, all_pdg_id, all_charge,"
@@ -52,7 +52,9 @@ JETS = Block(
         ),
         **{
             f"jet_{part}": Column(
-                f"jets.{part}", "derived", "anti-kT, R = 0.4, of the visible particles but muons"
+                f"jets.{part}",
+                "derived",
+                "anti-kT, R = 0.4, from the visible particles except muons",
             )
             for part in ("pt", "eta", "phi", "mass", "width", "n_tracks")
         },
@@ -61,11 +63,11 @@ JETS = Block(
 )
 
 
-def leptons(flavour: str) -> Block:
-    """Dressed, isolated electrons or muons; all pass both qualities."""
+def leptons(flavour: str) -> ColumnGroup:
+    """Return dressed, isolated electrons or muons; all pass both qualities."""
     dressed = f"{flavour}s"
-    note = "of particles: dressed with photons, isolated"
-    return Block(
+    note = "from particles: dressed with photons, isolated"
+    return ColumnGroup(
         {
             dressed: Column(
                 "monojet::dressed_leptons(all_pt, all_eta, all_phi, all_pdg_id, all_charge,"
@@ -77,7 +79,7 @@ def leptons(flavour: str) -> Block:
             },
             **{
                 f"{flavour}_{quality}": Column(
-                    f"ROOT::RVecI({flavour}_pt.size(), 1)", "assumed", "all are: see above"
+                    f"ROOT::RVecI({flavour}_pt.size(), 1)", "assumed", "all: see above"
                 )
                 for quality in ("isolated", "tight")
             },
@@ -86,76 +88,80 @@ def leptons(flavour: str) -> Block:
     )
 
 
-PHOTONS = Block(
+PHOTONS = ColumnGroup(
     {
         "photons": Column(
             f"monojet::isolated_photons(all_pt, all_eta, all_phi, all_pdg_id, {PHOTON_MIN_PT})"
         ),
         **{
-            f"photon_{part}": Column(f"photons.{part}", "derived", "of particles: isolated")
+            f"photon_{part}": Column(f"photons.{part}", "derived", "from particles: isolated")
             for part in ("pt", "eta", "phi")
         },
     },
     needs=frozenset({"all_charge"}),
 )
 
-MET = Block(
+MET = ColumnGroup(
     {
         "missing": Column("monojet::missing_momentum(all_pt, all_eta, all_phi, all_pdg_id)"),
-        "met": Column("missing.pt", "derived", "minus the visible particles but muons"),
-        "met_phi": Column("missing.phi", "derived", "likewise"),
+        "met_no_muons": Column(
+            "missing.pt", "derived", "minus the sum of the visible particles except muons"
+        ),
+        "met_no_muons_phi": Column("missing.phi", "derived", "likewise"),
         "missing_with_muons": Column(
             "monojet::missing_momentum(all_pt, all_eta, all_phi, all_pdg_id, true)"
         ),
-        "full_met": Column("missing_with_muons.pt", "derived", "minus the visible particles"),
-        "full_met_phi": Column("missing_with_muons.phi", "derived", "likewise"),
+        "met": Column("missing_with_muons.pt", "derived", "minus the sum of the visible particles"),
+        "met_phi": Column("missing_with_muons.phi", "derived", "likewise"),
     },
     needs=frozenset({"all_charge"}),
 )
 
 
-def impact_parameters(flavour: str) -> Block:
-    """Of dressed leptons, where the file says at which place each particle begins: of each
-    ``all_d0`` and ``all_z0_sin_theta`` (mm)."""
-    return Block(
+def impact_parameters(flavour: str) -> ColumnGroup:
+    """Return impact parameters of dressed leptons from those of all particles, ``all_d0`` and
+    ``all_z0_sin_theta`` (mm)."""
+    return ColumnGroup(
         {
             f"{flavour}_z0_sin_theta": Column(
-                f"Take(all_z0_sin_theta, {flavour}s.particle)", "derived", "of a straight track"
+                f"Take(all_z0_sin_theta, {flavour}s.particle)", "derived", "for a straight track"
             ),
             f"{flavour}_d0_significance": Column(
                 f"monojet::d0_significance(Take(all_d0, {flavour}s.particle), {flavour}_pt,"
                 f" {flavour}_eta)",
                 "derived",
-                "likewise, by ATLAS's resolution",
+                "likewise, with the resolution of ATLAS",
             ),
         },
         needs=frozenset({"all_d0", f"{flavour}s"}),
     )
 
 
-DECAYED = Block(
+DECAYED = ColumnGroup(
     {
         "is_tau": Column("abs(decayed_pdg_id) == 15"),
         **{
-            f"tau_{part}": Column(f"decayed_{part}[is_tau]", "derived", "visible; hadronic alone")
+            f"tau_{part}": Column(
+                f"decayed_{part}[is_tau]", "derived", "visible part of hadronic decays"
+            )
             for part in ("pt", "eta", "phi", "energy")
         },
         "tau_mass": Column("monojet::masses(tau_energy, tau_pt, tau_eta)", "derived", "likewise"),
         "tau_charge": Column(
-            "Where(decayed_pdg_id[is_tau] > 0, -1, 1)", "derived", "of the PDG codes"
+            "Where(decayed_pdg_id[is_tau] > 0, -1, 1)", "derived", "from the PDG codes"
         ),
         "jet_b_tag": Column(
             "monojet::b_tags(jets.eta, jets.phi, decayed_eta[!is_tau], decayed_phi[!is_tau])",
             "derived",
-            "whether a hadron with a b quark is in it",
+            "the jet contains a b hadron",
         ),
     },
     needs=frozenset({"decayed_pdg_id", "jets"}),
 )
-"""Of hadrons with a b quark and of the visible part of hadronic taus: ``decayed_pt`` and so on."""
+"""From b hadrons and the visible parts of hadronic taus: ``decayed_pt`` and so on."""
 
 ALL = (JETS, leptons("electron"), leptons("muon"), PHOTONS, MET)
-"""For formats that have nothing of this in their files, or not always."""
+"""For formats whose files lack these columns, always or sometimes."""
 
 OF_DECAYS = (impact_parameters("electron"), impact_parameters("muon"), DECAYED)
-"""For those whose particles have a history."""
+"""For formats with decay records."""

@@ -1,7 +1,7 @@
-"""ATLAS's DAOD_PHYSLITE, calibrated objects of reconstructed events; MeV and mm.
+"""ATLAS DAOD_PHYSLITE: calibrated objects of reconstructed events; MeV and mm.
 
 https://opendata.atlas.cern/docs/documentation/data_format/physlite. A TTree or an RNTuple. Nominal
-calibrations have been applied; working points are this file's, below.
+calibrations are applied in the files; the working points are defined below.
 """
 
 from __future__ import annotations
@@ -9,34 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from analysis.formats.columns import RVEC_FLOAT
-from analysis.formats.format import Block, Column, Format
+from analysis.formats.format import Column, ColumnGroup, Format
 from analysis.formats.xaod import (
     BOOKKEEPING,
     EVENT,
     EVENT_SOURCES,
-    ONLY_SIMULATED,
+    MC_ONLY,
     TREES,
     container,
     link,
     met_container,
 )
 
-# Of the two taggers of these files, the working points of 70 % efficiency: ln of p_b over the
-# average of the others, with these shares. The calibration files that have them are ATLAS's own; on
-# 100 events of ttbar each they tag 72 % (120 of 166) and 72 % (118 of 163) of the b jets and none
-# of 228 and 267 light ones.
+# Working points of 70 % efficiency of the two taggers: ln of p_b over the average of the others,
+# with these shares. The calibration files with these values are internal to ATLAS. On 100 ttbar
+# events each, the taggers select 72 % (120 of 166) and 72 % (118 of 163) of the b jets and none of
+# 228 and 267 light jets.
 B_TAGGERS: Mapping[str, tuple[float, float, float]] = {
     "GN2v01": (0.2, 0.01, 1.892),
     "DL1dv01": (0.018, 0.0, 3.493),
 }
 """Shares of c jets and tau leptons, and the threshold."""
 
-# Jets of pile-up are told by their tracks, below this pT (arXiv:1510.03823).
+# Pile-up jets are identified by their tracks in this range (arXiv:1510.03823).
 MIN_JVT = 0.5
 _JVT_REACH = "AnalysisJets_pt < 60e3 && abs(AnalysisJets_eta) < 2.4"
 
 MIN_TAU_FLAG = 30
-"""The bit of a tau lepton's flags that says: identified by the recurrent network, medium."""
+"""Bit of the flags of a tau lepton: medium identification by the recurrent network."""
 
 _CHAR = "ROOT::VecOps::RVec<char>"
 _UNSIGNED = "ROOT::VecOps::RVec<unsigned int>"
@@ -71,13 +71,13 @@ _TIGHT = {
 }
 
 
-def _leptons(flavour: str) -> tuple[Block, ...]:
+def _leptons(flavour: str) -> tuple[ColumnGroup, ...]:
     name = f"Analysis{flavour.capitalize()}s"
     kept, tracks = f"[{flavour}_kept]", _TRACKS[flavour]
     track = {
         "electron": Column(
             f"monojet::tracks_along({name}_eta, {name}_phi, {tracks}_theta, {tracks}_phi)",
-            note="the track whose direction it has",
+            note="the track with the same direction",
         ),
         "muon": Column(f"{name}_combinedTrackParticleLink", note="the combined track"),
     }
@@ -93,7 +93,7 @@ def _leptons(flavour: str) -> tuple[Block, ...]:
         return f"monojet::linked({values}, {flavour}_track, INFINITY){kept}"
 
     return (
-        Block(
+        ColumnGroup(
             {
                 f"{flavour}_kept": Column(_KEPT[flavour], note="loose"),
                 f"{flavour}_pt": Column(f"{name}_pt{kept} / 1000"),
@@ -104,7 +104,7 @@ def _leptons(flavour: str) -> tuple[Block, ...]:
                 f"{flavour}_tight": _TIGHT[flavour],
             }
         ),
-        Block(
+        ColumnGroup(
             {
                 f"{flavour}_track": track[flavour],
                 f"{flavour}_z0_sin_theta": Column(
@@ -129,13 +129,13 @@ def _leptons(flavour: str) -> tuple[Block, ...]:
     )
 
 
-def _b_tags(tagger: str) -> Block:
+def _b_tags(tagger: str) -> ColumnGroup:
     charm, tau, threshold = B_TAGGERS[tagger]
     one = f"BTagging_AntiKt4EMPFlow_{tagger}"
     others = f"{charm} * {one}_pc + {1 - charm - tau:g} * {one}_pu"
     if tau:
         others += f" + {tau} * {one}_ptau"
-    return Block(
+    return ColumnGroup(
         {
             "jet_b_tag": Column(
                 f"monojet::linked(log({one}_pb / ({others})), AnalysisJets_btaggingLink,"
@@ -148,26 +148,26 @@ def _b_tags(tagger: str) -> Block:
 
 
 _NOT_PILE_UP = (
-    Block({"jet_kept": Column("AnalysisJets_NNJvtPass == 1", note="not of pile-up")}),
-    Block(
+    ColumnGroup({"jet_kept": Column("AnalysisJets_NNJvtPass == 1", note="not of pile-up")}),
+    ColumnGroup(
         {
             "jet_kept": Column(
                 f"!({_JVT_REACH} && AnalysisJets_Jvt < {MIN_JVT})", note="not of pile-up"
             )
         }
     ),
-    Block(
+    ColumnGroup(
         {
             "jet_kept": Column(
                 "AnalysisJets_pt > 0",
-                note="all: pile-up cannot be told",
-                warning="neither NNJvtPass nor Jvt of its jets: those of pile-up are kept",
+                note="all: pile-up cannot be identified",
+                warning="jets have neither NNJvtPass nor Jvt: pile-up jets are kept",
             )
         }
     ),
 )
 
-_JETS = Block(
+_JETS = ColumnGroup(
     {
         "jet_pt": Column("AnalysisJets_pt[jet_kept] / 1000"),
         "jet_eta": Column("AnalysisJets_eta[jet_kept]"),
@@ -181,7 +181,7 @@ _JETS = Block(
     }
 )
 
-_TAUS = Block(
+_TAUS = ColumnGroup(
     {
         "tau_kept": Column(
             f"(AnalysisTauJets_isTauFlags & (1u << {MIN_TAU_FLAG})) > 0", note="medium"
@@ -194,7 +194,7 @@ _TAUS = Block(
     }
 )
 
-_PHOTONS = Block(
+_PHOTONS = ColumnGroup(
     {
         "photon_kept": Column(
             "AnalysisPhotons_DFCommonPhotonsIsEMTight == 1"
@@ -210,7 +210,7 @@ _PHOTONS = Block(
 
 
 def _hard(kind: str, cuts: str, *harder: str, dr: float = 0.2) -> dict[str, Column]:
-    """What of some objects counts in the missing momentum: those apart from others that do."""
+    """Return the mask of objects in the missing momentum: those apart from objects in it."""
     apart = "".join(
         f" && monojet::apart({kind}_eta, {kind}_phi, {one}_eta[hard_{one}], {one}_phi[hard_{one}],"
         f" {dr})"
@@ -225,7 +225,7 @@ _ALL_JETS = {
     "every_jet_phi": Column("AnalysisJets_phi"),
 }
 
-_MET = Block(
+_MET = ColumnGroup(
     {
         **_hard("electron", "electron_pt > 10 && abs(electron_eta) < 2.47"),
         **_hard("muon", "muon_tight && muon_pt > 10 && abs(muon_eta) < 2.7"),
@@ -258,19 +258,17 @@ _MET = Block(
                 )
             )
             + ")",
-            note="minus all that is seen, once each, and the soft tracks",
+            note="minus the sum of all objects, each once, and of the soft tracks",
         ),
-        "full_met": Column("missing.pt", "derived", "an approximation: see below"),
-        "full_met_phi": Column("missing.phi", "derived", "likewise"),
-        "met": Column(
-            "monojet::without_muons(full_met, full_met_phi, muon_pt[hard_muon],"
-            " muon_phi[hard_muon]).pt",
+        "met": Column("missing.pt", "derived", "an approximation: see docs/inputs.md"),
+        "met_phi": Column("missing.phi", "derived", "likewise"),
+        "met_no_muons": Column(
+            "monojet::without_muons(met, met_phi, muon_pt[hard_muon], muon_phi[hard_muon]).pt",
             "derived",
-            "that, and its muons added: they are invisible here",
+            "the same, with its muons added as invisible",
         ),
-        "met_phi": Column(
-            "monojet::without_muons(full_met, full_met_phi, muon_pt[hard_muon],"
-            " muon_phi[hard_muon]).phi",
+        "met_no_muons_phi": Column(
+            "monojet::without_muons(met, met_phi, muon_pt[hard_muon], muon_phi[hard_muon]).phi",
             "derived",
             "likewise",
         ),
@@ -337,7 +335,7 @@ PHYSLITE = Format(
         **container("AnalysisPhotons", ("DFCommonPhotonsIsEMTight",), _CHAR),
         **met_container("MET_Core_AnalysisMET"),
     },
-    blocks=(
+    groups=(
         *EVENT,
         *_NOT_PILE_UP,
         _JETS,
@@ -348,7 +346,7 @@ PHYSLITE = Format(
         _PHOTONS,
         _MET,
     ),
-    only_simulated=ONLY_SIMULATED,
+    mc_only=MC_ONLY,
     reconstructed=True,
     dataset="EventInfo_mcChannelNumber",
     bookkeeping=BOOKKEEPING,

@@ -1,7 +1,7 @@
-"""What ATLAS's analysis files have in common, of whatever kind and release (xAOD; MeV).
+"""Common parts of ATLAS analysis files of any kind and release (xAOD; MeV).
 
-A container's variables are columns of their own, ``<container>AuxDyn.<variable>`` or, older or of a
-fixed set, ``<container>Aux.<variable>``; in an RNTuple with a colon for the dot.
+Each variable of a container is a column, ``<container>AuxDyn.<variable>`` or, in older files and
+for a fixed set, ``<container>Aux.<variable>``; an RNTuple has a colon in place of the dot.
 """
 
 from __future__ import annotations
@@ -10,33 +10,33 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from analysis.formats.columns import RVEC_FLOAT
-from analysis.formats.format import IS_DATA, Block, Bookkeeping, Column, Source
+from analysis.formats.format import IS_DATA, Bookkeeping, Column, ColumnGroup, SourceColumn
 
 TREES = ("CollectionTree", "EventData")
-ONLY_SIMULATED = frozenset({"EventInfo_mcEventWeights"})
+MC_ONLY = frozenset({"EventInfo_mcEventWeights"})
 
 _SEPARATORS = ("AuxDyn.", "Aux.", "AuxDyn:", "Aux:.")
 _STRINGS = ("ROOT::VecOps::RVec<std::string>", "ROOT::VecOps::RVec<string>")
 
 
-def container(name: str, variables: Iterable[str], *types: str) -> dict[str, Source]:
-    """Variables of a container, ``<container>_<variable>`` in expressions."""
+def container(name: str, variables: Iterable[str], *types: str) -> dict[str, SourceColumn]:
+    """Return variables of a container, ``<container>_<variable>`` in expressions."""
     return {
-        f"{name}_{one}": Source(
+        f"{name}_{one}": SourceColumn(
             types, tuple(f"{name}{separator}{one}" for separator in _SEPARATORS)
         )
         for one in variables
     }
 
 
-def link(name: str, variable: str) -> dict[str, Source]:
-    """Where in another container the objects of one link to."""
+def link(name: str, variable: str) -> dict[str, SourceColumn]:
+    """Return the column of links from the objects of one container to those of another."""
     stored = (f"{name}AuxDyn.{variable}.m_persIndex", f"{name}AuxDyn:{variable}.:_0.m_persIndex")
-    return {f"{name}_{variable}": Source(("ROOT::VecOps::RVec<unsigned int>",), stored)}
+    return {f"{name}_{variable}": SourceColumn(("ROOT::VecOps::RVec<unsigned int>",), stored)}
 
 
-def met_container(name: str) -> dict[str, Source]:
-    """Components of a missing transverse momentum."""
+def met_container(name: str) -> dict[str, SourceColumn]:
+    """Return the columns of the components of a missing transverse momentum."""
     return container(name, ("name",), *_STRINGS) | container(name, ("mpx", "mpy"), RVEC_FLOAT)
 
 
@@ -47,22 +47,24 @@ EVENT_SOURCES = {
 }
 
 EVENT = (
-    Block(
+    ColumnGroup(
         {
             "run_number": Column(
                 "EventInfo_mcChannelNumber > 0 ? EventInfo_mcChannelNumber : EventInfo_runNumber",
                 "derived",
-                "the number of the simulated dataset; in data the run's",
+                "the number of the simulated dataset; in data the run number",
             )
         },
         needs=frozenset({"EventInfo_mcChannelNumber"}),
     ),
-    Block(
+    ColumnGroup(
         {
-            "run_number": Column("EventInfo_runNumber", note="where the file has no other"),
+            "run_number": Column(
+                "EventInfo_runNumber", note="without the number of a simulated dataset"
+            ),
         }
     ),
-    Block(
+    ColumnGroup(
         {
             "event_number": Column("EventInfo_eventNumber"),
             "weight": Column(
@@ -75,13 +77,13 @@ EVENT = (
 )
 """Needs `EVENT_SOURCES`."""
 
-# The streams of simulation: of reconstructed events or else of generated ones.
+# Streams of reconstructed and of generated events, in order of preference.
 _STREAMS = ("StreamAOD", "StreamEVGEN")
 
 
 def _all_executed(entries: Mapping[str, list[Any]]) -> tuple[float, float] | None:
-    """The sums over all events before any cut, ``AllExecutedEvents``, of the last processing, the
-    highest cycle, of a stream; several of these are of files that were joined."""
+    """Return the sums over all events before any cut, ``AllExecutedEvents``, for the highest cycle
+    (last processing step) of a stream; merged files have several of these."""
     books = ("name", "inputStream", "cycle", "weights", "squares")
     counted = [
         (stream, cycle, weights, squares)

@@ -1,1 +1,1 @@
-"""Input formats: each adapter gives an RDataFrame with the canonical columns."""
+"""Read the user's files: find, check and open them, and what they state about their sample."""

@@ -1,8 +1,8 @@
-"""What a file says of all events it was made of, those dropped on the way too.
+"""Sums of weights before any event was dropped, from the bookkeeping of a file.
 
-Read with uproot, through ROOT's access to files, which may be remote: the classes of bookkeeping
-differ between the releases of experiments, and ROOT without their dictionaries may crash where it
-meets two layouts of a class in one process.
+The bookkeeping is read with uproot, through ROOT's access to local and remote files: its classes
+differ between the releases of experiments, and ROOT without their dictionaries may crash on two
+layouts of a class in one process.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from analysis.formats.format import Bookkeeping
 from cpp_helpers import load_root
 
 _HEADER = struct.Struct(">IH")
-"""How ROOT begins an object: the number of its bytes from here on, and the version of its class."""
+"""Header of a ROOT object: number of bytes that follow, and version of the class."""
 _COUNTED = 0x40000000
 
 log = logging.getLogger("monojet")
 
 
 class _RawFile(io.RawIOBase):
-    """The bytes of a file that ROOT can open."""
+    """Raw bytes of a file that ROOT can open."""
 
     def __init__(self, path: str) -> None:
         separator = "&" if "?" in path else "?"
@@ -66,22 +66,21 @@ class _RawFile(io.RawIOBase):
 
 
 def read(path: str, book: Bookkeeping) -> tuple[float, float] | None:
-    """The sums of weights and of their squares; None where a file has no such bookkeeping, or one
-    that cannot be read."""
+    """Return the sums of weights and of squared weights; None without readable bookkeeping."""
     import uproot
 
     try:
         with _RawFile(path) as raw, uproot.open(raw) as file:
             tree = file[book.tree]
             entries = {name: _entries(tree, names) for name, names in book.columns.items()}
-    except Exception as error:  # whatever a file that is damaged, or of another layout, leads to
+    except Exception as error:  # a damaged file or another layout may cause any
         log.debug("%s: no bookkeeping: %s", path, error)
         return None
     return book.sums(entries)
 
 
 def _entries(tree: Any, names: Sequence[str]) -> list[Any]:
-    """Of the first column of these that is there."""
+    """Return the entries of the first existing column."""
     stored = tree.keys(recursive=True, full_paths=False)
     for name in names:
         if name in stored:
@@ -94,10 +93,10 @@ def _entries(tree: Any, names: Sequence[str]) -> list[Any]:
 
 
 def _of_objects(branch: Any, member: str) -> list[Any]:
-    """A vector that is a member of the objects of a branch that is not split.
+    """Return a vector member of the objects of a branch that is not split.
 
-    uproot does not know the bases of such classes, which have a checksum for a version; but each
-    base and each member says how many bytes it has.
+    uproot does not know the base classes, which have a checksum for a version; they are skipped, as
+    each base class and member stores its number of bytes.
     """
     import uproot
 
@@ -110,7 +109,7 @@ def _of_objects(branch: Any, member: str) -> list[Any]:
         cursor = uproot.source.cursor.Cursor(0)
         for _ in range(position):
             n_bytes, _ = cursor.fields(chunk, _HEADER, {})
-            cursor.skip((n_bytes & ~_COUNTED) - 2)  # without the version, which was read
+            cursor.skip((n_bytes & ~_COUNTED) - 2)  # the version was read already
         found = values.read(chunk, cursor, {}, branch.file, branch.file, None)
         entries.append(found.tolist())
     return entries

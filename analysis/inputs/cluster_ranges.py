@@ -1,4 +1,4 @@
-"""Where the events of a sample come from: its checked files, and how they are cut into tasks."""
+"""The checked files of a sample and the ranges of entries that tasks read."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from common.tasks import Range, Task
 
 
 def input_ranges(run: Run, name: str, needs: reader.Needs) -> Iterator[Range]:
-    """The events of a sample in ranges of about ``batch.task_size``, which end where a cluster
-    does; with more than ``batch.open_files`` files each is a range, and none is opened.
+    """Yield the events of a sample in ranges of about ``batch.task_size`` that end with a cluster.
+
+    With more than ``batch.open_files`` files, each file is one range and none is opened.
 
     Raises:
-        InputError: one of those that are opened lacks a column that is needed. (Of the others, and
-            with ``skip_bad_files``, their tasks say so.)
+        InputError: an opened file lacks a required column. For the other files, and with
+            ``skip_bad_files``, the task reports it.
     """
     batch, sample = run.config.batch, run.config.sample(name)
     if sample.made_here:
@@ -43,12 +44,12 @@ def input_ranges(run: Run, name: str, needs: reader.Needs) -> Iterator[Range]:
         try:
             opened = input_of(run, name, file.path)
         except InputError:
-            yield Range(name, file.path)  # whose task fails and says why
+            yield Range(name, file.path)  # its task reports the error
             continue
         if not run.skip_bad_files:
             reader.require_columns(opened, needs)
         if not opened.n_events:
-            yield Range(name, file.path)  # for what it says of the events that were dropped
+            yield Range(name, file.path)  # for its sums of weights before any event was dropped
         for begin, end in ranges(opened.cluster_ends, batch.task_size):
             yield Range(name, file.path, begin, end)
 
@@ -56,9 +57,11 @@ def input_ranges(run: Run, name: str, needs: reader.Needs) -> Iterator[Range]:
 def ranges(
     cluster_ends: Sequence[int], size: int, begin: int = 0, end: int | None = None
 ) -> Iterator[tuple[int, int]]:
-    """Ranges of about ``size`` entries that end where a cluster does: one read from two sides is
-    read twice. Only a cluster of more than ``size`` entries is cut. They cover [begin, end), or
-    the whole."""
+    """Yield ranges of about ``size`` entries that cover [begin, end) or all entries.
+
+    They end with a cluster, as a cluster shared by two ranges would be read twice. Only clusters of
+    more than ``size`` entries are divided.
+    """
     if end is not None:
         cluster_ends = [*(e for e in cluster_ends if e < end), end]
     cluster_ends = [e for e in cluster_ends if e > begin]
@@ -76,13 +79,16 @@ def _path(run: Run, sample: str, file: str) -> str:
 
 
 def inspected(path: str, sample: Sample, apart: bool = False) -> reader.File:
-    """`reader.inspect`, which is not done again as long as a local file is the same; ``apart``, by
-    another process, so that a bad file can be left out and does no harm to this one."""
+    """Return the result of `reader.inspect`, cached until a local file changes.
+
+    With ``apart`` another process opens the file, so that a bad file can be skipped and cannot harm
+    this process.
+    """
     layout = Layout() if sample.made_here else sample.layout
     inspect = _inspected_apart if apart else reader.inspect
     try:
         status = Path(path).stat()
-    except OSError:  # remote; or missing, which it says
+    except OSError:  # remote; or missing, which it reports
         return inspect(path, layout, sample.data)
     return _inspected(inspect, path, layout, sample.data, status.st_size, status.st_mtime_ns)
 
@@ -114,7 +120,7 @@ def _inspected_apart(path: str, layout: Layout, data: bool) -> reader.File:
 
 
 def input_of(run: Run, sample: str, file: str) -> reader.File:
-    """The checked file of a range, whose particles are seen as the configuration says.
+    """Return the checked file of a range; set the invisible particles of the configuration.
 
     Raises:
         InputError: it cannot be read.
@@ -126,7 +132,7 @@ def input_of(run: Run, sample: str, file: str) -> reader.File:
 
 
 def task_input(run: Run, task: Task) -> reader.File:
-    """The checked file of a task.
+    """Return the checked file of a task.
 
     Raises:
         InputError: it cannot be read, or is shorter than it was when the plan was made.
@@ -141,18 +147,17 @@ def task_input(run: Run, task: Task) -> reader.File:
 
 
 def info_of(run: Run, sample: str, file: reader.File) -> SampleInfo:
-    """What a file says of its sample, without what the configuration does."""
-    said = file.info or SampleInfo("", "", n_events=file.n_events)
+    """Return the facts that a file states about its sample, without the configuration's."""
+    stated = file.info or SampleInfo("", "", n_events=file.n_events)
     config = run.config.sample(sample)
-    if not said.name:
-        return dataclasses.replace(said, name=sample, process=config.process)
-    if config.made_here or said.dataset is not None:
-        return said
-    return dataclasses.replace(said, dataset=_dataset(said))
+    if not stated.name:
+        return dataclasses.replace(stated, name=sample, process=config.process)
+    if config.made_here or stated.dataset is not None:
+        return stated
+    return dataclasses.replace(stated, dataset=_dataset(stated))
 
 
-def _dataset(said: SampleInfo) -> str:
-    """The dataset of a file that another run has made: its events were generated as those of
-    another file if name and settings are the same."""
-    settings = hashlib.blake2b("\n".join(said.settings).encode(), digest_size=4).hexdigest()
-    return f"{said.name} (settings {settings})"
+def _dataset(stated: SampleInfo) -> str:
+    """Return the dataset of a file made by another run, identified by name and settings."""
+    settings = hashlib.blake2b("\n".join(stated.settings).encode(), digest_size=4).hexdigest()
+    return f"{stated.name} (settings {settings})"

@@ -1,4 +1,4 @@
-"""Cross-sections of simulated datasets by their number; each with its source in the YAML file."""
+"""Cross-sections of simulated datasets by number, with their sources, from the YAML file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATH = REPOSITORY / DATA_FILES[0]
 
 
 class Dataset(BaseModel):
-    """What is known of a dataset: the cross-section of its events, in pb."""
+    """A dataset: name, cross-section of its events in pb, and source of that."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,7 +24,7 @@ class Dataset(BaseModel):
 
 
 class Datasets(BaseModel):
-    """All that are known, by number, and their sources in words."""
+    """All known datasets by number, and the descriptions of the sources."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,11 +34,11 @@ class Datasets(BaseModel):
 
 @functools.cache
 def known() -> Datasets:
-    """As the file has them."""
+    """Return the content of the file."""
     return Datasets.model_validate(yaml.load(PATH.read_text(), yaml.CSafeLoader))
 
 
 def cross_section_of(number: int) -> float | None:
-    """In pb, of the events of a dataset, if it is known."""
+    """Return the cross-section of a dataset in pb; None if unknown."""
     found = known().datasets.get(number)
     return None if found is None else found.cross_section

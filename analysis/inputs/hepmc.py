@@ -1,8 +1,8 @@
 """HepMC 2 and 3 ascii files, plain or gzipped, read event by event through pyhepmc.
 
-The files are cut into events here, and pyhepmc is given one at a time: memory does not grow with
-the file, and what is wrong is told with its place. Left alone it takes a file without header, or
-the rest of one after a damaged event or one without particles, for the end.
+Files are split into events here and passed to pyhepmc one event at a time, so that memory does not
+grow with the file and errors name the line. By itself, pyhepmc takes a missing header, a damaged
+event or an event without particles for the end of the file.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from common.runtime.errors import InputError
 
 log = logging.getLogger("monojet")
 
-BATCH = 500  # events in memory together
-FILE_SHIFT = 40  # bits of an event number below that of its file
-NEGLIGIBLE = 1e-4  # of other weights, or of what a sum is made of
+BATCH = 500  # events in memory at once
+FILE_SHIFT = 40  # bits of an event number below the number of its file
+NEGLIGIBLE = 1e-4  # relative to other weights, or to the terms of a sum
 
 _VERSIONS = {
     b"HepMC::IO_GenEvent-START_EVENT_LISTING": "ReaderAsciiHepMC2",
     b"HepMC::Asciiv3-START_EVENT_LISTING": "ReaderAscii",
 }
 _END = b"END_EVENT_LISTING"
-_IN_EVENTS = b"NUCHFVPWA"  # letters that lines begin with, after E
+_IN_EVENTS = b"NUCHFVPWA"  # first letters of lines after that of E
 _LEPTONS = (11, 13)
 _NEUTRINOS = (12, 14, 16)
 
 
 @dataclass(frozen=True)
 class _Text:
-    """An event as it stands in a file, from ``line`` on, and the lines that it is read after."""
+    """The text of an event, starting at ``line``, and the header lines to read it with."""
 
     line: int
     reader: str
@@ -87,7 +87,7 @@ def _texts(path: str) -> Iterator[_Text]:
             elif line.startswith(b"E "):
                 event, begin = [line], number
             elif not event:
-                # pyhepmc takes spaces in names of weights for ends of the names
+                # pyhepmc splits names of weights at spaces
                 header += line[:2] + line[2:].replace(b" ", b"_") if line[:2] == b"W " else line
             elif line[0] not in _IN_EVENTS:
                 raise InputError(
@@ -98,7 +98,7 @@ def _texts(path: str) -> Iterator[_Text]:
     if event:
         yield _Text(begin, reader, header, b"".join(event), whole=line.endswith(b"\n"))
     if reader:
-        log.warning("%s: it ends without the mark of an end: is it whole?", path)
+        log.warning("%s: no line marks its end: is the file complete?", path)
 
 
 @contextlib.contextmanager
@@ -119,15 +119,15 @@ def _opened(path: str) -> Iterator[BinaryIO]:
 
 
 def events(path: str) -> Iterator[Any]:
-    """The events of a file, as ``pyhepmc.GenEvent`` in GeV and mm.
+    """Yield the events of a file as ``pyhepmc.GenEvent`` in GeV and mm.
 
     Raises:
-        InputError: the file cannot be read, is no HepMC ascii file, is damaged or truncated, or
-            has no events; the message names the last good one.
+        InputError: the file cannot be read, is not a HepMC ascii file, is damaged or truncated, or
+            has no events; the message names the last good event.
     """
     import pyhepmc
 
-    pyhepmc.Setup.print_errors = pyhepmc.Setup.print_warnings = False  # they become ours
+    pyhepmc.Setup.print_errors = pyhepmc.Setup.print_warnings = False  # reported here
     pyhepmc.Setup.debug_level = 0
     good = ""
     texts = _texts(path)
@@ -141,8 +141,8 @@ def events(path: str) -> Iterator[Any]:
         event = _parsed(text)
         if event is None:
             raise InputError(
-                f"{path}: truncated or damaged: the event that begins at line {text.line} is not "
-                f"whole, or not of numbers{good}"
+                f"{path}: truncated or damaged: the event that begins at line {text.line} is "
+                f"incomplete, or not numeric{good}"
             )
         good = f" (the last good event has the number {event.event_number})"
         event.set_units(pyhepmc.Units.GEV, pyhepmc.Units.MM)
@@ -152,7 +152,7 @@ def events(path: str) -> Iterator[Any]:
 
 
 def _parsed(text: _Text) -> Any:
-    """A ``pyhepmc.GenEvent``; None if that cannot be."""
+    """Return the event as a ``pyhepmc.GenEvent``; None if it is damaged."""
     import pyhepmc
 
     if not (text.whole and _is_complete(text)):
@@ -164,14 +164,17 @@ def _parsed(text: _Text) -> Any:
         read = getattr(pyhepmc.io, text.reader)(stream).read_event(event)
     except (RuntimeError, MemoryError):
         return None
-    # of weights that are no numbers HepMC 3 keeps none
+    # HepMC 3 drops all weights if one is not a number
     return event if read and (len(event.weights) > 0 or b"\nW " not in text.event) else None
 
 
 def _is_complete(text: _Text) -> bool:
-    """Whether an event has the vertices, particles and weights that it announces. pyhepmc takes
-    memory for what is announced, takes an event for whole whose last particles are missing, and
-    ends the process at a particle before any vertex or a cross-section that is no number."""
+    """Return whether an event has the vertices, particles and weights that it announces.
+
+    pyhepmc allocates memory for the announced numbers, accepts events whose last particles are
+    missing, and aborts the process at a particle before any vertex or a cross-section that is not a
+    number.
+    """
     head, *vertices = text.event.split(b"\nV ")
     try:
         words = head.split(b"\n", 1)[0].split()
@@ -207,12 +210,11 @@ def _has_its_particles(vertex: bytes) -> bool:
 
 
 @dataclass
-class Events:
-    """The events of a file in batches, by their numbers. What they add up to is known once all are
-    read.
+class EventReader:
+    """Reads the events of a file in batches; its sums are complete after the last batch.
 
-    ``weight`` is the index or name of the one to count by, ``boson`` the PDG code of what recoils
-    (0: none); numbers of events begin at ``first_number``.
+    ``weight`` is the index or name of the weight to use, ``boson`` the PDG code of the recoiling
+    boson (0: none), ``first_number`` the number of the first event.
     """
 
     path: str
@@ -225,7 +227,7 @@ class Events:
     sum_of_weights_squared: float = 0.0
     cross_section: float | None = None
     cross_section_error: float | None = None
-    _sizes: Floats = field(default_factory=lambda: np.zeros(0))  # sums of |weight|, of each
+    _sizes: Floats = field(default_factory=lambda: np.zeros(0))  # sum of |weight| of each
     _chosen: int = 0
     _last: int = -1
     _renumbered: int = 0
@@ -263,13 +265,13 @@ class Events:
             self._chosen = next((i for i, name in enumerate(names) if name in wanted), len(weights))
         else:
             self._chosen = self.weight
-        if self._chosen == 0 and not len(weights):  # the standard's meaning of none
+        if self._chosen == 0 and not len(weights):  # by the standard, no weights mean 1
             return 1.0
         where = f"{self.path}: event {event.event_number}"
         if self._chosen >= len(weights):
             raise InputError(
-                f"{where}: no weight '{self.weight}', of {len(weights)}: give the sample another "
-                "'weight'"
+                f"{where}: no weight '{self.weight}' among {len(weights)}: give the sample another "
+                "'hepmc_weight'"
             )
         weight = float(weights[self._chosen])
         if not math.isfinite(weight):
@@ -280,8 +282,8 @@ class Events:
         return weight
 
     def _cross_section_of(self, event: Any) -> tuple[float | None, float | None]:
-        """In pb, with its error: that of the weight, if there is one of each. HepMC 2 has one for
-        all, and pyhepmc 0 in place of the others."""
+        """Return the cross-section in pb and its error, those of the weight if known. HepMC 2 has
+        one for all weights, and pyhepmc returns 0 for the others."""
         section = event.cross_section
         try:
             value, error = section.xsec(self._chosen), section.xsec_err(self._chosen)
@@ -295,15 +297,15 @@ class Events:
         size = self._sizes[self._chosen] if len(self._sizes) else float(self.n_events)
         if abs(self.sum_of_weights) <= NEGLIGIBLE * size:
             log.warning(
-                "%s: the weights '%s' add up to %g: choose another 'weight'",
+                "%s: the weights '%s' add up to %g: choose another 'hepmc_weight'",
                 self.path,
                 self.weight,
                 self.sum_of_weights,
             )
         elif size < NEGLIGIBLE * max(self._sizes, default=0.0):
             log.warning(
-                "%s: the weights '%s' are ~ 0 beside those of index %d (%.2g and %.2g in all): "
-                "choose another 'weight'?",
+                "%s: the weights '%s' are ~ 0 compared with those of index %d (sums %.2g and "
+                "%.2g): choose another 'hepmc_weight'?",
                 self.path,
                 self.weight,
                 np.argmax(self._sizes),
@@ -312,11 +314,11 @@ class Events:
             )
         if self._not_finite:
             log.warning(
-                "%s: %d particles that are not finite left out", self.path, self._not_finite
+                "%s: left out %d particles that are not finite", self.path, self._not_finite
             )
         if self._renumbered:
             log.warning(
-                "%s: %d events numbered anew: their numbers do not rise",
+                "%s: renumbered %d events: their numbers do not increase",
                 self.path,
                 self._renumbered,
             )
@@ -324,20 +326,20 @@ class Events:
 
 @dataclass(frozen=True)
 class _Event:
-    """What is kept of an event; momenta in GeV, where particles begin in mm."""
+    """The stored part of an event: momenta in GeV, production vertices in mm."""
 
     number: int
     weight: float
     boson_pt: float
     stable: Momenta
     stable_id: npt.NDArray[np.int32]
-    begin: Floats  # (particles, 3), of electrons and muons
+    begin: Floats  # production vertices of electrons and muons, shape (particles, 3)
     decayed: Momenta
     decayed_id: npt.NDArray[np.int32]
 
     @classmethod
     def of(cls, event: Any, number: int, weight: float, boson: int) -> tuple[_Event, int]:
-        """And the number of stable particles that are not finite."""
+        """Return the event, and its number of stable particles that are not finite."""
         columns = event.numpy.particles
         momenta = Momenta(columns.px, columns.py, columns.pz, columns.e)
         pdg_id = np.asarray(columns.pid)
@@ -363,14 +365,14 @@ class _Event:
 
 
 def _boson_pt(particles: Any, momenta: Momenta, copies: Indices) -> float:
-    """That of its last copy, after the recoil against initial-state radiation."""
+    """Return the pT of the last copy of the boson, after initial-state radiation."""
     code = particles[copies[0]].abs_pid if len(copies) else 0
     last = [i for i in copies if all(child.abs_pid != code for child in particles[i].children)]
     return float(momenta.pt[last[-1]]) if last else math.nan
 
 
 def _begin(event: Any, particles: Any, pdg_id: npt.NDArray[np.int32], stable: Indices) -> Floats:
-    """Where electrons and muons were produced, seen from where the beams met."""
+    """Return the production vertices of electrons and muons relative to the collision."""
     found = np.zeros((len(stable), 3))
     leptons = np.flatnonzero(np.isin(np.abs(pdg_id[stable]), _LEPTONS))
     beams = [beam.end_vertex for beam in event.beams if beam.end_vertex] if len(leptons) else []
@@ -390,8 +392,8 @@ def _position(vertex: Any) -> Floats:
 def _decayed(
     particles: Any, momenta: Momenta, pdg_id: npt.NDArray[np.int32], final: npt.NDArray[np.bool_]
 ) -> tuple[Momenta, npt.NDArray[np.int32]]:
-    """Hadrons with a b quark that do not decay to another, and the visible part of hadronic taus:
-    without the neutrino, where there is no other."""
+    """Return b hadrons that do not decay to another b hadron, and the visible parts of hadronic
+    taus: the tau without its neutrino, if there is no other neutrino."""
     b_hadrons = [
         i
         for i in (np.flatnonzero(is_b_hadron(pdg_id)) if len(particles) else ())
@@ -411,7 +413,7 @@ def _decayed(
 
 
 def is_b_hadron(pdg_id: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Whether PDG codes are of hadrons whose heaviest quark is a b, as Pythia understands them."""
+    """Return whether PDG codes are those of hadrons whose heaviest quark is a b, as in Pythia."""
     code = np.abs(pdg_id)
     spin, q3, q2, q1 = (code // 10**place % 10 for place in range(4))
     supersymmetric = (code >= 1_000_000) & (code <= 9_000_000)
@@ -429,7 +431,7 @@ def _arrays(
     begin = np.concatenate([event.begin for event in batch])
     particles = Particles.of(
         of_events([len(event.stable_id) for event in batch]),
-        Momenta.joined([event.stable for event in batch]),
+        Momenta.concatenated([event.stable for event in batch]),
         np.concatenate([event.stable_id for event in batch]),
         charges,
         lambda chosen: (begin[chosen, 0], begin[chosen, 1], begin[chosen, 2]),
@@ -438,7 +440,7 @@ def _arrays(
     )
     decayed = Decayed.of(
         of_events([len(event.decayed_id) for event in batch]),
-        Momenta.joined([event.decayed for event in batch]),
+        Momenta.concatenated([event.decayed for event in batch]),
         np.concatenate([event.decayed_id for event in batch]),
         len(batch),
     )

@@ -1,6 +1,6 @@
-"""Which stable particles escape a detector: those known to, and what the configuration adds.
+"""Invisible stable particles: known ones and those of the configuration.
 
-The codes that are known are in ``cpp_helpers/objects/particles.hxx``.
+The known codes are in ``cpp_helpers/objects/particles.hxx``.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from collections.abc import Iterable, Mapping
 
 from cpp_helpers import declare
 
-_SHOWN = 5  # codes that are named
+_SHOWN = 5  # codes in the message
 
 
 def set_invisible(codes: Iterable[int]) -> None:
-    """Have particles of these PDG codes escape too, in this process, until it is said anew."""
+    """Treat particles of these PDG codes as invisible too, in this process, until the next call."""
     declare().set_invisible(list(codes))
 
 
 def unknown_particles(counts: Mapping[str, int]) -> str:
-    """Return the warning of particles that no list knows, by their numbers per PDG code."""
+    """Return the warning for unknown particles, given their numbers by PDG code."""
     by_number = sorted(counts, key=lambda code: (-counts[code], code))
     shown = ", ".join(f"{code} ({counts[code]})" for code in by_number[:_SHOWN])
     more = f" and {len(counts) - _SHOWN} other codes" if len(counts) > _SHOWN else ""
     return (
         f"{sum(counts.values())} stable particles of unknown PDG codes, {shown}{more}, are taken "
-        "as visible: list those that escape under 'invisible' of the configuration"
+        "as visible: list invisible ones under 'invisible' of the configuration"
     )

@@ -1,4 +1,4 @@
-"""Generated particles of many events as flat arrays: what generators and HepMC files give."""
+"""Generated particles of many events as flat arrays, from generators and HepMC files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,23 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 
+class ByCode(dict[int, int]):
+    """A number for each PDG code, computed once."""
+
+    def __init__(self, function: Callable[[int], int]) -> None:
+        self.function = function
+
+    def __missing__(self, pdg_id: int) -> int:
+        self[pdg_id] = self.function(pdg_id)
+        return self[pdg_id]
+
+
 class _Flat:
-    """What is stored of some events as flat arrays."""
+    """Columns of some events as flat arrays."""
 
     @classmethod
-    def joined(cls, batches: Sequence[Self]) -> Self:
-        """One after the other."""
+    def concatenated(cls, batches: Sequence[Self]) -> Self:
+        """Return the columns of several batches, one after another."""
         return cls(
             **{
                 name: np.concatenate([getattr(b, name) for b in batches])
@@ -33,7 +44,7 @@ class _Flat:
 
 @dataclass(frozen=True)
 class Momenta(_Flat):
-    """Of some particles, flat; GeV."""
+    """Momenta of particles, in GeV."""
 
     px: Floats
     py: Floats
@@ -42,13 +53,13 @@ class Momenta(_Flat):
 
     @property
     def pt(self) -> Floats:
-        """Transverse."""
+        """Return the transverse momenta."""
         found: Floats = np.hypot(self.px, self.py)
         return found
 
     @property
     def phi(self) -> Floats:
-        """Azimuth."""
+        """Return the azimuths."""
         found: Floats = np.arctan2(self.py, self.px)
         return found
 
@@ -58,7 +69,7 @@ class Momenta(_Flat):
 
 @dataclass(frozen=True)
 class Particles(_Flat):
-    """Stable particles of some events, flat; GeV and radians."""
+    """Stable particles of some events; ``counts`` are numbers per event. GeV and radians."""
 
     counts: npt.NDArray[np.int64]
     pt: npt.NDArray[np.float32]
@@ -69,7 +80,7 @@ class Particles(_Flat):
     charge: npt.NDArray[np.int32]
     weight: npt.NDArray[np.float64]
     boson_pt: npt.NDArray[np.float32]
-    d0: npt.NDArray[np.float32]  # mm, and so is the next; of electrons and muons, else 0
+    d0: npt.NDArray[np.float32]  # mm, like the next column; 0 for others than electrons and muons
     z0_sin_theta: npt.NDArray[np.float32]
 
     @classmethod
@@ -83,8 +94,8 @@ class Particles(_Flat):
         weight: Floats,
         boson_pt: Floats,
     ) -> Particles:
-        """Those with |eta| < 4.9 of stable particles, given event by event. ``vertices_of`` says of
-        some of the particles, by index, where they were produced (mm)."""
+        """Return the stable particles with |eta| < 4.9; ``event`` is the index of each one's event,
+        ``vertices_of`` returns the production vertices (mm) of particles given by index."""
         inside = np.flatnonzero(momenta.pt > 0)
         pt = momenta.pt[inside]
         eta = np.arcsinh(momenta.pz[inside] / pt)
@@ -114,9 +125,9 @@ class Particles(_Flat):
 
 
 def impact_parameters(momenta: Momenta, x: Floats, y: Floats, z: Floats) -> tuple[Floats, Floats]:
-    """d0 and z0 sin(theta) in mm, with respect to the collision, of tracks from where they begin.
+    """Return d0 and z0 sin(theta) in mm with respect to the collision, from production vertices.
 
-    They are taken as straight: one of 10 GeV is bent by 1 um in 6 mm.
+    Tracks are straight lines: one of 10 GeV is bent by 1 um in 6 mm.
     """
     px, py, pz, pt = momenta.px, momenta.py, momenta.pz, momenta.pt
     along = (x * px + y * py) / pt**2
@@ -125,8 +136,10 @@ def impact_parameters(momenta: Momenta, x: Floats, y: Floats, z: Floats) -> tupl
 
 @dataclass(frozen=True)
 class Decayed(_Flat):
-    """Hadrons with a b quark before their weak decay, and the visible part of hadronic taus, of
-    some events, flat; GeV and radians."""
+    """b hadrons before their weak decay and the visible parts of hadronic taus of some events.
+
+    ``counts`` are numbers per event; GeV and radians.
+    """
 
     counts: npt.NDArray[np.int64]
     pt: npt.NDArray[np.float32]
@@ -139,8 +152,8 @@ class Decayed(_Flat):
     def of(
         cls, event: Indices, momenta: Momenta, pdg_id: npt.NDArray[np.int32], n_events: int
     ) -> Decayed:
-        """Of b hadrons those of pT > 5 GeV, of taus those of visible pT > 10 GeV; |eta| < 4.9;
-        in each event the hardest first."""
+        """Return b hadrons of pT > 5 GeV and taus of visible pT > 10 GeV with |eta| < 4.9, the
+        hardest of each event first."""
         pt = momenta.pt
         eta = np.arcsinh(momenta.pz / np.maximum(pt, 1e-9))
         least = np.where(np.abs(pdg_id) == TAU, TAU_MIN_PT, B_HADRON_MIN_PT)

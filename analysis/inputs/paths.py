@@ -1,4 +1,4 @@
-"""From what the user names to the paths of files; opens no data file."""
+"""Paths of files from patterns and lists; no data file is opened."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ LIST_SUFFIX = ".txt"
 
 
 class Listed(NamedTuple):
-    """An input file, and its number of events where that is known without opening it."""
+    """An input file, with its number of events if a list states it."""
 
     path: str
     n_events: int | None = None
 
 
 def listed(patterns: Sequence[str]) -> list[Listed]:
-    """The given files and globs; remote ones are passed on as they are, and so is a path without a
-    file, of which `validate` tells together with all other problems. A pattern that ends in
-    ``.txt`` is a list: a file a line and, if known, its number of events.
+    """Return the files of patterns: paths, globs and lists.
+
+    Remote paths are returned unchanged, and so are paths of missing files, which `validate` reports
+    with all other problems. A pattern that ends in ``.txt`` is a list: one file per line,
+    optionally with its number of events.
 
     Raises:
-        InputError: a glob matches nothing, a list cannot be read, or a file is there
-            twice.
+        InputError: a glob matches nothing, a list cannot be read, or a file occurs twice.
     """
     found: list[Listed] = []
     for pattern in patterns:
@@ -44,12 +45,12 @@ def listed(patterns: Sequence[str]) -> list[Listed]:
     really = [file.path if "://" in file.path else os.path.realpath(file.path) for file in found]
     if len({*really}) < len(found):
         path, times = Counter(really).most_common(1)[0]
-        raise InputError(f"{path}: given {times} times: its events would be counted as often")
+        raise InputError(f"{path}: given {times} times: its events would be counted {times} times")
     return found
 
 
 def expand(patterns: Sequence[str]) -> list[str]:
-    """The paths of `listed`."""
+    """Return the paths of `listed`."""
     return [file.path for file in listed(patterns)]
 
 
@@ -59,13 +60,13 @@ def _lines(path: str) -> Iterator[Listed]:
     except OSError as error:
         raise InputError(f"{path}: cannot read the list of files: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a list of files, a path a line: not a text") from error
+        raise InputError(f"{path}: not a text file with one path per line") from error
     for number, line in enumerate(lines, 1):
         words = line.split("#")[0].split()
         if not words:
             continue
         if len(words) > 2 or (len(words) == 2 and not words[1].isdigit()):
             raise InputError(
-                f"{path}: line {number}: not a file and, after it, a number of events: {line}"
+                f"{path}: line {number}: expected a file and its optional number of events: {line}"
             )
         yield Listed(words[0], int(words[1]) if len(words) == 2 else None)

@@ -1,58 +1,31 @@
-"""Files of events of any format: recognised, checked, and opened with the canonical columns.
-
-Everything that can be wrong with a file is found here, before an event loop is booked: a failure
-inside a loop would leave the process unusable.
-"""
+"""Files of events of any format: recognised, checked, and opened with the canonical columns."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import math
-import re
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from analysis.formats.columns import CANONICAL, PREFIX, converts, names_in, own, plain_type, renamed
 from analysis.formats.custom import custom
-from analysis.formats.format import (
-    IS_DATA,
-    Column,
-    Format,
-    Layout,
-)
+from analysis.formats.format import IS_DATA, Column, Format, Layout
 from analysis.formats.registry import FORMATS
-from analysis.inputs import bookkeeping
+from analysis.inputs import bookkeeping, root_file
 from analysis.inputs.cross_sections import cross_section_of
 from analysis.inputs.sample_info import SampleInfo
 from common.runtime.errors import InputError
-from cpp_helpers import declare, declare_jets, load_root
-from cpp_helpers.errors import Diagnostics, cause_of, diagnostics, failure_of, forget_errors
-
-log = logging.getLogger("monojet")
-
-_sleep = time.sleep
-RETRY_AFTER = (1, 4, 16)
-"""Seconds after which a server is asked again that could not be reached."""
-
-_CONNECTION = re.compile("connection|socket|time-?out|expired|stream error", re.IGNORECASE)
-_TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
-_FOLDER = "TDirectoryFile"
-_OLD_NTUPLE = "ROOT::Experimental::RNTuple"
-"""Of ROOT before 6.34, whose format was not final."""
+from cpp_helpers import declare, declare_jets
+from cpp_helpers.errors import Diagnostics, cause_of, diagnostics, forget_errors, quiet
 
 
 @dataclass(frozen=True)
 class File:
     """A checked input file.
 
-    ``stored`` are the sources it has, by what it calls them; of these ``converted`` are numbers of
-    another type than expressions take, with that type, and ``mistyped`` those that cannot be read,
-    with what is wrong. ``data`` says whether its events were measured.
+    ``stored`` maps the sources that the file has to their names in it. ``converted`` are sources
+    with another numeric type than expressions take, with the type to convert to; ``mistyped`` those
+    that cannot be converted, with the reason. ``data`` marks collision data.
     """
 
     path: str
@@ -67,22 +40,27 @@ class File:
 
     @property
     def n_events(self) -> int:
-        """Number of events."""
+        """Return the number of events."""
         return self.cluster_ends[-1] if self.cluster_ends else 0
 
     @property
-    def unity(self) -> frozenset[str]:
-        """Sources that measured events lack, and that stand for a factor of 1."""
-        return self.format.only_simulated - self.stored.keys() if self.data else frozenset()
+    def unit_weight_sources(self) -> frozenset[str]:
+        """Return the weight factors that collision data lack, which are set to 1."""
+        return self.format.mc_only - self.stored.keys() if self.data else frozenset()
+
+    @property
+    def available(self) -> frozenset[str]:
+        """Return the sources that expressions can use."""
+        return self.unit_weight_sources | self.stored.keys()
 
     @cached_property
     def columns(self) -> Mapping[str, Column]:
-        """The canonical columns that it gives and those that they are made of, in order."""
+        """Return the canonical columns of the file and those they are made from, in order."""
         return {n: c for n, c in self._chosen.items() if n not in self.unreadable}
 
     @cached_property
     def unreadable(self) -> Mapping[str, str]:
-        """The mistyped sources and the columns that are made of them, with what is wrong."""
+        """Return the mistyped sources and the columns made from them, with the reason."""
         found = dict(self.mistyped)
         for name, column in self._chosen.items():
             bad = sorted(names_in(column.expression) & found.keys())
@@ -92,59 +70,104 @@ class File:
 
     @cached_property
     def _chosen(self) -> Mapping[str, Column]:
-        return self.format.chosen(self.stored.keys() | self.unity)
+        return self.format.chosen(self.available)
 
 
 @dataclass(frozen=True)
 class Needs:
-    """The canonical columns that something cannot do without, and what that is."""
+    """The canonical columns that something needs, and its name for messages."""
 
     columns: frozenset[str]
     purpose: str
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep ROOT's own messages from the user while our checks look at a file."""
-    root = load_root()
-    level = root.gErrorIgnoreLevel
-    root.gErrorIgnoreLevel = root.kFatal
-    try:
-        yield
-    finally:
-        root.gErrorIgnoreLevel = level
+def require_columns(file: File, needs: Needs) -> None:
+    """Stop if a file with events lacks canonical columns that are needed.
+
+    Raises:
+        InputError: it names the first missing column, the format, the file and the cause.
+    """
+    if not file.n_events:
+        return
+    missing = sorted(needs.columns - file.columns.keys())
+    if not missing:
+        return
+    first, one = missing[0], file.format
+    absent = one.missing_source(first, file.available)
+    if first in file.unreadable:
+        cause = file.unreadable[first]
+    elif absent is None:
+        cause = f"the format '{one.name}' cannot give it"
+    else:
+        column = one.possible_names(absent)[0]
+        cause = f"the file lacks column '{column}' of the format '{one.name}'"
+        if absent in one.mc_only:
+            cause += ", which only collision data may lack: mark these with 'data: true' or --data"
+    others = f" (nor {', '.join(missing[1:])})" if missing[1:] else ""
+    raise InputError(
+        f"{file.path}: no column '{first}', which {needs.purpose} needs: {cause}{others}"
+    )
+
+
+# --- Recognise and check a file ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Recognised:
+    """The format of a file, its tree or ntuple, and the types of the columns of that."""
+
+    format: Format
+    tree: str
+    types: Mapping[str, str]
+
+    @cached_property
+    def stored(self) -> dict[str, str]:
+        """Return the sources that the file has, with their names in it."""
+        names = {name: self.format.stored_name(name, self.types) for name in self.format.sources}
+        return {name: column for name, column in names.items() if column is not None}
+
+    @classmethod
+    def of(cls, path: str, tree: str, one: Format) -> _Recognised:
+        """Read the columns of a tree, with the types of those that a format reads."""
+        typed = {name for source in one.sources for name in one.possible_names(source)}
+        return cls(one, tree, root_file.columns_of(path, tree, typed))
 
 
 def inspect(path: str, layout: Layout = Layout(), data: bool = False) -> File:  # noqa: B008
-    """Open a file, find its format unless that is given, and check what will be read of it.
+    """Open a file, recognise its format unless ``layout`` gives it, and check what will be read.
 
     Raises:
         InputError: the file is missing, not a ROOT file, truncated, of no known format or not of
             the given one, or a branch was not filled for each of its events.
     """
-    root = load_root()
     declare().opened(path)
-    with quiet(), _damage_named(path), _open(path) as handle:
-        if handle.TestBit(root.TFile.kRecovered):
-            raise InputError(f"{path}: truncated: the file was not closed when it was written")
-        _refuse_old_ntuples(path, handle, layout)
-        found, tree, types = _recognised(path, handle, layout)
-        stored = _stored(found, types)
-        _require_filled(path, tree, stored)
-        cluster_ends = _cluster_ends(path, tree)
+    with quiet(), root_file.damage_named(path), root_file.open_file(path) as handle:
+        root_file.refuse_old_ntuples(path, handle, layout.tree)
+        found = _recognise(path, handle, layout)
+        root_file.require_filled(path, found.tree, found.stored.values())
+        cluster_ends = root_file.cluster_ends_of(path, found.tree)
         n_events = cluster_ends[-1] if cluster_ends else 0
-        info = _info(path, handle, found, stored, tree, n_events, data)
+        info = _info(path, handle, found, n_events, data)
+    converted, mistyped = _of_other_types(found)
     file = File(
-        path, found, tree, stored, cluster_ends, info, data, *_of_other_types(found, stored, types)
+        path,
+        found.format,
+        found.tree,
+        found.stored,
+        cluster_ends,
+        info,
+        data,
+        converted,
+        mistyped,
     )
     if layout.columns and n_events:
         _require_described(file, layout)
-        _opened([file], 0, 0)  # whether the expressions compile
+        _opened([file], 0, 0)  # compiles the expressions
     return file
 
 
 def _require_described(file: File, layout: Layout) -> None:
-    """Stop where a column that the configuration describes is made of one that is not there."""
+    """Stop if a column described by the configuration uses one that is missing."""
     for name, expression in layout.columns:
         if name not in file.columns:
             known = file.columns.keys() | file.stored.keys()
@@ -155,151 +178,49 @@ def _require_described(file: File, layout: Layout) -> None:
             )
 
 
-@contextlib.contextmanager
-def _damage_named(path: str) -> Iterator[None]:
-    """Whatever else is thrown where a file is not what it should be becomes an `InputError`."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # of Python, or what cppyy makes of a C++ exception
-        raise InputError(f"{path}: damaged: {cause_of(error)}") from error
-
-
-def _open(path: str) -> Any:
-    """An open ROOT file. Of a server that does not answer it is asked for again, after a while."""
-    remote = "://" in path
-    if not remote and Path(path).is_dir():
-        raise InputError(f"{path}: a directory: name its files, '{path}/*.root'")
-    if not remote and not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
-    if not remote and Path(path).stat().st_size == 0:
-        raise InputError(f"{path}: empty: it has 0 bytes")
-    for wait in (*RETRY_AFTER, None) if remote else (None,):
-        forget_errors()
-        try:
-            handle = load_root().TFile.Open(path)
-        except OSError as error:
-            cause = failure_of(error) if remote else _what_is_wrong(path)
-            if wait is None or not _CONNECTION.search(cause):
-                raise InputError(f"{path}: {cause}") from error
-            log.warning("%s: %s: again in %d s", path, cause, wait)
-            _sleep(wait)
-            continue
-        if not handle or handle.IsZombie():
-            raise InputError(f"{path}: {_what_is_wrong(path)}")
-        return handle
-    raise AssertionError
-
-
-def _what_is_wrong(path: str) -> str:
-    """With what is no ROOT file, or is a damaged one."""
-    if "://" not in path:
-        with Path(path).open("rb") as file:
-            if file.read(4) != b"root":
-                return "not a ROOT file"
-    return "a ROOT file that is truncated or damaged"
-
-
-def _recognised(path: str, handle: Any, layout: Layout) -> tuple[Format, str, dict[str, str]]:
-    """The format of a file, its tree or ntuple there, and the `_columns` of that."""
+def _recognise(path: str, handle: Any, layout: Layout) -> _Recognised:
+    """Find the format of a file, its tree or ntuple, and the columns."""
     if layout.columns:
-        trees = _trees(handle)
-        tree = _only_tree(path, trees, handle) if layout.tree is None else layout.tree
-        if tree not in trees:
-            raise InputError(f"{path}: no tree or ntuple '{tree}' ({_held(handle)})")
-        found = custom(layout, _columns(path, tree, None))
-        return found, tree, _columns(path, tree, found)
-    keys = _keys(handle)
+        tree = root_file.chosen_tree(path, handle, layout.tree)
+        found = custom(layout, root_file.columns_of(path, tree, ()))
+        return _Recognised.of(path, tree, found)
+    keys = root_file.keys(handle)
     formats = FORMATS if layout.format is None else {layout.format: FORMATS[layout.format]}
-    lacking = ""
+    problem = ""
     for one in formats.values():
         for tree in one.trees:
-            if keys.get(tree) not in _TREES:
+            if keys.get(tree) not in root_file.TREE_CLASSES:
                 continue
-            types = _columns(path, tree, one)
-            if not types and not _cluster_ends(path, tree):
-                return one, tree, types  # nothing was kept, not even the columns
-            for marker in sorted(one.markers):
-                if one.spelt(marker, types) is None:
-                    lacking = lacking or (
-                        f"'{tree}' has no column '{one.spellings(marker)[0]}', by which the format "
-                        f"'{one.name}' is told"
-                    )
-                    break
-            else:
-                return one, tree, types
-    names = dict.fromkeys(f"'{name}'" for one in formats.values() for name in one.trees)
-    problem = lacking or f"no tree or ntuple {' or '.join(names)} ({_held(handle)})"
+            recognised = _Recognised.of(path, tree, one)
+            if not recognised.types and not root_file.cluster_ends_of(path, tree):
+                return recognised  # without events, not even the columns were kept
+            if former := sorted(one.former_columns.keys() & recognised.types.keys()):
+                raise InputError(
+                    f"{path}: column '{former[0]}' is now called "
+                    f"'{one.former_columns[former[0]]}': an earlier version wrote this file: make "
+                    "it again"
+                )
+            absent = sorted(one.markers - recognised.stored.keys())
+            if not absent:
+                return recognised
+            problem = problem or (
+                f"'{tree}' has no column '{one.possible_names(absent[0])[0]}', which identifies "
+                f"the format '{one.name}'"
+            )
+    if not problem:
+        names = dict.fromkeys(f"'{name}'" for one in formats.values() for name in one.trees)
+        problem = f"no tree or ntuple {' or '.join(names)} ({root_file.content(handle)})"
     raise InputError(
-        f"{path}: {problem}: docs/inputs.md has the formats that can be read, and how to describe "
-        "another"
+        f"{path}: {problem}: see docs/inputs.md for the known formats and how to describe another"
     )
 
 
-def _refuse_old_ntuples(path: str, handle: Any, layout: Layout) -> None:
-    """Stop where what would be read is an RNTuple that no ROOT since 6.34 reads."""
-    if layout.tree is None and any(kind in _TREES for kind in _keys(handle).values()):
-        return  # without a look into its folders, each a request to a server
-    keys = dict(_all_keys(handle))
-    old = sorted(name for name, kind in keys.items() if kind == _OLD_NTUPLE)
-    if old and (layout.tree in old or not any(kind in _TREES for kind in keys.values())):
-        raise InputError(
-            f"{path}: '{old[0]}' is an RNTuple of a format before 1.0, which no ROOT since 6.34 "
-            "can read: copy it to a TTree with the ROOT that wrote it (RDataFrame::Snapshot), or "
-            "make it again with a newer one"
-        )
-
-
-def _keys(folder: Any) -> dict[str, str]:
-    """What lies in a file or a folder of it, and of which class it is."""
-    return {str(key.GetName()): str(key.GetClassName()) for key in folder.GetListOfKeys()}
-
-
-def _all_keys(handle: Any, within: str = "") -> Iterator[tuple[str, str]]:
-    """What lies in a file and all its folders, by path, and of which class it is."""
-    for name, kind in _keys(handle.GetDirectory(within) if within else handle).items():
-        if kind == _FOLDER:
-            yield from _all_keys(handle, f"{within}{name}/")
-        else:
-            yield f"{within}{name}", kind
-
-
-def _trees(handle: Any) -> list[str]:
-    """The trees and ntuples of a file, by path."""
-    return sorted(name for name, kind in _all_keys(handle) if kind in _TREES)
-
-
-def _only_tree(path: str, trees: Sequence[str], handle: Any) -> str:
-    """The name of a file's only tree or ntuple."""
-    if len(trees) != 1:
-        raise InputError(
-            f"{path}: not one tree or ntuple but {len(trees)} ({_held(handle)}): say which with "
-            "'tree' beside 'columns' of the sample"
-        )
-    return trees[0]
-
-
-def _held(handle: Any) -> str:
-    shown = sorted(" ".join(name.split()) for name in dict(_all_keys(handle)))
-    more = f" and {len(shown) - 10} more" if len(shown) > 10 else ""
-    return f"the file holds: {', '.join(shown[:10]) or 'nothing'}{more}"
-
-
-def _stored(found: Format, types: Collection[str]) -> dict[str, str]:
-    """The sources that a file has, by what it calls them."""
-    spelt = {name: found.spelt(name, types) for name in found.sources}
-    return {name: column for name, column in spelt.items() if column is not None}
-
-
-def _of_other_types(
-    found: Format, stored: Mapping[str, str], types: Mapping[str, str]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """The sources that are to be converted, with the type that expressions take, and those that
-    cannot be, with what is wrong."""
+def _of_other_types(found: _Recognised) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the sources to convert, with the type that expressions take, and those that cannot be
+    converted, with the reason."""
     converted, mistyped = {}, {}
-    for name, column in stored.items():
-        wanted, kind = found.sources[name].types, plain_type(types[column])
+    for name, column in found.stored.items():
+        wanted, kind = found.format.sources[name].types, plain_type(found.types[column])
         if not wanted or kind in wanted:
             continue
         fit = next((one for one in wanted if converts(kind, one)), None)
@@ -307,66 +228,31 @@ def _of_other_types(
             converted[name] = fit
         else:
             mistyped[name] = (
-                f"column '{column}' is {types[column]}, not {' or '.join(wanted)} as in the format "
-                f"'{found.name}'"
+                f"column '{column}' is {found.types[column]}, not {' or '.join(wanted)} as in the "
+                f"format '{found.format.name}'"
             )
     return converted, mistyped
 
 
-def _require_filled(path: str, tree: str, stored: Mapping[str, str]) -> None:
-    """Stop where a branch has another number of entries than its tree: ROOT would read its last
-    value again and again."""
-    one = declare().misfilled(tree, path, list(stored.values()))
-    if one.branch:
-        raise InputError(
-            f"{path}: branch '{one.branch}' was filled for {one.entries} of the {one.of_tree} "
-            f"entries of '{tree}': its values belong to no event: write the file again"
-        )
-
-
-def _columns(path: str, tree: str, found: Format | None) -> dict[str, str]:
-    """The columns of a tree and, of those that a format reads, the types: others may have none that
-    ROOT knows."""
-    wanted = {name for one in found.sources for name in found.spellings(one)} if found else ()
-    try:
-        df = load_root().RDataFrame(tree, path)
-        names = [str(name) for name in df.GetColumnNames()]
-        return {name: str(df.GetColumnType(name)) if name in wanted else "" for name in names}
-    except Exception as error:  # whatever cppyy makes of a C++ exception
-        raise InputError(f"{path}: cannot read '{tree}': {cause_of(error)}") from error
-
-
-def _cluster_ends(path: str, tree: str) -> tuple[int, ...]:
-    """The entry after the last of each cluster."""
-    try:
-        return tuple(int(end) for end in declare().cluster_ends(tree, path))
-    except Exception as error:  # whatever cppyy makes of a C++ exception
-        raise InputError(f"{path}: cannot read '{tree}': {cause_of(error)}") from error
-
-
 def _info(
-    path: str,
-    handle: Any,
-    found: Format,
-    stored: Mapping[str, str],
-    tree: str,
-    n_events: int,
-    data: bool,
+    path: str, handle: Any, found: _Recognised, n_events: int, data: bool
 ) -> SampleInfo | None:
-    """What a file says of its sample, if anything; that of measured events says nothing."""
-    if found.info in _keys(handle):
-        return SampleInfo.from_json(str(handle.Get(found.info).GetTitle()))
+    """Return what a file states about its sample; None if nothing, or for collision data."""
+    one = found.format
+    if one.info in root_file.keys(handle):
+        return SampleInfo.from_json(str(handle.Get(one.info).GetTitle()))
     if data:
         return None
     info = SampleInfo("", "", n_events=n_events)
-    if found.dataset is not None and found.dataset in stored and n_events:
-        number = declare().first_number(tree, path, stored[found.dataset])
+    if one.dataset is not None and one.dataset in found.stored and n_events:
+        number = declare().first_number(found.tree, path, found.stored[one.dataset])
         info = replace(info, dataset=str(number), cross_section=cross_section_of(number))
-    if found.bookkeeping is not None and (sums := bookkeeping.read(path, found.bookkeeping)):
+    if one.bookkeeping is not None and (sums := bookkeeping.read(path, one.bookkeeping)):
         info = replace(info, sum_of_weights=sums[0], sum_of_weights_squared=sums[1])
-    if found.sum_of_weights is not None:
+    if one.sum_of_weights is not None:
         cross_section, sum_of_weights = (
-            _first(handle.Get(tree), name) for name in (found.cross_section, found.sum_of_weights)
+            root_file.first_value(handle.Get(found.tree), name)
+            for name in (one.cross_section, one.sum_of_weights)
         )
         info = replace(
             info, cross_section=cross_section, sum_of_weights=sum_of_weights, shared=True
@@ -374,58 +260,23 @@ def _info(
     return None if info == SampleInfo("", "", n_events=n_events) else info
 
 
-def _first(tree: Any, column: str | None) -> float | None:
-    """The first entry of a column of a tree, if there is one and it can be."""
-    leaf = tree.GetLeaf(column) if column else None
-    if not leaf or leaf.GetBranch().GetEntry(0) <= 0:
-        return None
-    value = float(leaf.GetValue())
-    return value if 0 < value < math.inf else None
-
-
-def require_columns(file: File, needs: Needs) -> None:
-    """Stop where a file cannot give the canonical columns that are needed.
-
-    Raises:
-        InputError: it names the first of them, the format, the file, and the cause. Not of a file
-            without events, which may lack all.
-    """
-    if not file.n_events:
-        return
-    missing = sorted(needs.columns - file.columns.keys())
-    if not missing:
-        return
-    first, one = missing[0], file.format
-    absent = one.lacking(first, file.stored.keys() | file.unity)
-    if first in file.unreadable:
-        cause = file.unreadable[first]
-    elif absent is None:
-        cause = f"the format '{one.name}' cannot give it"
-    else:
-        column = one.spellings(absent)[0]
-        cause = f"the file lacks column '{column}' of the format '{one.name}'"
-        if absent in one.only_simulated:
-            cause += ", which only measured events may: say 'data: true' of them, or --data"
-    others = f" (nor {', '.join(missing[1:])})" if missing[1:] else ""
-    raise InputError(
-        f"{file.path}: no column '{first}', which {needs.purpose} needs: {cause}{others}"
-    )
+# --- Open files as data frames -------------------------------------------------------------------
 
 
 def open_range(file: File, begin: int, end: int) -> Any:
-    """An RDataFrame over entries [begin, end) of a file, with all canonical columns it gives.
+    """Return an RDataFrame over entries [begin, end) of a file, with its canonical columns.
 
-    What the file holds as it should be is not touched; the rest is defined, and computed only for
-    events in which it is asked for.
+    Columns that are stored as required are read directly; the others are defined, and computed only
+    for events in which they are used.
     """
     return _opened([file], begin, end)
 
 
 def open_files(files: Sequence[File]) -> Any:
-    """The same over all entries of some files, one after the other.
+    """Return an RDataFrame over all entries of some files, one after another.
 
     Raises:
-        InputError: they are not of one format, with the same columns.
+        InputError: the files differ in format or columns.
     """
     with_events = [file for file in files if file.n_events] or files[:1]
     first = with_events[0]
@@ -439,7 +290,8 @@ def open_files(files: Sequence[File]) -> Any:
 
 
 def _layout(file: File) -> tuple[object, ...]:
-    return (file.format, file.tree, file.stored, file.unity, file.converted, file.mistyped)
+    types = (file.converted, file.mistyped)
+    return (file.format, file.tree, file.stored, file.unit_weight_sources, *types)
 
 
 def _opened(files: Sequence[File], begin: int, end: int) -> Any:
@@ -450,36 +302,36 @@ def _opened(files: Sequence[File], begin: int, end: int) -> Any:
     forget_errors()
     if not any(file.n_events for file in files):
         return _no_events(helpers)
-    with quiet():  # ROOT warns of types it has no dictionary for, which nothing reads
+    with quiet():  # ROOT warns of types without a dictionary, which nothing reads
         df = helpers.open_range(file.tree, [f.path for f in files], begin, end)
-    df, names = _sources(df, helpers, file)
-    firsts: dict[str, str] = {}  # columns that tell how many objects of a kind there are
+    df, names = _define_sources(df, helpers, file)
+    firsts: dict[str, str] = {}  # the first column of each kind of objects
     for name, column in file.columns.items():
-        df = _made(df, helpers, file, name, column, names)
+        df = _define(df, helpers, file, name, column, names)
         names[name] = own(name)
         if "RVec" in CANONICAL.get(name, ""):
             first = firsts.setdefault(name.split("_")[0], name)
             if first != name:
-                df = _of_one_length(df, name, first)
+                df = helpers.with_length_of(df, name, first)
     return df
 
 
 def _no_events(helpers: Any) -> Any:
-    """A data frame without events that has all canonical columns."""
+    """Return a data frame without events that has all canonical columns."""
     df = helpers.no_events()
     for name, kind in CANONICAL.items():
         df = helpers.define(df, name, f"{kind}{{}}" if "RVec" in kind else f"({kind})0")
     return df
 
 
-def _sources(df: Any, helpers: Any, file: File) -> tuple[Any, dict[str, str]]:
-    """The data frame with the sources of a file as expressions take them, and what they are called
-    there."""
+def _define_sources(df: Any, helpers: Any, file: File) -> tuple[Any, dict[str, str]]:
+    """Return the data frame with the sources of a file as expressions take them, and their names
+    in it."""
     names: dict[str, str] = {}
-    if file.format.only_simulated:
+    if file.format.mc_only:
         names[IS_DATA] = own(IS_DATA)
         df = helpers.define_per_sample(df, names[IS_DATA], "true" if file.data else "false")
-    for source in sorted(file.unity):
+    for source in sorted(file.unit_weight_sources):
         names[source] = PREFIX + source
         df = helpers.define_per_sample(df, names[source], "1.f")
     for source, stored in file.stored.items():
@@ -495,14 +347,10 @@ def _sources(df: Any, helpers: Any, file: File) -> tuple[Any, dict[str, str]]:
     return df, names
 
 
-def _of_one_length(df: Any, name: str, first: str) -> Any:
-    return declare().with_length_of(df, name, first)
-
-
-def _made(
+def _define(
     df: Any, helpers: Any, file: File, name: str, column: Column, names: Mapping[str, str]
 ) -> Any:
-    """The data frame with a column."""
+    """Return the data frame with a column, which is not defined if it is stored as required."""
     kind = CANONICAL.get(name)
     if (
         column.expression == name
@@ -513,12 +361,12 @@ def _made(
     expression = renamed(column.expression, names)
     if kind:
         expression = f"monojet::as<{kind}>({expression})"
-    said = Diagnostics()
+    messages = Diagnostics()
     try:
-        with diagnostics(said):
+        with diagnostics(messages):
             return helpers.define(df, own(name), expression)
     except Exception as error:
         raise InputError(
             f"{file.path}: column '{name}' = '{column.expression}' cannot be made: "
-            f"{said.first_error() or cause_of(error)}"
+            f"{messages.first_error() or cause_of(error)}"
         ) from error

@@ -1,4 +1,4 @@
-"""What is known of a sample beside its events: cross-section, sum of weights, provenance."""
+"""Facts about a sample beside its events: cross-section, sum of weights, provenance."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from typing import Any
 
 from analysis.config import Config, Sample
 from common.runtime.errors import BatchError, InputError
-from common.stats.normalisation import expected_per_weight
+from common.stats.normalisation import luminosity_scale
 from common.tasks import Task
 
 
 @dataclass(frozen=True)
 class SampleInfo:
-    """Stored as JSON with the sample. Cross-sections in pb; sums of weights before any cut."""
+    """Facts about a sample, stored as JSON with it. Cross-sections in pb; sums before any cut."""
 
     name: str
     process: str
     slice: str | None = None
     dataset: str | None = None
-    """The simulated dataset that a file belongs to, by its number or name; None if unknown."""
+    """Number or name of the simulated dataset of a file; None if unknown."""
     n_events: int | None = None
     cross_section: float | None = None
     cross_section_error: float | None = None
     sum_of_weights: float | None = None
     sum_of_weights_squared: float | None = None
     shared: bool = False
-    """Each file states the sum of weights of the whole sample: sums do not add."""
+    """Each file states the sum of weights of the whole sample, so that these do not add."""
     seed: int | None = None
     settings: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """As stored in a file."""
+        """Return the text stored in a file."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> SampleInfo:
-        """Inverse of `to_json`; keys of later versions are ignored."""
+        """Return the inverse of `to_json`; ignore keys of later versions."""
         known = {f.name for f in dataclasses.fields(cls)}
         data: dict[str, Any] = {k: v for k, v in json.loads(text).items() if k in known}
         data["settings"] = tuple(data.get("settings", ()))
@@ -49,22 +49,25 @@ class SampleInfo:
 
 
 def run_number_of(name: str) -> int:
-    """A number for a sample made here, the same whatever else is configured."""
+    """Return the run number of a sample made here, which depends on its name only."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest()) >> 1
 
 
 def combine(infos: Sequence[SampleInfo]) -> SampleInfo:
-    """One dataset from its files or blocks: weights add, cross-sections, each an estimate of the
-    same, average over events. Where each file speaks of the whole dataset, they must say the same,
-    or nothing is known. A file without events counts by its weights alone."""
+    """Combine the facts of the files or blocks of one dataset.
+
+    Weights add; cross-sections, each an estimate of the same value, are averaged over events. If
+    each file describes the whole dataset (``shared``), the values must agree, else they become
+    unknown. Of a file without events, only the weights count.
+    """
     events = [info.n_events or 0 for info in infos]
     total = sum(events)
     with_events = [info for info in infos if info.n_events] or infos[:1]
     first = with_events[0]
 
     if first.shared:
-        said = {(info.cross_section, info.sum_of_weights) for info in with_events}
-        if len(said) > 1:
+        stated = {(info.cross_section, info.sum_of_weights) for info in with_events}
+        if len(stated) > 1:
             first = dataclasses.replace(first, cross_section=None, sum_of_weights=None)
         return dataclasses.replace(first, n_events=total)
 
@@ -88,9 +91,9 @@ def combine(infos: Sequence[SampleInfo]) -> SampleInfo:
 
 
 @dataclass(frozen=True)
-class Source:
-    """The entries [begin, end) that were read of a file, and what the whole file says of its
-    events and their weights before any cut."""
+class InputRange:
+    """The entries [begin, end) read from a file, and facts about the whole file: its events and
+    their weights before any cut."""
 
     file: str
     input_version: str
@@ -104,8 +107,8 @@ class Source:
     dataset: str | None = None
 
     @classmethod
-    def of(cls, task: Task, end: int, info: SampleInfo) -> Source:
-        """What a task reads, up to entry ``end``, of a file that says ``info`` of itself."""
+    def of(cls, task: Task, end: int, info: SampleInfo) -> InputRange:
+        """Return the range that a task reads, up to entry ``end``, of a file with these facts."""
         return cls(
             task.range.file,
             task.input_version,
@@ -120,7 +123,7 @@ class Source:
         )
 
     def info(self, of_sample: SampleInfo) -> SampleInfo:
-        """What the file says, where all else is as in ``of_sample``."""
+        """Return ``of_sample`` with the facts about this file."""
         return dataclasses.replace(
             of_sample,
             n_events=self.n_events,
@@ -132,34 +135,33 @@ class Source:
         )
 
 
-def add_source(sources: list[Source], source: Source) -> None:
-    """Add what a further part has read; ranges of one file become one.
+def add_range(ranges: list[InputRange], added: InputRange) -> None:
+    """Append a range, merged with the last one if both are of one file.
 
     Raises:
-        BatchError: a range of the file is missing or there twice.
+        BatchError: the range does not continue the last one of its file.
     """
-    last = sources[-1] if sources else None
-    if last is not None and last.file == source.file:
-        if source.begin != last.end or source.input_version != last.input_version:
+    last = ranges[-1] if ranges else None
+    if last is not None and last.file == added.file:
+        if added.begin != last.end or added.input_version != last.input_version:
             raise BatchError(
-                f"{source.file}: entries {source.begin} to {source.end} after "
+                f"{added.file}: entries {added.begin} to {added.end} after "
                 f"{last.begin} to {last.end}: some are missing or there twice"
             )
-        sources[-1] = dataclasses.replace(last, end=source.end)
+        ranges[-1] = dataclasses.replace(last, end=added.end)
     else:
-        sources.append(source)
+        ranges.append(added)
 
 
-def require_one_dataset(sample: str, said: Iterable[tuple[str, SampleInfo]]) -> None:
-    """Stop where files, each with what it says, are of several datasets, as each of these has a
-    cross-section and a sum of weights of its own, or where none has events.
+def require_one_dataset(sample: str, infos: Iterable[tuple[str, SampleInfo]]) -> None:
+    """Stop if files, given with their facts, are of several datasets, or if none has events.
 
     Raises:
         InputError: it names two of the files and their datasets.
     """
     n_events = 0
     file, first = "", None
-    for path, info in said:
+    for path, info in infos:
         n_events += info.n_events or 0
         if info.dataset is None:
             continue
@@ -167,29 +169,29 @@ def require_one_dataset(sample: str, said: Iterable[tuple[str, SampleInfo]]) -> 
             raise InputError(
                 f"sample '{sample}': {file} is of dataset {first.dataset}, {path} of dataset "
                 f"{info.dataset}: each has its own cross-section and sum of weights: make them two "
-                "samples, told apart by 'slice'"
+                "samples with different 'slice'"
             )
         file, first = path, info
     if not n_events:
         raise InputError(f"sample '{sample}': none of its files has events")
 
 
-def of_sources(sources: Sequence[Source], first: SampleInfo, sample: Sample) -> SampleInfo:
-    """What is known of a sample from what was read of its files, of which ``first`` says all else,
-    and from the configuration.
+def info_of_ranges(ranges: Sequence[InputRange], first: SampleInfo, sample: Sample) -> SampleInfo:
+    """Combine the facts about the files of a sample, other facts in ``first``, and the
+    configuration.
 
     Raises:
         InputError: the files are of several datasets, or have no events.
     """
-    infos = [source.info(first) for source in sources]
-    require_one_dataset(sample.name, zip((source.file for source in sources), infos, strict=True))
+    infos = [one.info(first) for one in ranges]
+    require_one_dataset(sample.name, zip((one.file for one in ranges), infos, strict=True))
     return configured(combine(infos), sample)
 
 
 def configured(info: SampleInfo, sample: Sample) -> SampleInfo:
-    """``info`` with what the configuration says of the sample; the configuration wins.
+    """Return ``info`` with the values of the configuration, which take precedence.
 
-    What belongs to a number of the file that it replaces is no longer known.
+    The error or sum of squares that belongs to a replaced value becomes unknown.
     """
     own_sum, own_cross_section = sample.sum_of_weights, sample.cross_section
     return dataclasses.replace(
@@ -205,15 +207,15 @@ def configured(info: SampleInfo, sample: Sample) -> SampleInfo:
 
 
 def normalisation(info: SampleInfo, config: Config) -> float:
-    """Factor from event weights to expected events: luminosity x sigma x k / sum of weights; 1 for
-    measured events.
+    """Return the factor from event weights to expected events: luminosity x sigma x k / sum of
+    weights; 1 for collision data.
 
     Raises:
         NormalisationError: the cross-section or the sum of weights is not known.
     """
     if config.sample(info.name).data:
         return 1.0
-    return expected_per_weight(
+    return luminosity_scale(
         info.name,
         info.cross_section,
         info.sum_of_weights,

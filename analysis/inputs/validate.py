@@ -1,4 +1,4 @@
-"""Check all input files before anything is run; every problem in one go."""
+"""Check all input files before anything runs, and report all problems at once."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from common.runtime.errors import InputError, WorkerError
 from common.tables import Table
 from cpp_helpers import declare
 from cpp_helpers.arrays import as_array
-from cpp_helpers.errors import failure_of
+from cpp_helpers.errors import event_loop
 
 log = logging.getLogger("monojet")
 
-LOOKED_AT = 1000
-"""Events of a file whose momenta are looked at."""
+N_MOMENTA_CHECKED = 1000
+"""Number of events of a file whose momenta are checked."""
 
 NEEDS = reader.Needs(frozenset({"run_number", "event_number", "weight"}), "every stage")
 
 LARGEST_MOMENTUM = 14_000.0
-"""GeV: no event of the LHC has as much. In MeV all with a jet have."""
+"""GeV; no LHC event reaches it, but in MeV every event with a jet does."""
 
 
 @dataclass
 class _Checked:
-    """A file of the report: its problems, what is worth knowing of it, and its events."""
+    """A row of the report: a file with its problems, state and events."""
 
     sample: str
     path: str
@@ -45,25 +45,27 @@ class _Checked:
     n_events: int | None = None
     problems: list[str] = field(default_factory=list)
     state: str = "good"
-    numbers_events: bool = True
+    unique_event_ids: bool = True
     info: SampleInfo | None = None
     events: pd.DataFrame | None = None
 
     @property
     def row(self) -> list[str]:
+        """Return the cells of the report."""
         events = "-" if self.n_events is None else f"{self.n_events}"
         state = "bad" if self.problems else self.state
         return [self.sample, self.path, self.format, events, state]
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Look at the files of each external sample and, of those on disk, at the numbers and weights
-    of their events; write the report. Of a sample with more than ``batch.open_files`` none is
-    opened: each is checked by the task that reads it.
+    """Check the files of all external samples and the events of local files; write the report.
+
+    Files of a sample with more than ``batch.open_files`` files are not opened: the task that reads
+    a file checks it.
 
     Raises:
-        InputError: a file is not as it should be; the message holds one line a problem. Not with
-            ``skip_bad_files``: then it is a warning, and the check is done again by the next run.
+        InputError: some files have problems; the message has one line per problem. With
+            ``skip_bad_files`` these are warnings, and the next run repeats the check.
     """
     checked: list[_Checked] = []
     of_samples: list[str] = []
@@ -71,7 +73,7 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
         for sample in run.config.samples:
             names = paths.expand(sample.files)
             if len(names) > run.config.batch.open_files:
-                state = "checked when they are read"
+                state = "checked when read"
                 checked.append(_Checked(sample.name, f"{len(names)} files", state=state))
                 continue
             of_sample = [_check(child, run, sample, path) for path in names]
@@ -97,21 +99,21 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
 
 
 def _of_sample(sample: Sample, files_of_sample: Sequence[_Checked]) -> list[str]:
-    """What is wrong with the files of a sample together, so far as they could be read."""
-    said = [(one.path, one.info) for one in files_of_sample if one.info is not None]
+    """Return the problems of the readable files of a sample as a whole."""
+    infos = [(one.path, one.info) for one in files_of_sample if one.info is not None]
     try:
-        if said:
-            require_one_dataset(sample.name, said)
+        if infos:
+            require_one_dataset(sample.name, infos)
     except InputError as error:
         return [str(error)]
     return []
 
 
 def _check(child: Child, run: Run, sample: Sample, path: str) -> _Checked:
-    """A file, looked at in another process: ROOT dies of some damages, and of others it keeps wrong
-    descriptions of classes, by which it cannot read good files any more."""
+    """Check a file in another process: damaged files may crash ROOT, or leave wrong descriptions of
+    classes with which it cannot read good files."""
     try:
-        found = child.call(_look_at, run, sample, path)
+        found = child.call(_check_file, run, sample, path)
     except WorkerError as error:
         return _Checked(sample.name, path, problems=[f"damaged, or not readable by ROOT: {error}"])
     if found.problems:
@@ -119,12 +121,13 @@ def _check(child: Child, run: Run, sample: Sample, path: str) -> _Checked:
     return found
 
 
-def _look_at(run: Run, sample: Sample, path: str) -> _Checked:
+def _check_file(run: Run, sample: Sample, path: str) -> _Checked:
+    """Check a file in this process."""
     found = _Checked(sample.name, path)
     try:
         if sample.converted:
             next(hepmc.events(path))
-            found.state = "good so far: the rest is checked by 'convert'"
+            found.state = "good so far: 'convert' checks the rest"
             return found
         set_invisible(run.config.invisible)
         file = inspected(path, sample)
@@ -134,10 +137,10 @@ def _look_at(run: Run, sample: Sample, path: str) -> _Checked:
                 log.warning("%s: %s", path, column.warning)
         found.info = info_of(run, sample.name, file)
         reader.require_columns(file, NEEDS)
-        if "://" in path:  # to read events from a server may take as long as to analyse them
-            found.state = "good, its events not looked at"
+        if "://" in path:  # reading all events from a server may take as long as the analysis
+            found.state = "good, events not checked"
         else:
-            _look_at_events(file, found)
+            _check_events(file, found)
     except InputError as error:
         found.problems.append(str(error).removeprefix(f"{path}: "))
         return found
@@ -151,15 +154,15 @@ def _look_at(run: Run, sample: Sample, path: str) -> _Checked:
     return found
 
 
-def _look_at_events(file: reader.File, found: _Checked) -> None:
-    """Enter what is wrong with the events of a file, and which they are."""
+def _check_events(file: reader.File, found: _Checked) -> None:
+    """Add the problems of the events of a file and their identities to its row."""
     helpers = declare()
-    try:
+    with event_loop(file.path):
         checks = helpers.check_events(reader.open_range(file, 0, file.n_events))
-        few = reader.open_range(file, 0, min(LOOKED_AT, file.n_events))
+        few = reader.open_range(file, 0, min(N_MOMENTA_CHECKED, file.n_events))
         largest = {
             name: helpers.largest(few, name, name == "jet_pt")
-            for name in ("met", "jet_pt")
+            for name in ("met_no_muons", "met", "jet_pt")
             if name in file.columns
         }
         unknown = (
@@ -167,13 +170,9 @@ def _look_at_events(file: reader.File, found: _Checked) -> None:
             if "particle_pdg_id" in file.columns
             else {}
         )
-    except InputError:
-        raise
-    except Exception as error:  # whatever cppyy makes of a C++ exception
-        raise InputError(f"{file.path}: the event loop failed: {failure_of(error)}") from error
     if unknown:
         log.warning("%s: its first events have %s", file.path, unknown_particles(unknown))
-    found.numbers_events = file.format.numbers_events
+    found.unique_event_ids = file.format.unique_event_ids
     found.events = pd.DataFrame(
         {
             "run": as_array(checks.run_number, np.uint32).copy(),
@@ -186,7 +185,7 @@ def _look_at_events(file: reader.File, found: _Checked) -> None:
         found.problems.append(f"{checks.n_weights_not_finite} weights are not finite")
     if len(found.events) and checks.n_weights_zero == len(found.events):
         found.problems.append(
-            "all weights are 0: of measured events say so, by --data or 'data: true' of the sample"
+            "all weights are 0: mark collision data with --data or 'data: true' of the sample"
         )
     for name, value in largest.items():
         if value > LARGEST_MOMENTUM:
@@ -196,9 +195,9 @@ def _look_at_events(file: reader.File, found: _Checked) -> None:
 
 
 def _find_repeated(files_of_sample: Sequence[_Checked]) -> None:
-    """Enter the events of a sample that are there more than once, at the file that repeats them."""
+    """Add repeated events of a sample to the problems of the files that repeat them."""
     events = pd.concat(
-        one.events.assign(file=number, scope=0 if one.numbers_events else number)
+        one.events.assign(file=number, scope=0 if one.unique_event_ids else number)
         for number, one in enumerate(files_of_sample)
         if one.events is not None
     )
@@ -209,15 +208,16 @@ def _find_repeated(files_of_sample: Sequence[_Checked]) -> None:
     first = events[events.duplicated(key, keep=False)].drop_duplicates(key)
     both = repeats.merge(first, on=key, suffixes=("", "_of_first"))
     for (number, number_of_first), some in both.groupby(["file", "file_of_first"]):
-        place = "it" if number == number_of_first else files_of_sample[number_of_first].path
+        same = number == number_of_first
+        place = "the same file" if same else files_of_sample[number_of_first].path
         files_of_sample[number].problems.append(
-            f"{len(some)} of its events are in {place} before, event {some.event.iloc[0]} of run "
-            f"{some.run.iloc[0]} first: each must be given once"
+            f"{len(some)} of its events duplicate events in {place} (first: run "
+            f"{some.run.iloc[0]}, event {some.event.iloc[0]}): give each event once"
         )
 
 
 def _unknown_normalisation(sample: Sample, file: reader.File) -> str:
-    """What neither the configuration nor the file says of the normalisation; data have none."""
+    """Return the missing facts of the normalisation in words; empty for collision data."""
     if sample.data:
         return ""
     info = configured(file.info or SampleInfo(sample.name, sample.process), sample)

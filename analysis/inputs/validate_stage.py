@@ -1,4 +1,4 @@
-"""Stage ``validate``: check the input files before anything is run."""
+"""Stage ``validate``: check the input files before anything runs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from analysis.formats.registry import MODULE_OF
 from analysis.inputs.paths import expand
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
-from analysis.workflow.target import Done, Target
+from analysis.workflow.target import Done, Target, shared
 
 
+@shared
 def validate_targets(run: Run) -> list[Target]:
-    """Return one report on all files of the user."""
+    """Return one report on all input files."""
     config = run.config
     given = [sample for sample in config.samples if not sample.generated]
     if not given:
@@ -38,7 +39,7 @@ def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
 
 STAGE = Stage(
     name="validate",
-    summary="check the input files before anything is run",
+    summary="check the input files before anything runs",
     reads="input files",
     writes="tables/validation",
     targets=validate_targets,

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Steps on an RDataFrame shared by all selections: definitions, cuts, yields, scores."""

@@ -1,7 +1,7 @@
-"""Selections applied to an RDataFrame: definitions, filters, the summary of an event.
+"""Selections applied to an RDataFrame: definitions, cuts, the summary of an event.
 
-A data frame here is ROOT's common node type, ``RNode``: ``reader.open_range`` gives one, and each
-step on it is compiled once a process.
+Data frames are of ROOT's common node type, ``RNode``, as returned by ``reader.open_range``, so that
+each step is compiled once per process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from selections.cuts import Cut, Definition, Region
 
 
 def define(df: Any, definitions: Iterable[Definition]) -> Any:
-    """The data frame with the columns of the definitions, by `analysis.formats.columns.own` names."""
+    """Return the data frame with the defined columns, named by `analysis.formats.columns.own`."""
     helpers, names = declare(), names_of(df)
     for definition in definitions:
         name = own(definition.name)
@@ -25,17 +25,17 @@ def define(df: Any, definitions: Iterable[Definition]) -> Any:
 
 
 def define_per_sample(df: Any, name: str, expression: str) -> Any:
-    """The data frame with a column that is constant in a sample."""
+    """Return the data frame with a column that is constant within a sample."""
     return declare().define_per_sample(df, own(name), expression)
 
 
-def require(df: Any, cut: Cut) -> Any:
-    """The events of ``df`` that pass a cut."""
-    return declare().require(df, renamed(cut.expression, names_of(df)), cut.name)
+def apply_cut(df: Any, cut: Cut) -> Any:
+    """Return the events that pass a cut."""
+    return declare().apply_cut(df, renamed(cut.expression, names_of(df)), cut.name)
 
 
 def names_of(df: Any) -> dict[str, str]:
-    """What columns of ours are called in a data frame, by what expressions call them."""
+    """Return the names of our columns in a data frame, by their names in expressions."""
     defined = map(str, df.GetDefinedColumnNames())
     return {name.removeprefix(PREFIX): name for name in defined if name.startswith(PREFIX)}
 
@@ -46,11 +46,12 @@ def define_summary(
     regions: Iterable[Region],
     quantities: Iterable[str],
 ) -> Any:
-    """Column ``event_summary``, a ``monojet::EventSummary``: bit i of its ``regions`` says whether
-    the event passes the i-th region.
+    """Return the data frame with column ``event_summary``, a ``monojet::EventSummary``.
 
-    The definitions become local variables of one expression: to compile a column each takes ten
-    times as long.
+    Bit i of its ``regions`` is set if the event passes the i-th region.
+
+    The definitions become local variables of one expression, as compiling a column for each takes
+    ten times as long.
     """
     definitions = list(definitions)
     lines = [f"const auto {d.name} = {d.expression};" for d in definitions]
@@ -64,7 +65,7 @@ def define_summary(
     return define(df, [Definition("event_summary", renamed("\n".join(lines), local))])
 
 
-def require_region(df: Any, regions: Iterable[str], name: str) -> Any:
-    """The events that pass one of the regions given to `define_summary`."""
+def apply_region(df: Any, regions: Iterable[str], name: str) -> Any:
+    """Return the events that pass one of the regions given to `define_summary`."""
     bit = list(regions).index(name)
-    return require(df, Cut(name, f"bool(event_summary.regions >> {bit} & 1)", name))
+    return apply_cut(df, Cut(name, f"bool(event_summary.regions >> {bit} & 1)", name))

@@ -1,4 +1,4 @@
-"""Scores back in RDataFrame: C++ tables that events look theirs up in, by key."""
+"""C++ tables of network scores, in which events in RDataFrame find theirs by key."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from cpp_helpers.errors import cause_of
 
 
 def load_scores(path: Path, networks: tuple[str, ...], rows: slice = slice(None)) -> None:
-    """Hand some rows of a score file to the C++ tables that events look theirs up in, as those of
-    networks 0, 1, ...; not again if they are there.
+    """Fill the C++ tables of networks 0, 1, ... with rows of a score file, unless they hold them.
 
     Raises:
         InputError: the file is damaged, or lacks a network.
@@ -39,7 +38,7 @@ def _load_scores(
 
 
 def time_of_change(path: Path) -> int:
-    """In ns; 0 where it cannot be told."""
+    """Return the time of the last change in ns; 0 if unknown."""
     try:
         return path.stat().st_mtime_ns
     except OSError:

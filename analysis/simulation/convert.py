@@ -1,6 +1,6 @@
-"""HepMC files made into our own, with the columns of generated samples by the same expressions.
+"""Conversion of HepMC files to native files, with the same expressions as for generated samples.
 
-A file is a task: it is read as a stream, in blocks of some events that are joined at the end.
+Each file is a task. It is read as a stream in blocks of events that are merged at the end.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.config import HepMCSample
 from analysis.inputs import hepmc
 from analysis.inputs.invisible import set_invisible, unknown_particles
+from analysis.inputs.particles import ByCode
 from analysis.inputs.paths import expand
 from analysis.inputs.sample_info import SampleInfo, combine, run_number_of
 from analysis.processes import PROCESSES
@@ -34,36 +36,37 @@ log = logging.getLogger("monojet")
 
 
 def ranges(run: Run, target: Target) -> Iterator[Range]:
-    """The files of a sample, as wholes."""
+    """Yield one range per file of a sample."""
     for file in target.input_files:
         yield Range(target.name, file)
 
 
 def make_part(run: Run, task: Task, path: Path) -> int:
-    """Convert a file.
+    """Convert a file; return its number of events.
 
     Raises:
         InputError: it cannot be read to its end.
     """
     set_invisible(run.config.invisible)
     sample, generation = run.config.sample(task.range.sample), run.config.generation
+    assert isinstance(sample, HepMCSample)
     process = PROCESSES.get(sample.process)
     file = task.range.file
-    events = hepmc.Events(
+    events = hepmc.EventReader(
         file,
-        sample.weight,
+        sample.hepmc_weight,
         process.boson if process else 0,
-        _Charges(),
+        ByCode(_charge_of),
         expand(sample.files).index(file) << hepmc.FILE_SHIFT,
     )
     storage = Storage(
-        run_number_of(sample.name), generation.particle_threshold, generation.file_format
+        run_number_of(sample.name), generation.stored_particle_min_pt, generation.file_format
     )
     info = SampleInfo(
         sample.name,
         sample.process,
         sample.slice,
-        settings=(f"weight {sample.weight} of HepMC files",),
+        settings=(f"weight {sample.hepmc_weight} of HepMC files",),
         versions=versions(),
     )
     with files.pieces(path) as new_piece:
@@ -92,36 +95,36 @@ provenance = event_file.provenance
 
 
 def merge(run: Run, target: Target, parts: Parts) -> None:
-    """The sample, of its converted files.
+    """Merge the converted files of a sample.
 
     Raises:
-        InputError: all were left out, or they state different cross-sections.
+        InputError: all files were left out, or they state different cross-sections.
     """
-    said = {part.path: (part.task.range.file, event_file.info_of(part.path)) for part in parts}
-    if not said:
+    infos = {part.path: (part.task.range.file, event_file.info_of(part.path)) for part in parts}
+    if not infos:
         raise InputError(f"sample '{target.name}': none of its files can be read")
     if run.config.sample(target.name).cross_section is None:
-        _require_one_cross_section(target.name, said.values())
-    info = combine([info for _, info in said.values()])
+        _require_one_cross_section(target.name, infos.values())
+    info = combine([info for _, info in infos.values()])
     left_out = tuple(f"left out: {skipped.error}" for skipped in parts.skipped)
     info = dataclasses.replace(info, settings=(*info.settings, *left_out))
-    event_file.merge(list(said), target.output, info)
+    event_file.merge(list(infos), target.output, info)
     known = run.config.sample(target.name).cross_section or info.cross_section
     log.info("%s: %d events", target.name, info.n_events)
     if known is None:
         log.warning("%s: no cross-section in its files: the cut-flow will need it", target.name)
 
 
-def _require_one_cross_section(sample: str, said: Iterable[tuple[str, SampleInfo]]) -> None:
-    """Stop where files, each with what it says, state cross-sections that cannot be estimates of
-    one: they differ by more than 1 % and by more than five of their standard errors.
+def _require_one_cross_section(sample: str, infos: Iterable[tuple[str, SampleInfo]]) -> None:
+    """Stop if the cross-sections of files, given with their facts, are incompatible: they differ by
+    more than 1 % and by more than five standard errors.
 
     Raises:
         InputError: it names two of the files and their cross-sections.
     """
     known = [
         (path, info.cross_section, info.cross_section_error or 0.0)
-        for path, info in said
+        for path, info in infos
         if info.cross_section is not None and info.n_events
     ]
     for path, pb, error in known[1:]:
@@ -129,17 +132,14 @@ def _require_one_cross_section(sample: str, said: Iterable[tuple[str, SampleInfo
         if abs(pb - first_pb) > max(0.01 * first_pb, 5 * math.hypot(error, first_error)):
             raise InputError(
                 f"sample '{sample}': the cross-section of {first} is {first_pb:g} pb, that of "
-                f"{path} {pb:g} pb: make them two samples, told apart by 'slice', or say what the "
-                "sample's 'cross_section' is"
+                f"{path} {pb:g} pb: make them two samples with different 'slice', or set the "
+                "'cross_section' of the sample"
             )
 
 
-class _Charges(dict[int, int]):
-    """Electric charges by PDG code, in units of e."""
-
-    def __missing__(self, pdg_id: int) -> int:
-        self[pdg_id] = int(declare_jets().charges(load_root().RVecI([pdg_id]))[0])
-        return self[pdg_id]
+def _charge_of(pdg_id: int) -> int:
+    """Return an electric charge in units of e, from ROOT's table of particles."""
+    return int(declare_jets().charges(load_root().RVecI([pdg_id]))[0])
 
 
 WORK = PartitionedWork(

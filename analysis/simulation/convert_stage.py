@@ -8,9 +8,10 @@ from analysis.inputs.paths import expand
 from analysis.processes import PROCESSES
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedStage, PartitionedWork
-from analysis.workflow.target import Target
+from analysis.workflow.target import Target, shared
 
 
+@shared
 def convert_target(run: Run, sample: Sample) -> Target:
     """Return the events of a sample of HepMC files."""
     config = run.config
@@ -22,16 +23,17 @@ def convert_target(run: Run, sample: Sample) -> Target:
         run.sample(sample.name),
         (__name__,),
         settings={
-            "sample": dump(sample, "process", "slice", "weight"),
+            "sample": dump(sample, "process", "slice", "hepmc_weight"),
             "boson": process.boson if process else 0,
             "invisible": config.invisible,
             "files": paths,  # their order numbers the events
-            "generation": dump(config.generation, "particle_threshold", "file_format"),
+            "generation": dump(config.generation, "stored_particle_min_pt", "file_format"),
         },
         input_files=paths,
     )
 
 
+@shared
 def convert_targets(run: Run) -> list[Target]:
     """Return one file for each sample of HepMC files."""
     return [convert_target(run, sample) for sample in run.config.samples if sample.converted]

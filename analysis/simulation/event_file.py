@@ -1,5 +1,4 @@
-"""Events of stable particles, written with the canonical columns, whether simulated here or
-converted: blocks of some events, and samples joined of them."""
+"""Native event files of simulated or converted particles: blocks of events, merged to samples."""
 
 from __future__ import annotations
 
@@ -17,26 +16,27 @@ from analysis.formats import particle_level
 from analysis.formats.columns import CANONICAL
 from analysis.formats.native import INFO, TREE
 from analysis.inputs.particles import Decayed, Particles
-from analysis.inputs.reader import quiet
 from analysis.inputs.sample_info import SampleInfo
 from common.runtime import files
-from common.runtime.errors import BatchError, InputError, OutputError
+from common.runtime.errors import InputError, OutputError
+from common.schema.parts import damaged_part
 from common.tasks import Provenance, Task
 from cpp_helpers import declare_jets, load_root
-from cpp_helpers.errors import cause_of
+from cpp_helpers.errors import cause_of, quiet
 
-OPEN_BLOCKS = 100  # at once, when they are joined: systems may allow 256 files
+OPEN_BLOCKS = 100  # open at once while merging: systems may allow 256 files
 
 _ORIGIN = "origin"
+_PARTS = ("pt", "eta", "phi", "energy", "pdg_id")
 
 
 @dataclass(frozen=True)
 class Storage:
-    """How the events of a sample are stored: their run number, the pT (GeV) above which particles
-    are, and ``rntuple`` or ``ttree``."""
+    """How the events of a sample are stored: run number, minimum pT (GeV) of stored particles, and
+    file format, ``rntuple`` or ``ttree``."""
 
     run_number: int
-    particle_threshold: float
+    stored_particle_min_pt: float
     file_format: str
 
 
@@ -49,8 +49,8 @@ def write(
     info: SampleInfo,
     origin: str = "",
 ) -> None:
-    """Write a block of events whole, by their ``numbers``, its ``info`` within, and where it
-    belongs."""
+    """Write a block of events with their ``numbers``, its ``info`` and, for `provenance`, its
+    ``origin``."""
     size = sum(getattr(particles, name).nbytes for name in vars(particles))
     files.require_space(path, size)
     with files.whole(path) as partial:
@@ -60,7 +60,7 @@ def write(
 
 
 def _buffer(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """With a further entry: an array without any is no buffer for C++."""
+    """Return a copy with one more entry, as C++ needs a buffer that is not empty."""
     return np.resize(column, len(column) + 1)
 
 
@@ -71,52 +71,54 @@ def _snapshot(
     decayed: Decayed,
     storage: Storage,
 ) -> None:
-    """Cluster jets, find leptons and missing momentum from all particles; store those above the
-    threshold."""
+    """Write the canonical columns. Jets, leptons and missing momentum are made from all particles;
+    those above the threshold are stored."""
     helpers = declare_jets()
     root = load_root()
     offsets = [
         np.concatenate([[0], np.cumsum(some.counts)]).astype(np.int64)
         for some in (particles, decayed)
     ]
-    columns = ("pt", "eta", "phi", "energy", "pdg_id", "charge")
     of_particles, of_decayed = (
         [_buffer(getattr(some, name)) for name in names]
         for some, names in (
-            (particles, (*columns, "weight", "boson_pt", "d0", "z0_sin_theta")),
-            (decayed, columns[:5]),
+            (particles, (*_PARTS, "charge", "weight", "boson_pt", "d0", "z0_sin_theta")),
+            (decayed, _PARTS),
         )
     )
     neutral = np.zeros_like(of_decayed[-1])
-    helpers.batch().set(offsets[0], numbers, *of_particles)
-    helpers.decayed().set(offsets[1], numbers, *of_decayed, neutral, *of_particles[6:])
+    helpers.flat_stable().set(offsets[0], numbers, *of_particles)
+    helpers.flat_decayed().set(offsets[1], numbers, *of_decayed, neutral, *of_particles[6:])
 
     df = root.RDataFrame(len(numbers))
     df = df.DefinePerSample("run_number", f"(unsigned int){storage.run_number}u")
-    df = df.DefinePerSample("stored_pt", f"{storage.particle_threshold}")
-    definitions = {
-        "event_number": "monojet::batch().number(rdfentry_)",
-        "weight": "monojet::batch().weight(rdfentry_)",
-        "boson_pt": "monojet::batch().boson_pt(rdfentry_)",
-        "all_pt": "monojet::batch().pt(rdfentry_)",
-        "all_eta": "monojet::batch().eta(rdfentry_)",
-        "all_phi": "monojet::batch().phi(rdfentry_)",
-        "all_energy": "monojet::batch().energy(rdfentry_)",
-        "all_pdg_id": "monojet::batch().pdg_id(rdfentry_)",
-        "all_charge": "monojet::batch().charge(rdfentry_)",
-        "all_d0": "monojet::batch().d0(rdfentry_)",
-        "all_z0_sin_theta": "monojet::batch().z0_sin_theta(rdfentry_)",
-        "stored": "all_pt > stored_pt",
-    }
-    for part in ("pt", "eta", "phi", "energy", "pdg_id"):
-        definitions[f"decayed_{part}"] = f"monojet::decayed().{part}(rdfentry_)"
-    for made in (*particle_level.ALL, *particle_level.OF_DECAYS):
-        definitions |= {name: column.expression for name, column in made.columns.items()}
-    for part in particle_level.PARTICLE_PARTS:
-        definitions[f"particle_{part}"] = f"all_{part}[stored]"
-    for name, expression in definitions.items():
+    df = df.DefinePerSample("stored_pt", f"{storage.stored_particle_min_pt}")
+    for name, expression in _definitions().items():
         df = df.Define(name, expression)
+    try:
+        df.Snapshot(TREE, str(path), list(CANONICAL), _options(storage))
+    except Exception as error:
+        raise OutputError(f"{path}: cannot write: {cause_of(error)}") from error
 
+
+def _definitions() -> dict[str, str]:
+    """Return the columns of a block and their expressions, in order."""
+    stable = {"event_number": "number", "weight": "weight", "boson_pt": "boson_pt"}
+    stable |= {f"all_{part}": part for part in (*_PARTS, "charge", "d0", "z0_sin_theta")}
+    found = {name: f"monojet::flat_stable().{part}(rdfentry_)" for name, part in stable.items()}
+    found["stored"] = "all_pt > stored_pt"
+    for part in _PARTS:
+        found[f"decayed_{part}"] = f"monojet::flat_decayed().{part}(rdfentry_)"
+    for made in (*particle_level.ALL, *particle_level.OF_DECAYS):
+        found |= {name: column.expression for name, column in made.columns.items()}
+    for part in particle_level.PARTICLE_PARTS:
+        found[f"particle_{part}"] = f"all_{part}[stored]"
+    return found
+
+
+def _options(storage: Storage) -> Any:
+    """Return the options for writing a block."""
+    root = load_root()
     options = root.RDF.RSnapshotOptions()
     options.fOutputFormat = (
         root.RDF.ESnapshotOutputFormat.kRNTuple
@@ -125,10 +127,7 @@ def _snapshot(
     )
     options.fCompressionAlgorithm = root.RCompressionSetting.EAlgorithm.kZSTD
     options.fCompressionLevel = 5
-    try:
-        df.Snapshot(TREE, str(path), list(CANONICAL), options)
-    except Exception as error:
-        raise OutputError(f"{path}: cannot write: {cause_of(error)}") from error
+    return options
 
 
 def _write(path: Path, name: str, text: str) -> None:
@@ -138,38 +137,36 @@ def _write(path: Path, name: str, text: str) -> None:
 
 
 def _read(path: Path, name: str) -> str:
-    """A text stored with a block.
+    """Return a text stored with a block.
 
     Raises:
-        InputError: there is none, or the file is damaged.
+        InputError: the text is missing, or the file is damaged.
     """
     with quiet():
         try:
             with load_root().TFile.Open(str(path)) as handle:
                 return str(handle.Get(name).GetTitle())
         except (OSError, AttributeError, ReferenceError) as error:
-            raise InputError(f"{path}: not a whole block of events") from error
+            raise InputError(f"{path}: not a complete block of events") from error
 
 
 def info_of(block: Path) -> SampleInfo:
-    """What a block says of its sample."""
+    """Return the facts about the sample stored with a block."""
     return SampleInfo.from_json(_read(block, INFO))
 
 
 def provenance(path: Path) -> Provenance:
-    """What a block says of itself.
+    """Return the provenance stored with a part.
 
     Raises:
-        BatchError: it is not a block, or damaged.
+        BatchError: the file is not a part, or damaged.
     """
-    try:
+    with damaged_part(path, InputError):
         return Provenance(**json.loads(_read(path, _ORIGIN)))
-    except (InputError, ValueError, TypeError) as error:
-        raise BatchError(f"{path}: a damaged part: remove it and run again ({error})") from error
 
 
 def origin_of(task: Task, end: int) -> str:
-    """What `provenance` reads, of the part of a task whose range is found to end there."""
+    """Return the text that `provenance` reads, of a task's part that ends at entry ``end``."""
     where = task.range
     return json.dumps(
         dataclasses.asdict(
@@ -179,19 +176,19 @@ def origin_of(task: Task, end: int) -> str:
 
 
 def merge(blocks: Sequence[Path], output: Path, info: SampleInfo, origin: str = "") -> None:
-    """Join blocks, in their order; of more than can be open at once groups are joined first."""
+    """Merge blocks in order, in groups if there are more than `OPEN_BLOCKS`."""
     with files.pieces(output) as new_piece, files.whole(output) as partial:
         while len(blocks) > OPEN_BLOCKS:
             groups = [blocks[i : i + OPEN_BLOCKS] for i in range(0, len(blocks), OPEN_BLOCKS)]
-            blocks = [_joined(group, new_piece(), output) for group in groups]
-        _joined(blocks, partial, output)
+            blocks = [_merged(group, new_piece(), output) for group in groups]
+        _merged(blocks, partial, output)
         _write(partial, INFO, info.to_json())
         if origin:
             _write(partial, _ORIGIN, origin)
 
 
-def _joined(blocks: Sequence[Path], path: Path, output: Path) -> Path:
-    """The file at ``path``, which is, or becomes a part of, the output."""
+def _merged(blocks: Sequence[Path], path: Path, output: Path) -> Path:
+    """Merge blocks to the file at ``path`` and return it; errors name ``output``."""
     root = load_root()
     merger = root.TFileMerger(False)
     merger.SetPrintLevel(0)
@@ -201,7 +198,7 @@ def _joined(blocks: Sequence[Path], path: Path, output: Path) -> Path:
     for block in blocks:
         ok = ok and merger.AddFile(str(block), False)
     kept = root.TFileMerger.kAll | root.TFileMerger.kRegular | root.TFileMerger.kOnlyListed
-    with quiet():  # ROOT calls the merging of RNTuples experimental; the tests compare events
+    with quiet():  # ROOT warns that merging RNTuples is experimental; tests compare the events
         ok = ok and merger.PartialMerge(kept)
     if not ok:
         raise OutputError(f"{output}: cannot join its blocks (is the disk full?)")

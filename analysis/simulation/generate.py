@@ -1,8 +1,8 @@
-"""Simulated collisions: Pythia 8 events, FastJet jets, written with the canonical columns.
+"""Simulated collisions: Pythia 8 events with FastJet jets, written with the canonical columns.
 
-A sample is made of blocks of equal size, each from its own generator seeded by (seed, sample,
-block): the events do not depend on how many workers share the blocks, and a run that was stopped
-resumes with the blocks it lacks.
+A sample consists of blocks of equal size, each from a generator seeded by (seed, sample, block), so
+that the events do not depend on the number of workers and a stopped run resumes with the missing
+blocks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from analysis.config import Config
 from analysis.inputs.invisible import set_invisible
-from analysis.inputs.particles import Decayed, Indices, Momenta, Particles
+from analysis.inputs.particles import ByCode, Decayed, Indices, Momenta, Particles
 from analysis.inputs.sample_info import SampleInfo, combine, run_number_of
 from analysis.processes import PROCESSES, Process
 from analysis.simulation import event_file
@@ -33,13 +33,13 @@ from common.tasks import Range, Task
 
 log = logging.getLogger("monojet")
 
-BATCH = 100  # events fetched at once: their full records are in memory together
+BATCH = 100  # events generated at once, whose full records are in memory
 MILLIBARN = 1e9  # pb
 
 
 @dataclass(frozen=True)
-class Block:
-    """Some consecutive events of one sample, from one seed."""
+class EventBlock:
+    """Consecutive events of one sample, generated from one seed."""
 
     sample: str
     process: str
@@ -50,12 +50,12 @@ class Block:
     first_event: int
     n_events: int
     seed: int
-    particle_threshold: float
+    stored_particle_min_pt: float
     file_format: str
 
     @classmethod
-    def of(cls, config: Config, task: Task) -> Block:
-        """The block of a task."""
+    def of(cls, config: Config, task: Task) -> EventBlock:
+        """Return the block of a task."""
         sample = config.sample(task.range.sample)
         assert task.range.end is not None
         low, high = 0.0, None
@@ -73,24 +73,24 @@ class Block:
             first_event=begin,
             n_events=task.range.end - begin,
             seed=config.seed,
-            particle_threshold=config.generation.particle_threshold,
+            stored_particle_min_pt=config.generation.stored_particle_min_pt,
             file_format=config.generation.file_format,
         )
 
     @property
     def run_number(self) -> int:
-        """That of the sample."""
+        """Return the run number of the sample."""
         return run_number_of(self.sample)
 
     @property
     def pythia_seed(self) -> int:
-        """Seed for Pythia (1 to 900,000,000) from (seed, sample, block)."""
+        """Return the seed for Pythia (1 to 900,000,000) from (seed, sample, block)."""
         key = f"{self.seed}/{self.sample}/{self.index}".encode()
         return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest()) % 899_999_999 + 1
 
 
 def ranges(run: Run, target: Target) -> Iterator[Range]:
-    """The events of a sample in blocks."""
+    """Yield the blocks of a sample."""
     n_events, size = run.config.sample(target.name).events, run.config.generation.block_size
     assert n_events is not None
     for first in range(0, n_events, size):
@@ -98,9 +98,9 @@ def ranges(run: Run, target: Target) -> Iterator[Range]:
 
 
 def make_part(run: Run, task: Task, path: Path) -> int:
-    """Generate a block."""
+    """Generate a block; return its number of events."""
     set_invisible(run.config.invisible)
-    block = Block.of(run.config, task)
+    block = EventBlock.of(run.config, task)
     write_block(block, path, event_file.origin_of(task, block.first_event + block.n_events))
     return block.n_events
 
@@ -109,7 +109,7 @@ provenance = event_file.provenance
 
 
 def merge(run: Run, target: Target, parts: Parts) -> None:
-    """The sample, of its blocks."""
+    """Merge the blocks of a sample."""
     blocks = [part.path for part in parts]
     info = combine([event_file.info_of(block) for block in blocks])
     event_file.merge(blocks, target.output, info)
@@ -123,10 +123,10 @@ def merge(run: Run, target: Target, parts: Parts) -> None:
 
 
 def start_pythia(process: Process, pt_low: float, pt_high: float | None, seed: int) -> Any:
-    """A Pythia generator, ready to give events.
+    """Return an initialised Pythia generator.
 
     Raises:
-        ConfigError: Pythia refuses a setting or cannot be initialised.
+        ConfigError: Pythia rejects a setting or cannot be initialised.
     """
     import pythia8mc
 
@@ -134,14 +134,14 @@ def start_pythia(process: Process, pt_low: float, pt_high: float | None, seed: i
     seeding = ("Random:setSeed = on", f"Random:seed = {seed}")
     for setting in (*generator_settings(process, pt_low, pt_high), *seeding):
         if not generator.readString(setting):
-            raise ConfigError(f"process '{process.name}': Pythia refuses '{setting}'")
+            raise ConfigError(f"process '{process.name}': Pythia rejects '{setting}'")
     if not generator.init():
         raise ConfigError(f"process '{process.name}': Pythia cannot be initialised")
     return generator
 
 
 def generator_settings(process: Process, pt_low: float, pt_high: float | None) -> tuple[str, ...]:
-    """All that Pythia is told (GeV) but the seed."""
+    """Return all settings of Pythia (GeV) except the seed."""
     return (
         "Print:quiet = on",
         "Beams:eCM = 13000",
@@ -152,10 +152,10 @@ def generator_settings(process: Process, pt_low: float, pt_high: float | None) -
 
 
 def stable_particles(events: Any, boson: int, charge_of: dict[int, int]) -> Particles:
-    """Stable particles with |eta| < 4.9 of a batch from ``Pythia.nextBatch``.
+    """Return the stable particles with |eta| < 4.9 of a batch from ``Pythia.nextBatch``.
 
-    ``boson_pt`` is that of the last copy of the boson in the record, after the recoil against
-    initial-state radiation.
+    ``boson_pt`` is the pT of the last copy of the boson in the record, after initial-state
+    radiation.
     """
     import awkward as ak
 
@@ -168,13 +168,13 @@ def stable_particles(events: Any, boson: int, charge_of: dict[int, int]) -> Part
 
     is_boson = np.flatnonzero(np.abs(pdg_id) == boson)
     boson_pt = np.full(len(per_event), np.nan)
-    boson_pt[event[is_boson]] = momenta.pt[is_boson]  # of repeated indices the last one stays
+    boson_pt[event[is_boson]] = momenta.pt[is_boson]  # for repeated indices the last value is kept
 
     stable = np.flatnonzero(ak.to_numpy(flat.status) > 0)
 
     def vertices_of(chosen: Indices) -> tuple[Any, ...]:
         produced = flat.vProd[stable[chosen]]
-        # those of the collision itself have no vertex
+        # particles of the collision itself have no vertex
         return tuple(ak.to_numpy(ak.fill_none(produced[c], 0.0)) for c in ("px", "py", "pz"))
 
     return Particles.of(
@@ -195,8 +195,8 @@ def _momenta(record: Any) -> Momenta:
 
 
 def decayed_particles(events: Any, heaviest_quark: Mapping[int, int]) -> Decayed:
-    """Hadrons with a b quark, of pT > 5 GeV, that do not decay to another, and hadronic taus of
-    visible pT > 10 GeV, of a batch from ``Pythia.nextBatch``. |eta| < 4.9."""
+    """Return the b hadrons of pT > 5 GeV that do not decay to another b hadron, and the hadronic
+    taus of visible pT > 10 GeV, of a batch from ``Pythia.nextBatch``; |eta| < 4.9."""
     import awkward as ak
 
     record = events.prt
@@ -232,41 +232,28 @@ def decayed_particles(events: Any, heaviest_quark: Mapping[int, int]) -> Decayed
     return Decayed.of(event[which], visible, pdg_id[which], len(per_event))
 
 
-class _HeaviestQuarks(dict[int, int]):
-    """The heaviest quark in a hadron by PDG code, from Pythia's own particle data; 0 if none."""
-
-    def __init__(self, generator: Any) -> None:
-        self.data = generator.particleData
-
-    def __missing__(self, pdg_id: int) -> int:
-        quark = abs(self.data.heaviestQuark(pdg_id)) if self.data.isHadron(pdg_id) else 0
-        self[pdg_id] = quark
-        return quark
+def heaviest_quarks(generator: Any) -> ByCode:
+    """Return the heaviest quark in hadrons from Pythia's particle data; 0 for other particles."""
+    data = generator.particleData
+    return ByCode(lambda code: abs(data.heaviestQuark(code)) if data.isHadron(code) else 0)
 
 
-class _Charges(dict[int, int]):
-    """Electric charges by PDG code, in units of e, from Pythia's own particle data."""
-
-    def __init__(self, generator: Any) -> None:
-        self.data = generator.particleData
-
-    def __missing__(self, pdg_id: int) -> int:
-        charge: int = round(self.data.charge(pdg_id))
-        self[pdg_id] = charge
-        return charge
+def charges(generator: Any) -> ByCode:
+    """Return electric charges in units of e from Pythia's particle data."""
+    return ByCode(lambda code: round(generator.particleData.charge(code)))
 
 
-def write_block(block: Block, path: Path, origin: str = "") -> None:
-    """Generate a block and write it whole, its `SampleInfo` within, and where it belongs."""
+def write_block(block: EventBlock, path: Path, origin: str = "") -> None:
+    """Generate a block and write it with its `SampleInfo` and ``origin``."""
     process = PROCESSES[block.process]
     generator = start_pythia(process, block.pt_low, block.pt_high, block.pythia_seed)
-    charges, quarks = _Charges(generator), _HeaviestQuarks(generator)
-    stable, gone = [], []
+    charge_of, heaviest_quark = charges(generator), heaviest_quarks(generator)
+    stable, decays = [], []
     for first in range(0, block.n_events, BATCH):
         batch = generator.nextBatch(min(BATCH, block.n_events - first))
-        stable.append(stable_particles(batch, process.boson, charges))
-        gone.append(decayed_particles(batch, quarks))
-    particles, decayed = Particles.joined(stable), Decayed.joined(gone)
+        stable.append(stable_particles(batch, process.boson, charge_of))
+        decays.append(decayed_particles(batch, heaviest_quark))
+    particles, decayed = Particles.concatenated(stable), Decayed.concatenated(decays)
     if len(particles.counts) != block.n_events:
         raise ConfigError(
             f"sample '{block.sample}': Pythia gave {len(particles.counts)} of "
@@ -288,7 +275,7 @@ def write_block(block: Block, path: Path, origin: str = "") -> None:
     )
     first = block.first_event + 1
     numbers = np.arange(first, first + block.n_events, dtype=np.uint64)
-    storage = Storage(block.run_number, block.particle_threshold, block.file_format)
+    storage = Storage(block.run_number, block.stored_particle_min_pt, block.file_format)
     event_file.write(path, numbers, particles, decayed, storage, info, origin)
 
 

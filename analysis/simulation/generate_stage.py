@@ -9,9 +9,10 @@ from analysis.config import Sample
 from analysis.processes import PROCESSES
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedStage, PartitionedWork
-from analysis.workflow.target import Target
+from analysis.workflow.target import Target, shared
 
 
+@shared
 def generate_target(run: Run, sample: Sample) -> Target:
     """Return the events of a generated sample."""
     config = run.config
@@ -28,12 +29,13 @@ def generate_target(run: Run, sample: Sample) -> Target:
             "process": dataclasses.asdict(PROCESSES[sample.process]),
             "slice": None if sample.slice is None else dump(slices[sample.slice]),
             "generation": dump(
-                config.generation, "block_size", "particle_threshold", "file_format"
+                config.generation, "block_size", "stored_particle_min_pt", "file_format"
             ),
         },
     )
 
 
+@shared
 def generate_targets(run: Run) -> list[Target]:
     """Return one file for each generated sample."""
     return [generate_target(run, sample) for sample in run.config.samples if sample.generated]

@@ -1,4 +1,4 @@
-"""Where the events of a sample come from, as targets see it."""
+"""Sources of the events of a sample, for targets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from analysis.inputs.paths import expand
 from analysis.simulation.convert_stage import convert_target
 from analysis.simulation.generate_stage import generate_target
 from analysis.workflow.run import Run
-from analysis.workflow.target import Target
+from analysis.workflow.target import Target, shared
 
 NATIVE = "analysis.formats.native"
 CUSTOM = "analysis.formats.custom"
@@ -18,16 +18,17 @@ CUSTOM = "analysis.formats.custom"
 
 @dataclass(frozen=True)
 class EventSource:
-    """The target that makes the events of a sample, or the files that hold them; and the modules of
-    the formats that these may have."""
+    """The target that makes the events of a sample, or the files with them, and the modules of the
+    possible formats."""
 
     modules: tuple[str, ...]
     upstream: tuple[Target, ...] = ()
     input_files: tuple[str, ...] = ()
 
 
+@shared
 def event_source(run: Run, sample: Sample) -> EventSource:
-    """Return where the events of a sample come from."""
+    """Return the source of the events of a sample."""
     if sample.generated:
         return EventSource((NATIVE,), upstream=(generate_target(run, sample),))
     if sample.converted:

@@ -1,11 +1,11 @@
-// The thesis's three compressions (Praderio 2018, section 4.2 and appendix A, with the slips of
-// the printed pseudo-code mended). A compression only changes a cell's address: each function
-// takes the addresses of the n cells of one image, sorted by row and then column, and writes a new
-// one for each.
+// The three compressions of the thesis (Praderio 2018, section 4.2 and appendix A, with the errors
+// of the printed pseudo-code corrected). A compression only changes the addresses of cells: each
+// function takes the addresses of the n cells of an image, in row-major order, and writes new ones.
 #ifndef MONOJET_COMPRESSION_HXX
 #define MONOJET_COMPRESSION_HXX
 
 #include "imaging/grid.hxx"
+#include "objects/random.hxx"
 
 #include <array>
 #include <cstddef>
@@ -14,7 +14,7 @@
 
 namespace monojet {
 
-/// Rows and columns of the cells of an image, to read and to write.
+/// Rows and columns of the cells of an image: input and output.
 struct Addresses {
   const std::uint8_t *row;
   const std::uint8_t *column;
@@ -26,26 +26,7 @@ struct NewAddresses {
 
 inline constexpr int kept_lines = 60; // rows and columns kept by the stochastic compression
 
-/// splitmix64: the step of a counter-based generator, and a hash of 64 bits to 64 bits.
-inline std::uint64_t mix(std::uint64_t x) {
-  x += 0x9e3779b97f4a7c15ull;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  return x ^ (x >> 31);
-}
-
-/// Hash of an event's identity: equal for equal events on every machine, thread and order.
-inline std::uint64_t event_hash(std::uint64_t seed, std::uint64_t run, std::uint64_t event) {
-  return mix(mix(mix(seed) ^ run) ^ event);
-}
-
-/// The fold of an event, of `folds`: a hash of its identity alone, not of the seed of the run.
-inline std::uint8_t fold_of(std::uint32_t run, std::uint64_t event, unsigned int folds) {
-  return static_cast<std::uint8_t>(event_hash(0x666f6c64, run, event) % folds);
-}
-
-/// Empty cell compression: in each row the non-empty cells move left in their order; rows
-/// without any cell vanish.
+/// Empty cell compression: removes the empty cells of each row and the rows without cells.
 inline void compress_cell(Addresses cells, std::size_t n, NewAddresses out) {
   int row = -1, column = 0, previous = -1;
   for (std::size_t i = 0; i < n; ++i) {
@@ -58,7 +39,7 @@ inline void compress_cell(Addresses cells, std::size_t n, NewAddresses out) {
   }
 }
 
-/// Some of the N <= 128 rows or columns of the grid: bit i of the two words, the lowest first.
+/// A subset of the N <= 128 rows or columns of the grid, one bit each, least significant first.
 template <int N> class Lines {
 public:
   Lines() = default;
@@ -68,7 +49,7 @@ public:
     for (int i = 0; i < 128; i += 8) {
       std::uint64_t eight;
       std::memcpy(&eight, &flags[i], 8);
-      // Gathers the eight lowest bits in the highest byte.
+      // collects the lowest bits of the eight bytes in the highest byte
       words_[i / 64] |= (eight * 0x0102040810204080ull >> 56) << (i % 64);
     }
   }
@@ -82,7 +63,7 @@ public:
     return others;
   }
 
-  /// Writes the lines in increasing order; returns how many they are.
+  /// Writes the lines in increasing order and returns their number.
   int list(std::uint8_t *lines) const {
     int n = 0;
     for (int word = 0; word < 2; ++word)
@@ -95,13 +76,13 @@ private:
   std::array<std::uint64_t, 2> words_{};
 };
 
-/// Which lines of the grid a compression keeps.
+/// The lines of the grid that a compression keeps.
 struct KeptLines {
   Lines<n_rows> rows;
   Lines<n_columns> columns;
 };
 
-/// The rows and columns that are not empty.
+/// The non-empty rows and columns.
 inline KeptLines filled_lines(Addresses cells, std::size_t n) {
   std::array<std::uint8_t, 128> rows{}, columns{};
   for (std::size_t i = 0; i < n; ++i)
@@ -111,7 +92,7 @@ inline KeptLines filled_lines(Addresses cells, std::size_t n) {
 
 namespace detail {
 
-/// New index of each kept line: the number of kept lines before it. The others have none.
+/// New index of each kept line: the number of kept lines before it. Undefined for other lines.
 template <int N> std::array<std::uint8_t, N> renumber(const Lines<N> &kept) {
   std::array<std::uint8_t, N> lines, index;
   const int n = kept.list(lines.data());
@@ -120,9 +101,8 @@ template <int N> std::array<std::uint8_t, N> renumber(const Lines<N> &kept) {
   return index;
 }
 
-/// Keeps random further lines until `kept_lines` are kept; with as many already, none.
-/// A draw takes, of the lines not yet kept in increasing order, that of index
-/// (mix(state) as a fraction of 2^64) x (their number), rounded down.
+/// Keeps further random lines until `kept_lines` are kept. Each draw takes, from the lines not yet
+/// kept in increasing order, that of index floor(mix(state) / 2^64 x (their number)).
 template <int N> void keep_at_random(Lines<N> &kept, std::uint64_t &state) {
   std::array<std::uint8_t, 128 + 16> dropped{};
   int n_dropped = kept.complement().list(dropped.data());
@@ -130,7 +110,7 @@ template <int N> void keep_at_random(Lines<N> &kept, std::uint64_t &state) {
     state = mix(state);
     const auto pick = static_cast<int>((static_cast<unsigned __int128>(state) * n_dropped) >> 64);
     kept.insert(dropped[pick]);
-    // Those after it move up by one: 16 at a time, up to 15 beyond the end along with them.
+    // move the following lines up by one, 16 at a time; up to 15 beyond the end move too
     for (int i = pick; i < n_dropped - 1; i += 16) {
       std::array<std::uint8_t, 16> moving;
       std::memcpy(moving.data(), &dropped[i + 1], 16);
@@ -150,16 +130,16 @@ inline void move_cells(Addresses cells, std::size_t n, const KeptLines &kept, Ne
 
 } // namespace detail
 
-/// Empty row and column compression: empty rows vanish, then empty columns vanish. `filled` are
-/// the `filled_lines` of the cells.
+/// Empty row and column compression: removes empty rows and columns. `filled` are the
+/// `filled_lines` of the cells.
 inline void compress_rowcol(Addresses cells, std::size_t n, const KeptLines &filled,
                             NewAddresses out) {
   detail::move_cells(cells, n, filled, out);
 }
 
-/// Empty row and column stochastic compression: as `compress_rowcol`, but random empty rows and
-/// columns stay until 60 of each are kept. `hash` is the event's (`event_hash`). Returns the kept
-/// lines, which the cells alone do not tell.
+/// Empty row and column stochastic compression: like `compress_rowcol`, but keeps random empty rows
+/// and columns up to 60 of each. `hash` is the `event_hash`. Returns the kept lines, which do not
+/// follow from the cells.
 inline KeptLines compress_stochastic(Addresses cells, std::size_t n, const KeptLines &filled,
                                      std::uint64_t hash, NewAddresses out) {
   KeptLines kept = filled;

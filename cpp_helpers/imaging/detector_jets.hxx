@@ -1,5 +1,5 @@
-// Jets of measured particles, for images filled with a detector. Needs FastJet, which the compiled
-// library does without: the images call it through a pointer.
+// Jets of measured particles, for images filled with a detector. This header needs FastJet, on
+// which the compiled library does not depend: images call the jet finder through a pointer.
 #ifndef MONOJET_DETECTOR_JETS_HXX
 #define MONOJET_DETECTOR_JETS_HXX
 
@@ -10,7 +10,7 @@
 
 namespace monojet {
 
-/// The jets of `cluster_jets`, which generation clusters too.
+/// The jets of `cluster_jets`, which the generation uses too.
 inline ImageJets image_jets(const RVecF &pt, const RVecF &eta, const RVecF &phi,
                             const RVecF &energy, const RVecI &pdg_id, const RVecI &charge,
                             double min_pt) {
@@ -18,7 +18,7 @@ inline ImageJets image_jets(const RVecF &pt, const RVecF &eta, const RVecF &phi,
   return {std::move(jets.pt), std::move(jets.eta), std::move(jets.phi), std::move(jets.width)};
 }
 
-/// Has images filled with what a detector measures.
+/// Makes images from the particles that a detector measures.
 inline void use_detector(ImageOptions &options, const Detector &detector) {
   options.detector = detector;
   options.find_jets = &image_jets;

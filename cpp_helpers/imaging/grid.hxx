@@ -1,4 +1,4 @@
-// The eta x phi grid of the event images, and the builder that fills one.
+// The eta x phi grid of the event images, and the builder that fills an image.
 //
 // 100 rows of eta in [-2.5, 2.5), 126 columns of phi in [-3.15, 3.15), cells of 0.05 x 0.05.
 // 126 x 0.05 = 6.30 > 2 pi: the two edge columns are only partly reachable.
@@ -20,7 +20,7 @@ inline constexpr int n_columns = 126;
 inline constexpr int n_cells = n_rows * n_columns;
 inline constexpr int n_channels = 8;
 inline constexpr double cells_per_unit = 20.; // 1 / 0.05, exact in binary where 0.05 is not
-inline constexpr int eta_origin = 50, phi_origin = 63; // of the cells above 0: 2.5 x 20, 3.15 x 20
+inline constexpr int eta_origin = 50, phi_origin = 63; // cells below 0: 2.5 x 20, 3.15 x 20
 
 /// The eight quantities of a cell, in the order of the last axis of an image.
 namespace channel {
@@ -38,9 +38,9 @@ inline int eta_row(double eta) {
              : -1;
 }
 
-/// Column of an azimuth, or -1 for NaN and infinities. |phi| up to 3.15 is taken as it stands
-/// (so that phi = +pi and phi = -pi, the same direction, keep their two columns 125 and 0);
-/// anything further out is first brought back by whole turns.
+/// Column of an azimuth, or -1 for NaN and infinities. |phi| up to 3.15 is used as it is (phi = +pi
+/// and phi = -pi, the same direction, have the columns 125 and 0); larger values are first reduced
+/// by whole turns.
 inline int phi_column(double phi) {
   if (!(std::abs(phi) <= phi_origin / cells_per_unit)) {
     phi = std::remainder(phi, 2. * M_PI);
@@ -51,10 +51,10 @@ inline int phi_column(double phi) {
   return std::min(static_cast<int>(std::floor(phi * cells_per_unit)) + phi_origin, n_columns - 1);
 }
 
-/// Number of the cell of a direction, row by row, or -1 outside the grid.
+/// Index of the cell of a direction, in row-major order, or -1 outside the grid.
 inline int cell_address(double eta, double phi) {
   const double row = eta * cells_per_unit, column = phi * cells_per_unit;
-  // Nearly all directions, without a jump.
+  // branch-free for nearly all directions
   const bool is_plain = (row >= -eta_origin) & (row < n_rows - eta_origin) &
                         (column >= -phi_origin) & (column < phi_origin);
   if (is_plain)
@@ -64,25 +64,21 @@ inline int cell_address(double eta, double phi) {
   return i < 0 || j < 0 ? -1 : i * n_columns + j;
 }
 
-/// Centre of a row in eta, or of a column in phi.
-inline double row_centre(int row) { return (row - eta_origin + 0.5) / cells_per_unit; }
-inline double column_centre(int column) { return (column - phi_origin + 0.5) / cells_per_unit; }
-
-/// Where the cells of an image are written: rows, columns, and each channel.
+/// Destination of the cells of an image: rows, columns and channels.
 struct CellColumns {
   std::uint8_t *row;
   std::uint8_t *column;
   std::array<float *, n_channels> values;
 };
 
-/// Fills one sparse image at a time; reused from event to event, one per thread.
+/// Fills one sparse image at a time; one per thread, reused for each event.
 ///
-/// Sums run in double and are rounded to float once, when the cells are read out. Only cells
-/// that were touched are cleared, and memory is only taken while the largest event grows.
+/// Sums are doubles, rounded to float once, when the cells are read out. Only touched cells are
+/// cleared, and memory grows with the largest event only.
 class ImageBuilder {
 public:
-  /// A visible particle in the cell `address` (`cell_address`). Returns false, and enters nothing,
-  /// outside the grid.
+  /// Adds a visible particle to the cell `address` (`cell_address`). Returns false outside the
+  /// grid.
   bool add_particle(int address, double pt, double energy, int pdg_id, double q) {
     if (address < 0)
       return false;
@@ -107,8 +103,9 @@ public:
     return true;
   }
 
-  /// A jet, entered in the cell of its axis. Two axes in one cell (possible only with jets from
-  /// elsewhere) add their transverse momenta; the width is that of the harder one.
+  /// Adds a jet to the cell of its axis. If two axes share a cell (possible only for jets read from
+  /// files), their transverse momenta add and the width is that of the harder one. Returns false
+  /// outside the grid.
   bool add_jet(int address, double pt, double width) {
     if (address < 0)
       return false;
@@ -123,11 +120,10 @@ public:
     return true;
   }
 
-  /// Cells that were touched: the most that `read_out` writes.
+  /// Number of touched cells: the maximum that `read_out` writes.
   std::size_t n_touched() const { return sums_.size(); }
 
-  /// Writes the non-empty cells, in rows and then columns, clears the image and returns how many
-  /// they are.
+  /// Writes the non-empty cells in row-major order, clears the image and returns their number.
   std::size_t read_out(const CellColumns &out) {
     std::size_t n = 0;
     for (std::size_t word = 0; word < occupied_.size(); ++word) {
@@ -162,7 +158,7 @@ private:
     }
   };
 
-  /// Whether the cell is new: its sums are then to be appended.
+  /// Marks a cell; returns whether it was empty, so that the caller must append its sums.
   bool occupy(int address) {
     std::uint64_t &word = occupied_[address / 64];
     const std::uint64_t bit = std::uint64_t{1} << (address % 64);
@@ -173,8 +169,8 @@ private:
     return true;
   }
 
-  std::array<std::uint64_t, (n_cells + 63) / 64> occupied_{}; // one bit a cell, in row order
-  std::array<std::uint16_t, n_cells> slot_;                   // where an occupied cell's sums are
+  std::array<std::uint64_t, (n_cells + 63) / 64> occupied_{}; // one bit per cell, row-major
+  std::array<std::uint16_t, n_cells> slot_;                   // index of an occupied cell's sums
   std::vector<Sums> sums_;
 };
 

@@ -1,10 +1,11 @@
-// From one event to its sparse image: cells, addresses after each compression, what was left out.
+// Sparse images of events: cells, addresses after each compression, losses.
 #ifndef MONOJET_IMAGES_HXX
 #define MONOJET_IMAGES_HXX
 
 #include "imaging/compression.hxx"
 #include "imaging/detector.hxx"
 #include "imaging/grid.hxx"
+#include "rdf/event_summary.hxx"
 
 #include <ROOT/RVec.hxx>
 
@@ -18,79 +19,68 @@
 
 namespace monojet {
 
-inline constexpr std::size_t n_quantities = 9;
-
-/// What is kept of an event beside its image.
-struct EventSummary {
-  std::uint32_t run_number;
-  std::uint64_t event_number;
-  double weight;
-  std::uint64_t regions; // one bit a region
-  std::array<float, n_quantities> quantities;
-};
-
 struct ImageJets {
   ROOT::RVecF pt, eta, phi, width;
 };
 
-/// Clusters the jets above `min_pt` of particles: pt, eta, phi, energy, pdg_id, charge.
+/// Clusters jets above `min_pt` from particles: pt, eta, phi, energy, pdg_id, charge.
 using JetFinder = ImageJets (*)(const ROOT::RVecF &, const ROOT::RVecF &, const ROOT::RVecF &,
                                 const ROOT::RVecF &, const ROOT::RVecI &, const ROOT::RVecI &,
                                 double min_pt);
 
 struct ImageOptions {
-  double min_particle_pt; // GeV; a particle is entered above it
+  double min_particle_pt; // GeV; particles above it are entered
   double min_jet_pt;      // GeV, likewise
-  std::uint64_t seed;     // of the stochastic compression and the detector
+  std::uint64_t seed;     // for the stochastic compression and the detector
   unsigned int folds;
   Detector detector{};           // used with `find_jets`
-  JetFinder find_jets = nullptr; // none: an ideal detector, and the jets of the event
+  JetFinder find_jets = nullptr; // null: ideal detector and the event's own jets
 };
 
-/// The compressions in the order of `ImageBlock::addresses`, after `none`.
+/// Number of compressions, in the order of `ImageBlock::addresses` after `none`.
 inline constexpr int n_compressions = 3; // cell, rowcol, stochastic
 inline constexpr std::array<int, 2> crops{60, 30};
 
-/// What a crop of a compressed image loses.
+/// Losses by cropping compressed images.
 struct CropLoss {
   std::uint64_t cells = 0, events = 0;
   std::uint64_t pt_keV = 0;
 };
 
-/// The images of some events, flat: the cells of event i are [offsets[i], offsets[i + 1]).
+/// Images of events as flat columns: event i has the cells [offsets[i], offsets[i + 1]).
 struct ImageBlock {
   struct AddressColumns {
     std::vector<std::uint8_t> row, column;
   };
 
-  // one entry an event
+  // one entry per event
   std::vector<std::uint32_t> run_number;
   std::vector<std::uint64_t> event_number;
   std::vector<double> weight;
-  std::vector<std::uint8_t> fold; // a hash of the event's identity alone
+  std::vector<std::uint8_t> fold; // `fold_of`
   std::vector<std::uint64_t> regions;
   std::array<std::vector<float>, n_quantities> quantities;
-  std::vector<std::uint64_t> offsets{0}; // one more than events
+  std::vector<std::uint64_t> offsets{0}; // one entry more than events
   // lines kept by the stochastic compression, one bit each, least significant first
-  std::vector<std::uint8_t> kept_rows, kept_columns; // 13 and 16 bytes an event
-  // one entry a cell
+  std::vector<std::uint8_t> kept_rows, kept_columns; // 13 and 16 bytes per event
+  // one entry per cell
   std::array<AddressColumns, 1 + n_compressions> addresses; // none, cell, rowcol, stochastic
   std::array<std::vector<float>, n_channels> values;
-  // What did not enter. Transverse momenta are rounded to keV event by event, so that any grouping
-  // of the events gives the same sums.
+  // Losses. Transverse momenta are rounded to keV for each event, so that the sums do not depend on
+  // how events are grouped.
   std::uint64_t n_particles = 0;       // visible particles read
-  std::uint64_t n_below_threshold = 0; // of those, not above the threshold
-  std::uint64_t n_outside = 0;         // of those, hard enough but outside the grid
+  std::uint64_t n_below_threshold = 0; // visible particles below the threshold
+  std::uint64_t n_outside = 0;         // particles above it, outside the grid
   std::uint64_t n_not_finite = 0;      // particles and jets with a NaN or an infinity
   std::uint64_t n_jets_outside = 0;    // jets whose axis is outside the grid
   std::uint64_t pt_particles_keV = 0, pt_below_threshold_keV = 0, pt_outside_keV = 0;
   std::uint64_t pt_cells_keV = 0;
-  std::map<int, std::uint64_t> unknown; // particles by code, of those that are not known to be seen
+  std::map<int, std::uint64_t> unknown; // particles of unknown kind by |PDG code|
   std::array<std::array<CropLoss, crops.size()>, n_compressions> crop_losses;
 
   std::size_t size() const { return run_number.size(); }
 
-  /// Forgets the events and keeps the memory.
+  /// Removes the events and keeps the memory.
   void clear() {
     const auto empty = [](auto &...columns) { (columns.clear(), ...); };
     empty(run_number, event_number, weight, fold, regions, offsets, kept_rows, kept_columns);
@@ -109,27 +99,27 @@ struct ImageBlock {
 
   /// Appends the events of another block.
   void append(const ImageBlock &other) {
-    const auto join = [](auto &mine, const auto &more) {
+    const auto append_to = [](auto &mine, const auto &more) {
       mine.insert(mine.end(), more.begin(), more.end());
     };
-    join(run_number, other.run_number);
-    join(event_number, other.event_number);
-    join(weight, other.weight);
-    join(fold, other.fold);
-    join(regions, other.regions);
+    append_to(run_number, other.run_number);
+    append_to(event_number, other.event_number);
+    append_to(weight, other.weight);
+    append_to(fold, other.fold);
+    append_to(regions, other.regions);
     for (std::size_t i = 0; i < n_quantities; ++i)
-      join(quantities[i], other.quantities[i]);
+      append_to(quantities[i], other.quantities[i]);
     const std::uint64_t cells = offsets.back();
     for (std::size_t i = 1; i < other.offsets.size(); ++i)
       offsets.push_back(cells + other.offsets[i]);
-    join(kept_rows, other.kept_rows);
-    join(kept_columns, other.kept_columns);
+    append_to(kept_rows, other.kept_rows);
+    append_to(kept_columns, other.kept_columns);
     for (std::size_t i = 0; i < addresses.size(); ++i) {
-      join(addresses[i].row, other.addresses[i].row);
-      join(addresses[i].column, other.addresses[i].column);
+      append_to(addresses[i].row, other.addresses[i].row);
+      append_to(addresses[i].column, other.addresses[i].column);
     }
     for (std::size_t i = 0; i < values.size(); ++i)
-      join(values[i], other.values[i]);
+      append_to(values[i], other.values[i]);
     n_particles += other.n_particles;
     n_below_threshold += other.n_below_threshold;
     n_outside += other.n_outside;
@@ -150,19 +140,19 @@ struct ImageBlock {
   }
 };
 
-/// A transverse momentum in whole keV; nothing below 0, at most 10^9 GeV.
+/// A transverse momentum in GeV as an integer number of keV, limited to [0, 10^9 GeV].
 inline std::uint64_t to_keV(double pt) {
   return static_cast<std::uint64_t>(std::min(std::max(pt, 0.), 1e9) * 1e6 + 0.5);
 }
 
-/// Makes images one at a time, each appended to a block; reused from event to event, one per
-/// thread. Memory is only taken while the largest event, or the block, grows.
+/// Makes the image of one event at a time and appends it to a block; one per thread, reused for
+/// each event. Memory grows with the largest event and the block only.
 class ImageMaker {
 public:
   explicit ImageMaker(const ImageOptions &options) : options_(options) {}
 
-  /// Particles may be of all kinds; invisible ones are passed over. With a detector its own jets
-  /// take the place of the given ones.
+  /// Appends the image of an event. Invisible particles are skipped. With a detector, jets of the
+  /// measured particles replace the given ones.
   void add(ImageBlock &block, const EventSummary &event, const ROOT::RVecF &pt,
            const ROOT::RVecF &eta, const ROOT::RVecF &phi, const ROOT::RVecF &energy,
            const ROOT::RVecI &pdg_id, const ROOT::RVecI &charge, const ROOT::RVecF &jet_pt,
@@ -209,8 +199,8 @@ private:
     append_summary(block, event);
   }
 
-  /// The visible particles above the threshold; counts the others. Without a jump on what differs
-  /// from particle to particle, which the processor would guess wrong as often as not.
+  /// Selects the visible particles above the threshold and counts the others. Free of branches that
+  /// depend on the particle, which the processor would often mispredict.
   void choose(ImageBlock &block, const ROOT::RVecF &pt, const ROOT::RVecF &eta,
               const ROOT::RVecF &phi, const ROOT::RVecF &energy, const ROOT::RVecI &pdg_id) {
     const std::size_t n = pt.size();
@@ -240,7 +230,7 @@ private:
     block.pt_below_threshold_keV += to_keV(pt_counted - pt_chosen);
   }
 
-  /// x, or 0 (also in place of a NaN).
+  /// x, or 0 if `keep` is false (also for NaN).
   static float masked(float x, bool keep) {
     std::uint32_t bits;
     std::memcpy(&bits, &x, sizeof x);
@@ -320,7 +310,7 @@ private:
     }
   }
 
-  /// One bit a line, least significant first.
+  /// Appends one bit per line, least significant first.
   template <int N> static void pack(const Lines<N> &lines, std::vector<std::uint8_t> &out) {
     out.resize(out.size() + (N + 7) / 8);
     std::uint8_t *bytes = out.data() + out.size() - (N + 7) / 8;
@@ -330,7 +320,7 @@ private:
 
   ImageOptions options_;
   ImageBuilder builder_;
-  std::vector<unsigned int> chosen_; // particles of the event that enter
+  std::vector<unsigned int> chosen_; // selected particles of the event
   std::vector<int> addresses_;       // their cells
   MeasuredParticles measured_;       // with a detector
 };

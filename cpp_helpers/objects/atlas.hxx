@@ -1,5 +1,5 @@
-// What ATLAS's analysis files (xAOD) need beyond arithmetic on columns: components by name, links
-// between containers, tracks at the primary vertex.
+// Helpers for ATLAS analysis files (xAOD): components by name, links between containers, tracks at
+// the primary vertex.
 #ifndef MONOJET_ATLAS_HXX
 #define MONOJET_ATLAS_HXX
 
@@ -12,8 +12,9 @@
 
 namespace monojet {
 
-/// The nominal weight of a simulated event is the first of its weights; that of a measured one
-/// is 1.
+/// The nominal weight: the first weight of a simulated event, 1 for collision data.
+///
+/// Raises: std::runtime_error, a simulated event has no weights.
 template <typename Weights> double nominal_weight(bool measured, const Weights &weights) {
   if constexpr (std::is_arithmetic_v<Weights>) {
     return measured ? 1. : weights;
@@ -21,13 +22,13 @@ template <typename Weights> double nominal_weight(bool measured, const Weights &
     if (measured)
       return 1.;
     if (weights.empty())
-      throw std::runtime_error("an event has no mcEventWeights: say 'data: true' of a sample that "
-                               "was measured");
+      throw std::runtime_error("an event has no mcEventWeights: set 'data: true' if the sample is "
+                               "collision data");
     return weights[0];
   }
 }
 
-/// A transverse momentum, in the unit of what it is made of.
+/// A transverse vector, in the units of its inputs.
 struct Transverse {
   double x = 0., y = 0.;
   Transverse operator-(const Transverse &other) const { return {x - other.x, y - other.y}; }
@@ -48,7 +49,9 @@ inline Transverse transverse_sum(const RVecF &pt, const RVecF &phi) {
   return sum;
 }
 
-/// One component of a missing transverse momentum, by its name, in units of `unit` of the file's.
+/// A component of the missing transverse momentum by its name, times `unit`.
+///
+/// Raises: std::runtime_error, there is no such component.
 template <typename Names>
 Transverse met_component(const Names &names, const RVecF &x, const RVecF &y,
                          const std::string &wanted, double unit) {
@@ -59,7 +62,7 @@ Transverse met_component(const Names &names, const RVecF &x, const RVecF &y,
   throw std::runtime_error("an event's missing transverse momentum has no component " + wanted);
 }
 
-/// What objects link to in another container; `absent` for a link that leads nowhere.
+/// The values that objects link to in another container; `absent` for an invalid link.
 template <typename Links> RVecF linked(const RVecF &values, const Links &links, float absent) {
   RVecF found(links.size(), absent);
   for (std::size_t i = 0; i < links.size(); ++i)
@@ -68,7 +71,7 @@ template <typename Links> RVecF linked(const RVecF &values, const Links &links, 
   return found;
 }
 
-/// Of each object the number that belongs to one vertex, the primary one if it is the first.
+/// The number of each object for the first vertex, usually the primary one.
 template <typename Inner> auto of_first_vertex(const ROOT::RVec<Inner> &by_vertex) {
   ROOT::RVec<typename Inner::value_type> first(by_vertex.size());
   for (std::size_t i = 0; i < first.size(); ++i)
@@ -76,14 +79,14 @@ template <typename Inner> auto of_first_vertex(const ROOT::RVec<Inner> &by_verte
   return first;
 }
 
-/// Places of the tracks that have the directions of some objects; -1 where none has.
+/// Indices of the tracks with the same directions as some objects; -1 if none has.
 inline RVecI tracks_along(const RVecF &eta, const RVecF &phi, const RVecF &track_theta,
                           const RVecF &track_phi) {
   require_same_length("tracks", track_theta, track_phi);
   require_same_length("leptons", eta, phi);
   RVecI places(eta.size(), -1);
   for (std::size_t i = 0; i < places.size(); ++i) {
-    double nearest = 1e-3; // directions are copied from the tracks: they differ by rounding
+    double nearest = 1e-3; // directions are copies of the tracks', up to rounding
     for (std::size_t j = 0; j < track_theta.size(); ++j) {
       const double track_eta = -std::log(std::tan(track_theta[j] / 2.));
       const double dr = delta_r(eta[i], phi[i], track_eta, track_phi[j]);
@@ -96,7 +99,7 @@ inline RVecI tracks_along(const RVecF &eta, const RVecF &phi, const RVecF &track
   return places;
 }
 
-/// Tracks' distances from the primary vertex, z0 sin(theta), in mm.
+/// z0 sin(theta) of tracks with respect to the primary vertex, in mm.
 inline RVecF z0_sin_theta(const RVecF &z0, const RVecF &origin, const RVecF &theta,
                           const RVecF &primary_z) {
   require_same_length("tracks", z0, origin, theta);
@@ -107,8 +110,8 @@ inline RVecF z0_sin_theta(const RVecF &z0, const RVecF &origin, const RVecF &the
   return distance;
 }
 
-/// Tracks' impact parameters in units of their errors and the width of the beam spot, as ATLAS
-/// takes them (xAOD::TrackingHelpers::d0significance). `variances` have that of d0 first.
+/// d0 significance of tracks, including the width of the beam spot, as in ATLAS
+/// (xAOD::TrackingHelpers::d0significance). The first of a track's `variances` is that of d0.
 template <typename Variances>
 RVecF d0_in_errors(const RVecF &d0, const RVecF &phi, const ROOT::RVec<Variances> &variances,
                    double beam_x, double beam_y, double beam_xy) {

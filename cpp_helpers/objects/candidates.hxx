@@ -1,4 +1,4 @@
-// Reconstructed particles of files, and what they say of the jets and the missing momentum there.
+// Reconstructed particles of files, and jet and missing-momentum quantities derived from them.
 #ifndef MONOJET_CANDIDATES_HXX
 #define MONOJET_CANDIDATES_HXX
 
@@ -8,13 +8,13 @@ namespace monojet {
 
 inline constexpr double jet_cone = 0.4;
 
-/// Particles by direction and energy, of mass 0; GeV.
+/// Massless particles by direction and energy (GeV).
 struct Towers {
   const RVecF &eta, &phi, &energy;
 };
 
-/// The energy flow of a fast simulation with |eta| < 4.9: tracks, of mass 0 and by the codes that
-/// they have, photons (22) and neutral hadrons (130, as of a long-lived kaon).
+/// The energy flow of a fast simulation within |eta| < 4.9: massless tracks with their own PDG
+/// codes, photons (22) and neutral hadrons (130, the long-lived kaon).
 inline Truth energy_flow(const RVecF &pt, const RVecF &eta, const RVecF &phi, const RVecI &pdg_id,
                          const Towers &photons, const Towers &hadrons) {
   require_same_length("tracks", pt, eta, phi, pdg_id);
@@ -41,9 +41,9 @@ inline Truth energy_flow(const RVecF &pt, const RVecF &eta, const RVecF &phi, co
   return kept;
 }
 
-/// Particle-flow candidates with |eta| < 4.9, their momenta times weights against pile-up; those of
-/// no weight are left out. Codes 1 and 2, of a forward calorimeter that has no tracks before it,
-/// become a neutral hadron's and a photon's.
+/// Particle-flow candidates within |eta| < 4.9, their momenta scaled by pile-up weights; those of
+/// weight 0 are dropped. Codes 1 and 2, used for the forward calorimeter outside the tracker,
+/// become those of a neutral hadron and a photon.
 template <typename Ids>
 Truth weighted_candidates(const RVecF &pt, const RVecF &eta, const RVecF &phi, const RVecF &mass,
                           const Ids &pdg_id, const RVecF &weight) {
@@ -70,8 +70,8 @@ struct JetShapes {
   RVecI n_tracks;
 };
 
-/// Widths and numbers of tracks of jets that came without: of the visible particles but muons
-/// within dR < 0.4 of their axes, which stand for the constituents; 0 where there are none.
+/// Widths and numbers of tracks of jets, from the visible particles except muons within dR < 0.4 of
+/// the axes, in place of the constituents; 0 without particles.
 inline JetShapes jet_shapes(const RVecF &jet_eta, const RVecF &jet_phi, const RVecF &pt,
                             const RVecF &eta, const RVecF &phi, const RVecI &pdg_id,
                             const RVecI &charge) {
@@ -94,8 +94,8 @@ inline JetShapes jet_shapes(const RVecF &jet_eta, const RVecF &jet_phi, const RV
   return shapes;
 }
 
-/// Whether a missing transverse momentum is, to 10 MeV, minus the sum of calorimeter towers, to
-/// which muons give nothing.
+/// Whether a missing transverse momentum equals, within 10 MeV, minus the sum of the calorimeter
+/// towers, which exclude muons.
 inline bool is_of_towers(double met, double met_phi, const RVecF &tower_et,
                          const RVecF &tower_phi) {
   require_same_length("towers", tower_et, tower_phi);

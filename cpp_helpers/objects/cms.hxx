@@ -1,4 +1,4 @@
-// What files of CMS need.
+// Helpers for files of CMS.
 #ifndef MONOJET_CMS_HXX
 #define MONOJET_CMS_HXX
 
@@ -9,15 +9,14 @@ namespace monojet {
 
 inline constexpr int event_bits = 40, block_bits = 24;
 
-/// One number of an event and its luminosity block: the block above the lowest 40 bits.
+/// An event number that includes the luminosity block, in the bits above the lowest 40.
 ///
-/// Raises: std::runtime_error, one of them is too large.
+/// Raises: std::runtime_error, the event or the block number is too large.
 inline unsigned long long number_in_block(unsigned long long event, unsigned int block) {
   if (event >> event_bits || block >> block_bits)
     throw std::runtime_error("event " + std::to_string(event) + " of luminosity block " +
                              std::to_string(block) +
-                             " cannot be told from others: numbers of "
-                             "events have at most 40 bits, of blocks 24");
+                             " has no unique number: event numbers may have 40 bits, blocks 24");
   return (static_cast<unsigned long long>(block) << event_bits) | event;
 }
 

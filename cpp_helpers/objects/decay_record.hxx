@@ -1,25 +1,28 @@
-// Where the particles of an event come from and what they decay to, by the links of HepMC 3.
-#ifndef MONOJET_HISTORY_HXX
-#define MONOJET_HISTORY_HXX
+// Production and decay vertices of the particles of an event, from the links of HepMC 3.
+#ifndef MONOJET_DECAY_RECORD_HXX
+#define MONOJET_DECAY_RECORD_HXX
 
-#include "runtime/checks.hxx"
 #include "objects/kinematics.hxx"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <numeric>
+#include <stdexcept>
+#include <string>
 
 namespace monojet {
 
-/// Of each particle the vertex where it begins and the one where it ends, from 1; 0 is none.
+/// The production and the decay vertex of each particle, numbered from 1; 0 means none.
 struct History {
   RVecI begin, end;
   std::size_t n_vertices;
 };
 
-/// Links are pairs of numbers: of a particle (1, 2, ...) and the vertex (-1, -2, ...) where it
-/// ends, or of a vertex and a particle that begins there. Throws an out_of_range for any other.
+/// Reads links: pairs of a particle (1, 2, ...) and its decay vertex (-1, -2, ...), or of a vertex
+/// and a particle produced there.
+///
+/// Raises: std::out_of_range, a pair is neither.
 inline History history(const RVecI &from, const RVecI &to, std::size_t n_particles,
                        std::size_t n_vertices) {
   require_same_length("links", from, to);
@@ -28,14 +31,14 @@ inline History history(const RVecI &from, const RVecI &to, std::size_t n_particl
     const long a = from[i], b = to[i];
     const long particle = std::max(a, b), vertex = -std::min(a, b);
     if (particle < 1 || vertex < 1 || particle > long(n_particles) || vertex > long(n_vertices))
-      throw std::out_of_range("a link that is none, from " + std::to_string(a) + " to " +
+      throw std::out_of_range("an invalid link from " + std::to_string(a) + " to " +
                               std::to_string(b));
     (a > 0 ? found.end : found.begin)[particle - 1] = static_cast<int>(vertex);
   }
   return found;
 }
 
-/// Whether a PDG code is of a hadron whose heaviest quark is a b, as Pythia understands it.
+/// Whether a PDG code is that of a hadron whose heaviest quark is a b, as defined by Pythia.
 inline bool is_b_hadron(int pdg_id) {
   const int code = std::abs(pdg_id);
   if (code <= 100 || code >= 9900000 || (code >= 1000000 && code <= 9000000))
@@ -49,10 +52,10 @@ struct DecayedParticles {
   RVecI pdg_id;
 };
 
-inline constexpr double tau_min_pt = 10., b_hadron_min_pt = 5.; // GeV; of taus that of the visible
+inline constexpr double tau_min_pt = 10., b_hadron_min_pt = 5.; // GeV; for taus of the visible part
 
-/// Hadrons with a b quark that do not decay to another, and the visible part of hadronic taus:
-/// without the neutrino, where there is no other. |eta| < 4.9, GeV, the hardest first.
+/// b hadrons that do not decay to another b hadron, and the visible parts of hadronic taus: the tau
+/// without its neutrino, if there is no other neutrino. |eta| < 4.9, GeV, hardest first.
 template <typename Momentum>
 DecayedParticles decayed_particles(const History &history, const Momentum &px, const Momentum &py,
                                    const Momentum &pz, const Momentum &energy, const RVecI &pdg_id,
@@ -61,7 +64,7 @@ DecayedParticles decayed_particles(const History &history, const Momentum &px, c
   require_same_length("particles", px, py, pz, energy, pdg_id, status, history.begin);
   RVecI tau_at(history.n_vertices + 1, -1), light_neutrino_at(tau_at.size(), 0),
       b_hadron_at(tau_at.size(), 0);
-  for (std::size_t i = n; i-- > 0;) { // backwards: the first tau that ends somewhere counts
+  for (std::size_t i = n; i-- > 0;) { // backwards: the first tau of a vertex counts
     const int code = std::abs(pdg_id[i]), begin = history.begin[i];
     if (code == 15)
       tau_at[history.end[i]] = static_cast<int>(i);
@@ -99,9 +102,10 @@ struct ImpactParameters {
   RVecF d0, z0_sin_theta; // mm
 };
 
-/// Of some particles, by index, with respect to where the beams met: those that begin nowhere.
-/// Tracks are taken as straight. A vertex at 0 lies where its first particle in begins. `unit` is
-/// of the vertices, in mm.
+/// Impact parameters of some particles, given by index, with respect to the collision: the decay
+/// vertex of the first particle without a production vertex. Tracks are straight lines. A vertex at
+/// (0, 0, 0) takes the position where its first incoming particle is produced. `unit` is that of
+/// the vertices in mm.
 template <typename Indices, typename Real>
 ImpactParameters impact_parameters(const History &history, const Indices &which, const Real &px,
                                    const Real &py, const Real &pz, const Real &x, const Real &y,
@@ -111,7 +115,7 @@ ImpactParameters impact_parameters(const History &history, const Indices &which,
   RVecI first_in(history.n_vertices + 1, -1);
   for (std::size_t i = history.end.size(); i-- > 0;)
     first_in[history.end[i]] = static_cast<int>(i);
-  const auto place = [&](int vertex) { // where it lies, or 0
+  const auto place = [&](int vertex) { // the vertex that gives its position, or 0
     for (int steps = 0; vertex && steps < 1000; ++steps) {
       const int v = vertex - 1;
       if (x[v] != 0. || y[v] != 0. || z[v] != 0.)

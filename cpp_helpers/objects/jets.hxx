@@ -15,8 +15,10 @@
 namespace monojet {
 
 namespace detail {
-/// Of thousands of particles in one place clustering takes minutes: no event has them, but a
-/// damaged file may.
+/// Stops at thousands of particles in one place, as a damaged file may have: clustering would take
+/// minutes.
+///
+/// Raises: std::runtime_error, an event has more than a thousand.
 inline void require_apart(const std::vector<fastjet::PseudoJet> &particles) {
   constexpr std::size_t few = 2000;
   if (particles.size() < few)
@@ -37,10 +39,11 @@ struct Jets {
   RVecI n_tracks;
 };
 
-/// Anti-kT R = 0.4 jets of the visible particles but muons with |eta| < 4.9, pT > `min_pt`, hardest
-/// first. `n_tracks` counts the charged constituents above `track_min_pt`.
-/// Throws a runtime_error where more than a thousand are in one place.
-/// width = sum pT dR(axis) / sum pT over the constituents. phi in (-pi, pi].
+/// Anti-kT R = 0.4 jets of the visible particles except muons within |eta| < 4.9, pT > `min_pt`,
+/// hardest first. width = sum pT dR(axis) / sum pT over the constituents; `n_tracks` counts the
+/// charged constituents above `track_min_pt`; phi in (-pi, pi].
+///
+/// Raises: std::runtime_error, more than a thousand particles have the same direction.
 inline Jets cluster_jets(const RVecF &pt, const RVecF &eta, const RVecF &phi, const RVecF &energy,
                          const RVecI &pdg_id, const RVecI &charge, double min_pt) {
   std::vector<fastjet::PseudoJet> inputs;

@@ -19,10 +19,10 @@ using ROOT::RVecI;
 
 inline constexpr double eta_acceptance = 4.9; // of the calorimeters, arXiv:1711.03301
 
-/// Columns of the same objects must not differ in length: a file that is damaged, or described in a
-/// wrong way, would be read beyond their ends.
+/// Stops if columns of the same objects differ in length, as in a damaged or wrongly described
+/// file: they would be read beyond their ends.
 ///
-/// Raises: std::runtime_error, it says what objects.
+/// Raises: std::runtime_error, it names the objects.
 template <typename First, typename... Others>
 void require_same_length(const char *objects, const First &first, const Others &...others) {
   if (((others.size() != first.size()) || ...))
@@ -37,7 +37,7 @@ inline double delta_r(double eta1, double phi1, double eta2, double phi2) {
   return std::hypot(eta1 - eta2, delta_phi(phi1, phi2));
 }
 
-/// 1 for each object that is at least `cone` in dR from all others, else 0.
+/// 1 for each object at least `cone` in dR away from all other objects, else 0.
 inline RVecI apart(const RVecF &eta, const RVecF &phi, const RVecF &other_eta,
                    const RVecF &other_phi, double cone) {
   require_same_length("objects", eta, phi);
@@ -55,8 +55,8 @@ struct Met {
 };
 
 /// Missing transverse momentum at particle level: minus the vector sum of the visible particles
-/// with |eta| < 4.9. Without `with_muons` these are left out (arXiv:1711.03301, section 4: muons
-/// count as invisible).
+/// within |eta| < 4.9. Without `with_muons`, muons count as invisible (arXiv:1711.03301, section
+/// 4).
 inline Met missing_momentum(const RVecF &pt, const RVecF &eta, const RVecF &phi,
                             const RVecI &pdg_id, bool with_muons = false) {
   require_same_length("particles", pt, eta, phi, pdg_id);
@@ -72,7 +72,7 @@ inline Met missing_momentum(const RVecF &pt, const RVecF &eta, const RVecF &phi,
   return {static_cast<float>(std::hypot(x, y)), static_cast<float>(std::atan2(y, x))};
 }
 
-/// Missing transverse momentum with muons invisible, from one that counts these.
+/// Missing transverse momentum with muons as invisible, from one that includes them.
 inline Met without_muons(double met, double met_phi, const RVecF &muon_pt, const RVecF &muon_phi) {
   require_same_length("muons", muon_pt, muon_phi);
   double x = met * std::cos(met_phi), y = met * std::sin(met_phi);
@@ -83,7 +83,7 @@ inline Met without_muons(double met, double met_phi, const RVecF &muon_pt, const
   return {static_cast<float>(std::hypot(x, y)), static_cast<float>(std::atan2(y, x))};
 }
 
-/// Masses of particles; 0 where rounding leaves less.
+/// Masses of particles; 0 if rounding gives a negative square.
 inline RVecF masses(const RVecF &energy, const RVecF &pt, const RVecF &eta) {
   RVecF mass(energy.size());
   for (std::size_t i = 0; i < mass.size(); ++i) {
@@ -93,7 +93,7 @@ inline RVecF masses(const RVecF &energy, const RVecF &pt, const RVecF &eta) {
   return mass;
 }
 
-/// Smallest |delta phi| between the given directions and `phi`; pi when there are none.
+/// Smallest |delta phi| between the given directions and `phi`; pi without directions.
 inline float min_delta_phi(const RVecF &directions, float phi) {
   double smallest = M_PI;
   for (float direction : directions)

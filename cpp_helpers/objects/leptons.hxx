@@ -11,7 +11,7 @@ namespace monojet {
 struct Leptons {
   RVecF pt, eta, phi;
   RVecI charge;
-  ROOT::RVec<std::size_t> particle; ///< the place of each among the particles
+  ROOT::RVec<std::size_t> particle; ///< index of each among the particles
 };
 
 inline constexpr double dressing_cone = 0.1;
@@ -20,8 +20,8 @@ inline constexpr double max_isolation = 0.15;
 
 /// Dressed, isolated leptons of one flavour, hardest first. Photons within dR < 0.1 are added to
 /// the lepton's transverse momentum (those near two leptons to both); the other visible particles
-/// within dR < 0.2 may carry at most 15 % of it. Isolation stands for "not from a hadron": it needs
-/// no decay history, which most formats lack. `min_pt` is on the lepton before dressing.
+/// within dR < 0.2 may carry at most 15 % of it. Isolation replaces the requirement that leptons
+/// are not from hadrons, as most formats have no decay record. `min_pt` applies before dressing.
 inline Leptons dressed_leptons(const RVecF &pt, const RVecF &eta, const RVecF &phi,
                                const RVecI &pdg_id, const RVecI &charge, int flavour,
                                double min_pt) {
@@ -53,9 +53,9 @@ inline Leptons dressed_leptons(const RVecF &pt, const RVecF &eta, const RVecF &p
           ROOT::VecOps::Take(leptons.particle, order)};
 }
 
-/// Impact parameters in units of the resolution of ATLAS's inner detector, of tracks with
-/// |eta| < 1.5 and beyond (the design's, JINST 3 (2008) S08003): sigma = 10 um (+) 140 um GeV / pT,
-/// and 12 um (+) 240 um GeV / pT. `d0` in mm.
+/// d0 significance for the design resolution of the ATLAS inner detector (JINST 3 (2008) S08003):
+/// sigma = 10 um (+) 140 um GeV / pT for |eta| < 1.5 and 12 um (+) 240 um GeV / pT beyond. `d0` in
+/// mm.
 inline RVecF d0_significance(const RVecF &d0, const RVecF &pt, const RVecF &eta) {
   require_same_length("leptons", d0, pt, eta);
   RVecF significance(d0.size());
@@ -68,8 +68,8 @@ inline RVecF d0_significance(const RVecF &d0, const RVecF &pt, const RVecF &eta)
   return significance;
 }
 
-/// Isolated photons, hardest first, as `dressed_leptons` are: those within dR < 0.1 of a harder one
-/// are part of it.
+/// Isolated photons, hardest first, defined like `dressed_leptons`: photons within dR < 0.1 of a
+/// harder one are part of it.
 inline Leptons isolated_photons(const RVecF &pt, const RVecF &eta, const RVecF &phi,
                                 const RVecI &pdg_id, double min_pt) {
   const RVecI neutral(pt.size(), 0);
@@ -101,16 +101,15 @@ inline RVecI b_tags(const RVecF &jet_eta, const RVecF &jet_phi, const RVecF &had
   return tags;
 }
 
-/// Which objects survive the overlap removal of arXiv:1711.03301: 1 kept, 0 dropped.
+/// Objects after the overlap removal of arXiv:1711.03301: 1 kept, 0 removed.
 struct Survivors {
   RVecI jet, electron, muon;
 };
 
-/// In this order: a jet within dR < 0.2 of an electron is dropped; an electron with
-/// 0.2 < dR < 0.4 to a remaining jet is dropped; a jet with fewer than three tracks within
-/// dR < 0.4 of a muon is dropped; a muon within dR < 0.4 of a remaining jet is dropped. Each rule
-/// is for all pairs before the next: the order of the objects does not matter. Masks say which
-/// candidates take part.
+/// Removes overlaps, in this order: a jet within dR < 0.2 of an electron; an electron with
+/// 0.2 < dR < 0.4 to a remaining jet; a jet with fewer than three tracks within dR < 0.4 of a muon;
+/// a muon within dR < 0.4 of a remaining jet. Each rule is applied to all pairs before the next, so
+/// that the order of the objects does not matter. Masks select the candidates that take part.
 inline Survivors remove_overlap(const RVecF &jet_eta, const RVecF &jet_phi, const RVecI &jet_tracks,
                                 const RVecI &jet_candidate, const RVecF &electron_eta,
                                 const RVecF &electron_phi, const RVecI &electron_candidate,

@@ -16,13 +16,13 @@ namespace pdg {
 inline constexpr int electron = 11, muon = 13, photon = 22, pi0 = 111;
 } // namespace pdg
 
-inline constexpr double track_min_pt = 0.5; // GeV; a charged constituent above it is a track
+inline constexpr double track_min_pt = 0.5; // GeV; charged constituents above it are tracks
 
-/// What an ideal detector sees of a stable particle; `unknown` is taken as visible.
+/// Whether an ideal detector sees a stable particle; `unknown` counts as visible.
 enum class Kind : std::uint8_t { visible, invisible, unknown };
 
 namespace detail {
-/// Stable particles beyond the standard model that escape, codes without sign.
+/// Stable invisible particles beyond the standard model, by |PDG code|.
 inline constexpr int heavy_invisible[] = {
     1000012, 1000014, 1000016, 2000012, 2000014, 2000016, // sneutrinos
     1000022, 1000023, 1000025, 1000035, 1000045,          // neutralinos
@@ -32,7 +32,7 @@ inline constexpr int heavy_invisible[] = {
     9900012, 9900014, 9900016, 9900112,                   // heavy neutrinos
 };
 
-/// Whether a code is of a hadron: its last four digits are its quarks' and 2 J + 1.
+/// Whether a code is that of a hadron: its last four digits are those of its quarks and 2 J + 1.
 constexpr bool has_quarks(int id) {
   const int spin = id % 10, q3 = id / 10 % 10, q2 = id / 100 % 10;
   return q3 > 0 && q2 > 0 && (spin > 0 || id == 130 || id == 310);
@@ -49,8 +49,7 @@ constexpr Kind kind_by_scheme(int id) {
   for (const int code : heavy_invisible)
     if (id == code)
       return Kind::invisible;
-  if (id / 1000 == 4900) { // of a hidden valley; of its first codes those of odd leptons and of
-                           // quarks are charged as these are
+  if (id / 1000 == 4900) { // hidden valley; the partners of quarks and charged leptons are charged
     const int place = id % 1000;
     const bool is_charged = (place >= 1 && place <= 6) || place == 11 || place == 13 || place == 15;
     return is_charged ? Kind::visible : Kind::invisible;
@@ -75,7 +74,7 @@ inline constexpr std::array<Kind, n_common> common_kinds = [] {
   return kinds;
 }();
 
-/// What the configuration adds to the invisible ones; empty almost always.
+/// Further invisible particles from the configuration; usually none.
 struct MoreInvisible {
   std::array<int, 64> codes{};
   std::size_t n = 0;
@@ -91,8 +90,8 @@ struct MoreInvisible {
 inline MoreInvisible more_invisible;
 } // namespace detail
 
-/// Has particles of these codes, and their antiparticles, escape from now on, and of those that
-/// earlier calls named no others. Not while an event loop runs.
+/// Sets the codes of further invisible particles, with their antiparticles; replaces those of
+/// earlier calls. Must not be called during an event loop.
 ///
 /// Raises: std::length_error, there are more than 64.
 inline void set_invisible(const std::vector<int> &codes) {
@@ -102,7 +101,7 @@ inline void set_invisible(const std::vector<int> &codes) {
   for (const int code : codes)
     more.codes[more.n++] = std::abs(code);
   if (more.n != detail::more_invisible.n || more.codes != detail::more_invisible.codes)
-    detail::more_invisible = more; // not written by each task while others read it
+    detail::more_invisible = more; // not rewritten by each task while others read it
 }
 
 inline Kind kind_of(int pdg_id) {
@@ -113,16 +112,16 @@ inline Kind kind_of(int pdg_id) {
                                           : detail::kind_by_scheme(id);
 }
 
-/// Whether a stable particle would be seen by an ideal detector: all do but those that are known to
-/// escape (neutrinos, gravitons, dark matter, ...) and what `set_invisible` adds to them.
+/// Whether an ideal detector sees a stable particle: all except known invisible ones (neutrinos,
+/// gravitons, dark matter, ...) and those of `set_invisible`.
 inline bool is_visible(int pdg_id) { return kind_of(pdg_id) != Kind::invisible; }
 
-/// Whether it is known that a stable particle is seen, or escapes.
+/// Whether a stable particle is known to be visible or invisible.
 inline bool is_known(int pdg_id) { return kind_of(pdg_id) != Kind::unknown; }
 
-/// Whether a stable particle enters jets: all visible ones but muons, as in ATLAS's
-/// AntiKt4TruthJets. With muons in jets an isolated muon would be a jet of its own, and the overlap
-/// removal would drop it.
+/// Whether a stable particle enters jets: all visible ones except muons, as in ATLAS's
+/// AntiKt4TruthJets. Otherwise an isolated muon would be a jet of its own, and the overlap removal
+/// would drop the muon.
 inline bool enters_jets(int pdg_id) { return is_visible(pdg_id) && std::abs(pdg_id) != pdg::muon; }
 
 } // namespace monojet

@@ -1,4 +1,4 @@
-// Stable particles as files of generated events hold them.
+// Stable particles of files of generated events.
 #ifndef MONOJET_TRUTH_HXX
 #define MONOJET_TRUTH_HXX
 
@@ -13,12 +13,12 @@
 
 namespace monojet {
 
-/// Electric charges by PDG identity code, in units of e: from ROOT's table of particles and, of
-/// nuclei (100ZZZAAAI), from the code. 0 for what neither knows.
+/// Electric charges by PDG code, in units of e: from ROOT's table of particles or, for nuclei
+/// (100ZZZAAAI), from the code; 0 for other particles.
 inline RVecI charges(const RVecI &pdg_id) {
   static const std::unordered_map<int, int> known = [] {
     std::unordered_map<int, int> found;
-    TDatabasePDG::Instance()->GetParticle(pdg::electron); // the list is read on the first question
+    TDatabasePDG::Instance()->GetParticle(pdg::electron); // the list is read at the first lookup
     for (const auto *entry : *TDatabasePDG::Instance()->ParticleList()) {
       const auto *particle = static_cast<const TParticlePDG *>(entry);
       found.emplace(particle->PdgCode(),
@@ -40,11 +40,11 @@ inline RVecI charges(const RVecI &pdg_id) {
 struct Truth {
   RVecF pt, eta, phi, energy;
   RVecI pdg_id;
-  RVecI place; ///< among the particles of the file
+  RVecI place; ///< index among the particles of the file
 };
 
-/// The particles of a mask within the acceptance, |eta| < 4.9; GeV, where one of the file's units
-/// is `unit` GeV.
+/// The particles selected by a mask within |eta| < 4.9, in GeV; `unit` is the unit of the file in
+/// GeV.
 template <typename Momentum, typename Mask>
 Truth stable_particles(const Momentum &px, const Momentum &py, const Momentum &pz,
                        const Momentum &energy, const RVecI &pdg_id, const Mask &stable,

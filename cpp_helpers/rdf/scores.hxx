@@ -1,4 +1,4 @@
-// Network scores brought back to events by key.
+// Network scores, looked up by the key of an event.
 #ifndef MONOJET_SCORES_HXX
 #define MONOJET_SCORES_HXX
 
@@ -11,8 +11,8 @@
 
 namespace monojet {
 
-/// The scores of one sample by one network, keyed by (run, event). Filled before the event loop,
-/// read concurrently in it.
+/// The scores of one sample by one network, keyed by (run, event). Filled before the event loop;
+/// read by several threads during it.
 class ScoreTable {
 public:
   void fill(const std::uint32_t *run, const std::uint64_t *event, const float *score,
@@ -44,14 +44,15 @@ private:
   std::unordered_map<Key, float, Hash> scores_;
 };
 
-/// The table of a network, by its index; made when first asked for. It holds one sample at a time.
+/// The table of a network, by its index; created at the first call. It holds one sample at a time.
 inline ScoreTable &score_table(int network) {
   static std::map<int, ScoreTable> tables;
   return tables[network];
 }
 
-/// The score of an event; the text of the expression is the same for all samples.
-/// Throws std::runtime_error where the event has no score.
+/// The score of an event. Expressions with it are the same text for all samples.
+///
+/// Raises: std::runtime_error, the event has no score.
 inline float score(int network, std::uint32_t run, std::uint64_t event) {
   return score_table(network).at(run, event);
 }

@@ -1,4 +1,4 @@
-// Weighted event counts in bins of one quantity, of exact sums.
+// Weighted event counts in bins of one quantity, with exact sums.
 #ifndef MONOJET_YIELDS_HXX
 #define MONOJET_YIELDS_HXX
 
@@ -9,15 +9,15 @@
 
 namespace monojet {
 
-/// The exact sum of doubles, in whatever order they come: the small superaccumulator of R. Neal
-/// (arXiv:1505.05571). The sum is that of limb[i] 2^(32 i - 1074). Each limb has 64 bits, so that
-/// many numbers are added before the upper half of one is carried to the next.
+/// The exact sum of doubles, the same for any order: the small superaccumulator of R. Neal
+/// (arXiv:1505.05571). Its value is the sum over i of limb[i] 2^(32 i - 1074). Each limb has 64
+/// bits, so that many numbers are added before its upper half is carried to the next limb.
 class ExactSum {
 public:
-  static constexpr std::size_t n_limbs = 67; // a double reaches 65 of them, two are for carries
+  static constexpr std::size_t n_limbs = 67; // doubles reach 65 limbs; two more for carries
   using Limbs = std::array<std::int64_t, n_limbs>;
 
-  /// Enters a number; one that is not finite is only counted.
+  /// Adds a number. Numbers that are not finite are counted only.
   void add(double x) {
     std::uint64_t bits;
     std::memcpy(&bits, &x, sizeof bits);
@@ -29,7 +29,7 @@ public:
     if (n_pending_ == most_pending)
       carry();
     ++n_pending_;
-    // x = significand 2^(place - 1074); the exponent 0 of subnormal numbers means that of 1.
+    // x = significand 2^(place - 1074); subnormal numbers, of exponent 0, count as exponent 1.
     const std::uint64_t normal = exponent != 0;
     const std::uint64_t significand = (bits & ((1ull << 52) - 1)) | normal << 52;
     const std::uint64_t place = exponent - normal;
@@ -50,7 +50,7 @@ public:
     carry();
   }
 
-  /// All but the last of which are less than 2^32 and not negative: equal sums have equal limbs.
+  /// The limbs, normalised: all but the last are in [0, 2^32), so that equal sums have equal limbs.
   const Limbs &limbs() {
     carry();
     return limbs_;
@@ -75,31 +75,31 @@ private:
   std::uint64_t n_not_finite_ = 0;
 };
 
-/// Raw counts, sums of weights and of squared weights (each square a rounded double). With n edges
-/// there are n + 1 bins: bin i holds edge[i - 1] < value <= edge[i], the first all up to edge[0],
-/// the last all above.
+/// Numbers of events, sums of weights and of squared weights (each square a rounded double). n
+/// edges make n + 1 bins: bin i holds edge[i - 1] < value <= edge[i]; the first and the last bin
+/// are open.
 struct Yields {
-  std::vector<std::uint64_t> raw;
+  std::vector<std::uint64_t> entries;
   std::vector<ExactSum> sumw, sumw2;
 
   Yields() = default;
-  explicit Yields(std::size_t n_bins) : raw(n_bins), sumw(n_bins), sumw2(n_bins) {}
+  explicit Yields(std::size_t n_bins) : entries(n_bins), sumw(n_bins), sumw2(n_bins) {}
 
   void fill(std::size_t bin, double weight) {
-    ++raw[bin];
+    ++entries[bin];
     sumw[bin].add(weight);
     sumw2[bin].add(weight * weight);
   }
 
   void add(const Yields &other) {
-    for (std::size_t i = 0; i < raw.size(); ++i) {
-      raw[i] += other.raw[i];
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      entries[i] += other.entries[i];
       sumw[i].add(other.sumw[i]);
       sumw2[i].add(other.sumw2[i]);
     }
   }
 
-  /// Weights that are not finite, or whose squares are not.
+  /// Number of weights that are not finite, or whose squares are not.
   std::uint64_t n_not_finite() const {
     std::uint64_t n = 0;
     for (const ExactSum &sum : sumw2)
@@ -107,7 +107,7 @@ struct Yields {
     return n;
   }
 
-  /// The limbs of the sums of weights, bin after bin, and then of the squared weights.
+  /// The limbs of the sums of weights, bin after bin, then those of the squared weights.
   std::vector<long long> limbs() {
     std::vector<long long> all;
     for (auto *sums : {&sumw, &sumw2})

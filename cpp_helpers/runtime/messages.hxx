@@ -1,4 +1,4 @@
-// What ROOT says: what means nothing to a user is dropped, the first error is kept.
+// ROOT's messages: drops those of no use to a user and keeps the first error.
 #ifndef MONOJET_MESSAGES_HXX
 #define MONOJET_MESSAGES_HXX
 
@@ -17,9 +17,8 @@
 
 namespace monojet {
 
-/// Whether a message is of no consequence here: files of experiments hold hundreds of classes that
-/// plain ROOT knows nothing of and that are not read.
-/// That an event loop has ended is told by what ended it.
+/// Whether a message is of no use: files of experiments hold hundreds of classes without a
+/// dictionary that are not read, and the cause of an interrupted event loop is reported already.
 inline bool is_chatter(int level, const char *message) {
   return (level < kError && std::strstr(message, "no dictionary for class") != nullptr) ||
          std::strcmp(message, "event loop was interrupted") == 0;
@@ -31,7 +30,7 @@ inline ErrorHandlerFunc_t &next_handler() {
   return handler;
 }
 
-/// Of what a damaged file has put into a message, nothing that is no text.
+/// Replaces bytes that are not text, which a damaged file may put into a message.
 inline std::string printable(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](unsigned char c) { return c > 126 || (c < 32 && c != '\n'); },
@@ -66,7 +65,7 @@ inline char (&last_opened())[4096] {
   ::_exit(2);
 }
 
-/// Whether crashes end as other errors of an input do.
+/// Whether a crash ends the process with a one-line error.
 inline bool &watched() {
   static bool is = false;
   return is;
@@ -85,8 +84,8 @@ inline void filter(int level, Bool_t abort, const char *location, const char *me
   next_handler()(level, abort, location, message);
 }
 
-/// ROOT reads ahead in threads of its own; where one of them fails (a server is gone), nobody
-/// catches it, and C++ ends the process. It ends as after any other error of an input.
+/// Ends the process with a one-line error. ROOT reads ahead in threads of its own: nothing catches
+/// an exception there, for example of a lost server, and C++ terminates.
 inline void end_with_cause() {
   std::string cause = "an error that nothing caught";
   try {
@@ -99,7 +98,8 @@ inline void end_with_cause() {
   end({"ERROR ", last_opened(), ": reading failed: ", first_line(cause).c_str()});
 }
 
-/// Nothing that could take memory: there may be none, or it may be in disorder.
+/// Ends the process with a one-line error; allocates nothing, as memory may be exhausted or
+/// corrupt.
 inline void end_with_signal(int number) {
   const char *name = number == SIGABRT   ? "abort"
                      : number == SIGSEGV ? "segmentation violation"
@@ -109,30 +109,30 @@ inline void end_with_signal(int number) {
 }
 } // namespace detail
 
-/// What is being read from now on, for the last words of a process.
+/// Sets the files that a final error message names.
 inline void opened(const std::string &paths) {
   auto &kept = detail::last_opened();
   paths.copy(kept, sizeof(kept) - 1);
   kept[std::min(paths.size(), sizeof(kept) - 1)] = '\0';
 }
 
-/// A crash of ROOT ends the process as any other error of an input does, in a line that names the
-/// file and not in a trace of ROOT's functions; or without a word, where a parent tells.
-inline void watch_crashes(bool parent_tells) {
+/// From now on, a crash of ROOT ends the process with one line that names the file, in place of a
+/// stack trace; or silently, if a parent process reports its exit.
+inline void watch_crashes(bool parent_reports) {
   detail::watched() = true;
-  static char stack[65536]; // of its own: a crash may be that of a full one
+  static char stack[65536]; // for handlers: the stack itself may have overflowed
   stack_t place{};
   place.ss_sp = stack;
   place.ss_size = sizeof(stack);
   ::sigaltstack(&place, nullptr);
   struct sigaction action{};
-  action.sa_handler = parent_tells ? SIG_DFL : detail::end_with_signal;
+  action.sa_handler = parent_reports ? SIG_DFL : detail::end_with_signal;
   action.sa_flags = SA_ONSTACK;
   for (int number : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL})
     ::sigaction(number, &action, nullptr);
 }
 
-/// From now on in this process; again does no harm.
+/// Filters ROOT's messages from now on. Further calls have no effect.
 inline void watch_messages() {
   if (GetErrorHandler() == detail::filter)
     return;
@@ -141,7 +141,7 @@ inline void watch_messages() {
   std::set_terminate(detail::end_with_cause);
 }
 
-/// The first error that ROOT has reported since this was last asked; empty if there is none.
+/// Returns and clears the first error that ROOT has reported since the last call; empty if none.
 inline std::string take_first_error() {
   const std::lock_guard lock(detail::first_error().access);
   return std::exchange(detail::first_error().text, {});

@@ -1,12 +1,12 @@
 // The rapidity-mass matrix of an event: S. Chekanov, arXiv:1805.11650.
 //
-// Square, of dimension 1 + the slots of all types, row-major; rows and columns stand for the
-// missing transverse momentum and then for the objects, type after type, hardest first:
+// Square, of dimension 1 + the slots of all types, row-major. The first row and column stand for
+// the missing transverse momentum, the others for the objects, type after type, hardest first:
 //
 //   (0, 0)      E_T^miss / sqrt(s)
 //   (0, i)      m_T(i) / sqrt(s),  m_T^2 = (E_T + E_T^miss)^2 - |p_T + p_T^miss|^2
 //   (i, 0)      h_L(i) = c (cosh y - 1)
-//   (i, i)      E_T / sqrt(s) of the hardest of a type; of the others the imbalance
+//   (i, i)      E_T / sqrt(s) of the hardest of a type; for the others the imbalance
 //               (E_T(n-1) - E_T(n)) / (E_T(n-1) + E_T(n)), n in the order of pT
 //   (i, j > i)  m_ij / sqrt(s)
 //   (i, j < i)  h_ij = c (cosh(dy / 2) - 1)
@@ -29,29 +29,29 @@ namespace monojet {
 using ROOT::RVecF;
 using ROOT::RVecI;
 
-inline constexpr std::size_t max_rmm_slots = 64; // of all types: work arrays are on the stack
+inline constexpr std::size_t max_rmm_slots = 64; // in all types; work arrays are on the stack
 inline constexpr double max_rmm_eta = 20.;       // beyond any detector; cosh(y) stays a float
 
 struct RmmOptions {
   double sqrt_s;   // GeV
-  double c = 0.15; // an integer here would be 0, and with it all h
+  double c = 0.15; // rapidity scale
 };
 
-/// Objects of one type, in any order, seen in their columns; they must outlive it.
+/// Objects of one type, in any order, as views of their columns, which must outlive them.
 ///
-/// The hardest `n_slots` take part, equally hard ones in the order of the columns. An object is
-/// left out, as if it were not there, unless pT > 0, |eta| <= 20 and all its numbers are finite. A
-/// mass below 0, as rounding makes of light jets, is 0.
+/// The hardest `n_slots` take part; ties keep the order of the columns. Objects are ignored unless
+/// pT > 0, |eta| <= 20 and all their numbers are finite. A negative mass, which rounding gives to
+/// light jets, counts as 0.
 struct Objects {
   const float *pt, *eta, *phi;
-  const float *mass; // none: all have `fixed_mass`
+  const float *mass; // null: all have `fixed_mass`
   float fixed_mass;
   std::size_t n_objects, n_slots;
-  const int *mask = nullptr; // none: all
+  const int *mask = nullptr; // null: all
 
-  /// Those where the mask, one number an object, is not 0.
+  /// The objects with a non-zero entry in the mask.
   ///
-  /// Raises: std::invalid_argument, it has another length.
+  /// Raises: std::invalid_argument, the mask has another length.
   Objects where(const RVecI &chosen) const {
     if (chosen.size() != n_objects)
       throw std::invalid_argument("a mask has another length than the objects");
@@ -78,7 +78,9 @@ inline Objects objects(const RVecF &pt, const RVecF &eta, const RVecF &phi, floa
   return {pt.data(), eta.data(), phi.data(), nullptr, mass, pt.size(), n_slots};
 }
 
-/// Objects each of its own mass; likewise.
+/// Objects with individual masses.
+///
+/// Raises: std::invalid_argument, the columns differ in length.
 inline Objects objects(const RVecF &pt, const RVecF &eta, const RVecF &phi, const RVecF &mass,
                        std::size_t n_slots) {
   if (mass.size() != pt.size())
@@ -88,7 +90,9 @@ inline Objects objects(const RVecF &pt, const RVecF &eta, const RVecF &phi, cons
   return all;
 }
 
-/// Rows of the matrix. Raises: std::invalid_argument, more slots than `max_rmm_slots`.
+/// Number of rows of the matrix.
+///
+/// Raises: std::invalid_argument, more slots than `max_rmm_slots`.
 inline std::size_t rmm_dimension(const Objects *types, std::size_t n_types) {
   std::size_t slots = 0;
   for (std::size_t t = 0; t < n_types; ++t) {
@@ -100,13 +104,14 @@ inline std::size_t rmm_dimension(const Objects *types, std::size_t n_types) {
   return 1 + slots;
 }
 
-/// The objects of a type that take part, hardest first, written to `hardest`; how many they are.
+/// Writes the indices of the objects of a type that take part to `hardest`, hardest first, and
+/// returns their number.
 inline std::size_t find_hardest(const Objects &type, std::size_t *hardest) {
   std::size_t n = 0;
   for (std::size_t i = 0; i < type.n_objects; ++i) {
     if (!type.takes_part(i))
       continue;
-    std::size_t place = n; // after those as hard
+    std::size_t place = n; // ties keep their order
     while (place > 0 && type.pt[i] > type.pt[hardest[place - 1]])
       --place;
     if (place == type.n_slots)
@@ -118,8 +123,8 @@ inline std::size_t find_hardest(const Objects &type, std::size_t *hardest) {
   return n;
 }
 
-/// A direction by functions of parts of its angles, of which products give those of a difference:
-/// no pair of objects needs a sine of its own.
+/// A direction as functions of fractions of its angles. Functions of differences of angles follow
+/// from products, so that pairs of objects need no trigonometric functions.
 struct RmmDirection {
   double sinh_y, cosh_y;   // of y / 4
   double sin_phi, cos_phi; // of phi / 2
@@ -137,10 +142,10 @@ struct RmmDirection {
   }
 };
 
-/// cosh(x) - 1 of sinh^2(x / 4), without the loss of digits near 0.
+/// cosh(x) - 1 from `gap` = sinh^2(x / 4), without loss of digits near 0.
 inline double cosh_minus_1(double gap) { return 8. * gap * (1. + gap); }
 
-/// What the elements need of an object.
+/// The quantities of an object that the elements need.
 struct RmmObject {
   std::size_t row;
   double pt;
@@ -150,7 +155,7 @@ struct RmmObject {
   double et;      // E sin(theta)
   RmmDirection direction;
 
-  RmmObject() = default; // not set: an array of these costs nothing
+  RmmObject() = default; // uninitialised: an array costs nothing
   RmmObject(std::size_t row, double pt, double eta, double phi, double mass)
       : row(row), pt(pt), mass2(mass * mass), mt2(pt * pt + mass2), mt(std::sqrt(mt2)) {
     const double exp_eta = std::exp(std::abs(eta));
@@ -165,7 +170,7 @@ struct RmmObject {
   }
 };
 
-/// m_T of an object and the missing transverse momentum, in sums of what is not negative.
+/// m_T of an object and the missing transverse momentum, as sums of non-negative terms.
 inline double transverse_mass(const RmmObject &object, double met,
                               const RmmDirection &met_direction) {
   const double et_minus_pt = object.light2 / (object.et + object.pt);
@@ -173,9 +178,9 @@ inline double transverse_mass(const RmmObject &object, double met,
   return std::sqrt(object.light2 + 2. * met * (et_minus_pt + object.pt * one_minus_cos));
 }
 
-/// Invariant mass of a pair, `gap` being sinh^2(dy / 4). The textbook's E_i E_j - p_i p_j is the
-/// small difference of large numbers where light objects are nearly collinear; here are only sums
-/// of what is not negative.
+/// Invariant mass of a pair; `gap` is sinh^2(dy / 4). The usual E_i E_j - p_i p_j is a small
+/// difference of large numbers for light, nearly collinear objects; here all terms are
+/// non-negative.
 inline double pair_mass(const RmmObject &a, const RmmObject &b, double gap) {
   const double mt_mt = a.mt * b.mt, pt_pt = a.pt * b.pt;
   const double mt_mt_minus_pt_pt = (a.mass2 * b.mt2 + b.mass2 * a.pt * a.pt) / (mt_mt + pt_pt);
@@ -184,8 +189,8 @@ inline double pair_mass(const RmmObject &a, const RmmObject &b, double gap) {
   return std::sqrt(a.mass2 + b.mass2 + 2. * product);
 }
 
-/// Writes the matrix to `out`; absent objects are 0. A missing transverse momentum that is not a
-/// positive number, or has no direction, is 0: m_T is then sqrt(E_T^2 - pT^2), 0 without a mass.
+/// Writes the matrix to `out`; absent objects give 0. A missing transverse momentum that is not
+/// positive and finite, or has no finite direction, counts as 0: m_T is then sqrt(E_T^2 - pT^2).
 ///
 /// Raises: std::invalid_argument, sqrt(s) is not positive or there are too many slots.
 inline void fill_rmm(float *out, const RmmOptions &options, double met, double met_phi,
@@ -233,10 +238,9 @@ inline void fill_rmm(float *out, const RmmOptions &options, double met, double m
   }
 }
 
-/// The same as a column, as in
+/// The matrix as a column, for example
 /// `monojet::rmm(13e3, 0.15, met, met_phi, {monojet::objects(jet_pt, jet_eta, jet_phi, jet_mass,
-/// 6), monojet::objects(muon_pt, muon_eta, muon_phi, 0.10566f, 5)})`. The vector is all it
-/// allocates.
+/// 6), monojet::objects(muon_pt, muon_eta, muon_phi, 0.10566f, 5)})`. It allocates the vector only.
 inline RVecF rmm(double sqrt_s, double c, double met, double met_phi,
                  std::initializer_list<Objects> types) {
   const std::size_t dimension = rmm_dimension(types.begin(), types.size());

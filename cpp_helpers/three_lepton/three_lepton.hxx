@@ -1,9 +1,9 @@
-// Events with three leptons: leptons that are jets in truth, flavours and invariant masses.
+// Events with three leptons: jets misidentified as leptons, flavours and invariant masses.
 #ifndef MONOJET_THREE_LEPTON_HXX
 #define MONOJET_THREE_LEPTON_HXX
 
-#include "imaging/detector.hxx"
 #include "objects/leptons.hxx"
+#include "objects/random.hxx"
 
 #include <ROOT/RVec.hxx>
 
@@ -22,8 +22,8 @@ struct ThreeLeptonJets {
   RVecI b_tag;
 };
 
-/// The objects of an event after one jet may have been taken for a lepton, and what its weight is
-/// to be multiplied by. No member is named as a column is: RDataFrame would take it for that.
+/// The objects of an event in which a jet may be replaced by a lepton, and the factor for its
+/// weight. No member may have the name of a column: RDataFrame would use the column in expressions.
 struct FakeEvent {
   Leptons electrons, muons;
   ThreeLeptonJets jets;
@@ -31,13 +31,11 @@ struct FakeEvent {
   bool has_fake = false;
 };
 
-/// Takes a jet of an event with two leptons for the third. Each jet with pT > `min_pt` and
-/// |eta| < 2.47 is taken for an electron or a muon with the given probabilities, which are small:
-/// two at once are left out. The event enters with the sum of all probabilities as a weight, and
-/// one of the possibilities, which is drawn by its identity. Events with other than two leptons,
-/// or without such a jet, are as they were.
-///
-/// `event` holds the event's objects before.
+/// Replaces a jet of an event with two leptons by a third lepton. Each jet with pT > `min_pt` and
+/// |eta| < 2.47 is misidentified as an electron or a muon with the given small probabilities; two
+/// at once are neglected. The event is weighted by the sum of all probabilities, and one
+/// possibility is drawn by a hash of its identity. Other events, and those without such a jet, are
+/// unchanged.
 inline FakeEvent with_fake(FakeEvent event, double electron_rate, double muon_rate, double min_pt,
                            std::uint64_t run_number, std::uint64_t event_number) {
   if (event.electrons.pt.size() + event.muons.pt.size() != 2 || electron_rate + muon_rate <= 0.)
@@ -70,7 +68,7 @@ inline FakeEvent with_fake(FakeEvent event, double electron_rate, double muon_ra
   return event;
 }
 
-/// The event with some of its jets alone: those where the mask is not 0.
+/// The event with only the jets that have a non-zero entry in the mask.
 inline FakeEvent with_jets(FakeEvent event, const RVecI &kept) {
   const auto keep = [&](auto &...columns) { ((columns = columns[kept]), ...); };
   keep(event.jets.pt, event.jets.eta, event.jets.phi, event.jets.mass, event.jets.b_tag);
@@ -81,13 +79,13 @@ inline FakeEvent with_jets(FakeEvent event, const RVecI &kept) {
 struct Trilepton {
   int charge = 0;
   float mass = 0.f;      // of all leptons
-  float z_mass = -1.f;   // of the pair of one flavour and opposite charge nearest to the Z boson
-  float w_mt = -1.f;     // of the lepton outside that pair and the missing transverse momentum
-  float min_mass = -1.f; // of all such pairs, the least mass
+  float z_mass = -1.f;   // of the same-flavour, opposite-charge pair nearest to the Z boson mass
+  float w_mt = -1.f;     // of the remaining lepton and the missing transverse momentum
+  float min_mass = -1.f; // smallest mass of such pairs
   std::array<float, 3> pt{}; // hardest first
 };
 
-/// Leptons of both flavours with the missing transverse momentum.
+/// Computes the quantities from electrons, muons and the missing transverse momentum.
 inline Trilepton trilepton(const Leptons &electrons, const Leptons &muons, double met,
                            double met_phi) {
   struct Lepton {

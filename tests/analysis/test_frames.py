@@ -10,9 +10,9 @@ import pytest
 
 from analysis.config import Config
 from analysis.frames import frames
-from analysis.matrices.rmm_file import read_attribute
 from analysis.workflow.run import Run
 from common.runtime.errors import ConfigError, InputError
+from common.schema.matrices import MatrixFile
 from tests.analysis.three_lepton_events import E1, E2, E3, M1, Event, columns_of, runs_in
 from tests.conftest import WriteEvents, make_stage
 
@@ -28,9 +28,10 @@ def test_three_leptons(write_events: WriteEvents, tmp_path: Path, tiny_config: C
     found = frames(run, "three_lepton")
     assert list(found) == ["WZ", "WR_N"]
     for name, df in found.items():
-        flow = json.loads(read_attribute(run.matrices(name), "cutflow"))
+        with MatrixFile(run.matrices(name)) as file:
+            flow = json.loads(file.attribute("cutflow"))
         assert df.Sum("expected").GetValue() == pytest.approx(flow["hard"]["sumw"])
-        assert df.Count().GetValue() == flow["hard"]["raw"]
+        assert df.Count().GetValue() == flow["hard"]["entries"]
     electrons = frames(run, "eee")["WZ"].Take["int"]("n_muons").GetValue()
     assert set(electrons) == {0}
 
@@ -42,7 +43,7 @@ def test_all_events_of_all_files(
     df = frames(run_of(Znunu=paths))["Znunu"]
     assert df.Count().GetValue() == 40
     assert df.Sum("expected").GetValue() == pytest.approx(80 * 36.1e3 * 2 / 100)
-    assert sorted(df.Take["float"]("met").GetValue()) == sorted(
+    assert sorted(df.Take["float"]("met_no_muons").GetValue()) == sorted(
         260 + 10 * i for n in (10, 30) for i in range(n)
     )
 
@@ -62,7 +63,7 @@ def test_what_cannot_be(write_events: WriteEvents, run_of: Callable[..., Run]) -
     run = run_of(Znunu=[write_events("c.root")])
     with pytest.raises(ConfigError, match="no region 'SP'.*SR"):
         frames(run, "SP")
-    with pytest.raises(ConfigError, match="no 'anomaly'"):
+    with pytest.raises(ConfigError, match="requires 'anomaly'"):
         frames(run, "three_lepton")
     with pytest.raises(InputError, match="particle_pt|jet_n_tracks"):
         frames(run_of(Znunu=[write_events("d.root", jet_n_tracks=None)]), "SR")

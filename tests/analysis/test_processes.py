@@ -10,7 +10,7 @@ import pytest
 from analysis.config import Generation
 from analysis.inputs.particles import Particles
 from analysis.processes import HEAVY_NEUTRINOS, PROCESSES, SIGNALS
-from analysis.simulation.generate import _Charges, stable_particles, start_pythia
+from analysis.simulation.generate import charges, stable_particles, start_pythia
 
 INVISIBLE = {
     "mediator": (12, 14, 16),
@@ -23,7 +23,7 @@ INVISIBLE = {
 def generated(name: str, low: float, high: float | None, n_events: int) -> Particles:
     process = PROCESSES[name]
     generator = start_pythia(process, low, high, 5)
-    return stable_particles(generator.nextBatch(n_events), process.boson, _Charges(generator))
+    return stable_particles(generator.nextBatch(n_events), process.boson, charges(generator))
 
 
 def missing_pt(helpers: Any, root: Any, particles: Particles) -> list[float]:

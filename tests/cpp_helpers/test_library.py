@@ -39,7 +39,7 @@ def test_a_read_only_environment_leaves_the_cache_of_the_user(
     (tmp_path / "prefix").write_text("not a directory")
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    # a compiler that copies nothing but says yes is enough here
+    # a compiler that compiles nothing but succeeds is enough here
     fake = tmp_path / "g++"
     fake.write_text('#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\n: > "$2"\n')
     fake.chmod(0o755)
@@ -54,14 +54,24 @@ def test_another_source_is_another_library(
     root: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     key = library._key(root, sys.executable)
-    for path in library.DIRECTORY.glob("*.?xx"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for path in library.DIRECTORY.rglob("*.?xx"):
+        copy = tmp_path / path.relative_to(library.DIRECTORY)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(path.read_bytes())
     monkeypatch.setattr(library, "DIRECTORY", tmp_path)
-    monkeypatch.setattr(library, "SOURCE", tmp_path / "graph.cxx")
     assert library._key(root, sys.executable) == key
-    with (tmp_path / "grid.hxx").open("a") as header:
+    with (tmp_path / "imaging" / "grid.hxx").open("a") as header:
         header.write("// changed\n")
-    assert library._key(root, sys.executable) != key
+    changed = library._key(root, sys.executable)
+    assert changed != key
+    (tmp_path / "rdf" / "another.cxx").touch()
+    assert library._key(root, sys.executable) not in (key, changed)
+
+
+def test_each_source_has_a_header(root: Any) -> None:
+    assert library.sources()
+    for source in library.sources():
+        assert (library.DIRECTORY / source).with_suffix(".hxx").is_file(), source
 
 
 @pytest.mark.slow

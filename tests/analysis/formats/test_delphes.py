@@ -172,7 +172,7 @@ def test_muons_are_added_or_taken_off_as_the_missing_momentum_has_them(
 ) -> None:
     met, full = (
         found[name].to_numpy() * np.exp(1j * found[f"{name}_phi"].to_numpy())
-        for name in ("met", "full_met")
+        for name in ("met_no_muons", "met")
     )
     np.testing.assert_allclose(full, [-TOWERS - SEEN] * 2, rtol=1e-5)
     np.testing.assert_allclose(met, [-TOWERS] * 2, rtol=1e-5)
@@ -181,8 +181,8 @@ def test_muons_are_added_or_taken_off_as_the_missing_momentum_has_them(
 def test_without_towers_muons_count_as_seen(tmp_path: Path) -> None:
     events = {name: value for name, value in EVENTS.items() if "Tower" not in name}
     found = taken(reader.inspect(str(write_delphes(tmp_path / "d.root", events))))
-    np.testing.assert_allclose(found["full_met"], [abs(TOWERS + SEEN), 100], rtol=1e-5)
-    np.testing.assert_allclose(found["met"], [100, abs(TOWERS - SEEN)], rtol=1e-5)
+    np.testing.assert_allclose(found["met"], [abs(TOWERS + SEEN), 100], rtol=1e-5)
+    np.testing.assert_allclose(found["met_no_muons"], [100, abs(TOWERS - SEEN)], rtol=1e-5)
 
 
 def test_images_may_be_of_the_energy_flow(tmp_path: Path) -> None:
@@ -195,13 +195,13 @@ def test_images_may_be_of_the_energy_flow(tmp_path: Path) -> None:
     close(found["particle_energy"], ak.Array([[10 * np.cosh(0.5), 8 * np.cosh(0.6), 2], []]))
     width = (10 * 0.1 + 8 * 0.1) / 18
     close(found["jet_width"], ak.Array([[width, 0], []]), rtol=1e-5)
-    np.testing.assert_allclose(found["met"], [100, 100], rtol=1e-5)
+    np.testing.assert_allclose(found["met_no_muons"], [100, 100], rtol=1e-5)
 
 
 def test_weights_may_be_absent_and_particles_only_where_nothing_needs_them(tmp_path: Path) -> None:
     events = {k: v for k, v in EVENTS.items() if k != "Event.Weight" and "Particle" not in k}
     file = reader.inspect(str(write_delphes(tmp_path / "d.root", events)))
-    reader.require_columns(file, reader.Needs(frozenset({"met", "jet_pt"}), "this"))
+    reader.require_columns(file, reader.Needs(frozenset({"met_no_muons", "jet_pt"}), "this"))
     assert set(taken(file)["weight"].to_list()) == {1.0}
     with pytest.raises(InputError, match=r"no column 'jet_width', .* lacks column 'Particle\.E'"):
         reader.require_columns(file, imaging.needs())
@@ -219,7 +219,7 @@ def test_a_real_file_that_lacks_leptons_and_missing_momentum(name: str) -> None:
     def branch(stored: str) -> Any:
         return read[f"{stored.split('.')[0]}/{stored}"].array()
 
-    assert len(found["met"]) == file.n_events == 10
+    assert len(found["met_no_muons"]) == file.n_events == 10
     for part, stored in (("pt", "PT"), ("eta", "Eta"), ("phi", "Phi"), ("mass", "Mass")):
         close(found[f"jet_{part}"], branch(f"Jet.{stored}"))
     close(found["jet_n_tracks"], branch("Jet.NCharged"))
@@ -261,7 +261,7 @@ def test_a_real_file_that_lacks_leptons_and_missing_momentum(name: str) -> None:
     kind = abs(pdg_id)
     visible = (kind != 12) & (kind != 14) & (kind != 16)
     assert ak.any(kind == 13)
-    for column, seen in (("full_met", visible), ("met", visible & (kind != 13))):
+    for column, seen in (("met", visible), ("met_no_muons", visible & (kind != 13))):
         expected = np.hypot(ak.sum(px[seen], axis=1), ak.sum(py[seen], axis=1))
         np.testing.assert_allclose(found[column], expected, rtol=1e-3)
 

@@ -15,7 +15,7 @@ import pytest
 import uproot
 import yaml
 
-from analysis.config import Config, Rmm, Sample
+from analysis.config import Config, FileSample, Rmm
 from analysis.formats.columns import CANONICAL, plain_type
 from analysis.formats.format import Layout
 from analysis.formats.mini import B_TAG_THRESHOLD, WEIGHT_FACTORS
@@ -23,8 +23,8 @@ from analysis.inputs import reader
 from analysis.inputs.cluster_ranges import info_of
 from analysis.inputs.sample_info import combine, configured
 from analysis.matrices import rmm
-from analysis.matrices.rmm_file import frame
 from common.runtime.errors import InputError, NormalisationError
+from common.schema.matrices import frame
 from cpp_helpers import load_root
 from selections import three_lepton
 from tests.analysis.mini_events import columns_of, real_file, write_mini
@@ -77,7 +77,7 @@ def test_columns_are_those_of_the_file_in_gev(mini: Path) -> None:
     file = reader.inspect(str(mini), data=True)
     assert file.format.name == "mini"
     found, read = taken(file), uproot.open(mini)["mini"].arrays()
-    assert len(read) == file.n_events == len(found["met"])
+    assert len(read) == file.n_events == len(found["met_no_muons"])
     for flavour, number in (("electron", 11), ("muon", 13)):
         mask = read.lep_type == number
         assert ak.any(mask)
@@ -110,21 +110,21 @@ def test_columns_are_those_of_the_file_in_gev(mini: Path) -> None:
 def test_missing_momentum_with_muons_is_the_files_and_without_has_them_added(mini: Path) -> None:
     df = load_all(reader.inspect(str(mini), data=True))
     found = {}
-    for name in ("met", "full_met"):
+    for name in ("met_no_muons", "met"):
         pt, phi = (np.array(list(df.Take["float"](x))) for x in (name, f"{name}_phi"))
         found[name] = pt * np.exp(1j * phi)
     read = uproot.open(mini)["mini"].arrays()
     expected = ak.to_numpy(read.met_et / 1000 * np.exp(1j * read.met_phi.to_numpy()))
-    np.testing.assert_allclose(found["full_met"], expected, atol=2e-4)
+    np.testing.assert_allclose(found["met"], expected, atol=2e-4)
     muons = read.lep_type == 13
     added = ak.sum((read.lep_pt / 1000 * np.exp(1j * read.lep_phi))[muons], axis=1)
-    np.testing.assert_allclose(found["met"], expected + ak.to_numpy(added), atol=2e-3)
+    np.testing.assert_allclose(found["met_no_muons"], expected + ak.to_numpy(added), atol=2e-3)
 
 
 def test_columns_have_the_canonical_types(mini: Path) -> None:
     file = reader.inspect(str(mini), data=True)
     df = load_all(file)
-    assert list(file.columns) == list(file.format.blocks[0].columns)
+    assert list(file.columns) == list(file.format.groups[0].columns)
     for name in file.columns:
         assert plain_type(str(df.GetColumnType(name))) == CANONICAL[name], name
 
@@ -193,12 +193,12 @@ def test_the_cut_flow_of_four_leptons(run_with: RunWith) -> None:
     hard = signal & (read.lep_pt > 20e3)
     n_baseline, n_signal, n_hard = (ak.sum(mask, axis=1) for mask in (baseline, signal, hard))
     passed = n_baseline == 3
-    assert flow["all events"]["raw"] == flow["all events"]["sumw"] == 39
-    assert flow["baseline"]["raw"] == ak.sum(passed) < 39
+    assert flow["all events"]["entries"] == flow["all events"]["sumw"] == 39
+    assert flow["baseline"]["entries"] == ak.sum(passed) < 39
     passed = passed & (n_signal == 3)
-    assert flow["signal"]["raw"] == ak.sum(passed)
+    assert flow["signal"]["entries"] == ak.sum(passed)
     passed = passed & (n_hard >= 2)
-    assert flow["hard"]["raw"] == ak.sum(passed)
+    assert flow["hard"]["entries"] == ak.sum(passed)
     found = frame(path)
     numbers = ak.to_numpy(read.eventNumber[passed]).astype(np.int64) % 2**32
     np.testing.assert_array_equal(found["event_number"], numbers)
@@ -250,7 +250,7 @@ def test_files_of_a_sample_state_the_sum_of_all(
     assert (both.n_events, both.cross_section, both.sum_of_weights) == (2, 2.0, 100.0)
     mixed = combine([first, third])
     assert (mixed.cross_section, mixed.sum_of_weights) == (None, None)
-    sample = Sample(process="WZ", files=("x",), cross_section=5.0, sum_of_weights=10.0)
+    sample = FileSample(process="WZ", files=("x",), cross_section=5.0, sum_of_weights=10.0)
     assert configured(mixed, sample).cross_section == 5.0
     run = run_with(WZ=tmp_path / "[02].root", sample=UNKNOWN)
     with pytest.raises(NormalisationError, match="'WZ' has no cross_section .* different things"):
@@ -268,7 +268,7 @@ def test_what_the_format_cannot_give_stops_a_stage(run_with: RunWith, tmp_path: 
     ("changes", "message"),
     [
         ({"lep_pt": "std::string{}"}, "'lep_pt' is string, not .*<float> as in"),
-        ({"lep_type": None}, "'mini' has no column 'lep_type', by which the format 'mini' is told"),
+        ({"lep_type": None}, "'mini' has no column 'lep_type', which identifies the format 'mini'"),
     ],
 )
 def test_a_bad_file_is_named(changes: dict[str, str | None], message: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from analysis.formats.columns import CANONICAL, names_in
-from analysis.formats.format import IS_DATA, Block, Column, Format, sources
+from analysis.formats.format import IS_DATA, Column, ColumnGroup, Format, sources
 from analysis.formats.registry import FORMATS, listing, overview, page
 from tests.conftest import REPOSITORY
 
@@ -23,7 +23,7 @@ def test_the_documentation_has_the_tables_of_the_code() -> None:
 
 @EACH
 def test_sources_are_used(one: Format) -> None:
-    assert one.markers | one.only_simulated <= one.sources.keys()
+    assert one.markers | one.mc_only <= one.sources.keys()
     assert one.used() | {one.cross_section, one.sum_of_weights} >= one.sources.keys() - one.markers
     for name in CANONICAL:
         assert (name in one.chosen(one.sources)) == (one.how(name) != "impossible"), name
@@ -33,7 +33,7 @@ def test_sources_are_used(one: Format) -> None:
 def test_expressions_are_such_as_rdataframe_reads(one: Format) -> None:
     """It takes a function's name for a column of that name, and fails on what ends in .e or .E."""
     names = one.sources.keys() | CANONICAL.keys() | {IS_DATA}
-    for column in (column for block in one.blocks for column in block.columns.values()):
+    for column in (column for group in one.groups for column in group.columns.values()):
         assert not column.expression.endswith((".e", ".E"))
         assert not set(re.findall(r"(\w+)\s*\(", column.expression)) & names
         assert not set(re.findall(r"\.(\w+)", column.expression)) & names
@@ -46,14 +46,14 @@ def test_a_column_is_made_if_all_is_there_that_it_is_made_of() -> None:
         trees=("t",),
         markers=frozenset(),
         sources=sources(("met", "energy", "pt", "x"), "float"),
-        blocks=(
-            Block({"met": Column("met / 1000"), "weight": Column("1.")}),
-            Block(
+        groups=(
+            ColumnGroup({"met": Column("met / 1000"), "weight": Column("1.")}),
+            ColumnGroup(
                 {"jet_pt": Column("pt / 1000"), "jet_mass": Column("f(energy, jet_pt)")},
                 needs=frozenset({"pt"}),
             ),
-            Block({"particle_pt": Column("x"), "all": Column("g(x)")}),
-            Block(
+            ColumnGroup({"particle_pt": Column("x"), "all": Column("g(x)")}),
+            ColumnGroup(
                 {
                     "jet_pt": Column("all.transverse", "derived"),
                     "jet_mass": Column("all.mass"),
@@ -72,7 +72,7 @@ def test_a_column_is_made_if_all_is_there_that_it_is_made_of() -> None:
     assert set(other) == {"weight", "particle_pt", "all", "jet_pt", "jet_mass", "jet_width"}
     assert one.how("jet_pt") == "read or derived"
     assert one.how("tau_pt") == "impossible"
-    assert one.lacking("jet_mass", {"pt"}) == "energy"
-    assert one.lacking("jet_width", set()) == "x"
-    assert one.lacking("tau_pt", set()) is None
+    assert one.missing_source("jet_mass", {"pt"}) == "energy"
+    assert one.missing_source("jet_width", set()) == "x"
+    assert one.missing_source("tau_pt", set()) is None
     assert names_in("a_1 + b.c / 2e3f") >= {"a_1", "b", "c"}

@@ -68,7 +68,7 @@ def test_particles_jets_and_missing_momentum_of_a_derivation() -> None:
     path = shared_file(EXOT15)
     file = reader.inspect(str(path))
     assert (file.format.name, file.n_events, file.info) == ("daod", 10, of_dataset("311423", 10))
-    found = taken(file, "particle_pt", "particle_pdg_id", "jet_pt", "jet_n_tracks", "full_met")
+    found = taken(file, "particle_pt", "particle_pdg_id", "jet_pt", "jet_n_tracks", "met")
     tree = uproot.open(path)["CollectionTree"]
     names = {key.split("/")[-1]: key for key in tree.keys()}  # noqa: SIM118
 
@@ -86,7 +86,7 @@ def test_particles_jets_and_missing_momentum_of_a_derivation() -> None:
     neutrino = (abs(pdg_id) == 12) | (abs(pdg_id) == 14) | (abs(pdg_id) == 16)
     seen = stable & ~neutrino
     met = np.hypot(ak.sum(px[seen], axis=1), ak.sum(py[seen], axis=1)) / 1000
-    np.testing.assert_allclose(found["full_met"], met, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(found["met"], met, rtol=1e-4, atol=1e-3)
     leading = found["jet_n_tracks"][:, 0]
     assert ak.min(leading) > 0
 
@@ -96,7 +96,7 @@ def test_reconstructed_objects_and_missing_momentum(name: str) -> None:
     path = shared_file(name)
     file = reader.inspect(str(path))
     assert (file.format.name, file.n_events) == ("physlite", 100)
-    found = taken(file, "jet_pt", "full_met", "electron_z0_sin_theta", "weight", "jet_b_tag")
+    found = taken(file, "jet_pt", "met", "electron_z0_sin_theta", "weight", "jet_b_tag")
 
     ntuple = name == PHYSLITE_NTUPLE
     events = uproot.open(path)["EventData" if ntuple else "CollectionTree"]
@@ -119,8 +119,8 @@ def test_reconstructed_objects_and_missing_momentum(name: str) -> None:
     place = read("MET_TruthAuxDyn.name")[0].to_list().index("NonInt")
     x, y = (read(f"MET_TruthAuxDyn.mp{axis}")[:, place] / 1000 for axis in "xy")
     truth = ak.to_numpy(np.hypot(x, y))
-    assert np.corrcoef(found["full_met"], truth)[0, 1] > 0.6
-    assert np.mean(abs(found["full_met"] - truth)) < 30
+    assert np.corrcoef(found["met"], truth)[0, 1] > 0.6
+    assert np.mean(abs(found["met"] - truth)) < 30
 
     assert file.info is not None
     if not ntuple:
@@ -132,7 +132,7 @@ def test_reconstructed_objects_and_missing_momentum(name: str) -> None:
 
 def test_the_lists_of_generated_leptons_of_a_real_file() -> None:
     file = reader.inspect(str(shared_file(PHYSLITE_NTUPLE)), Layout("daod"))
-    assert {"electron_pt", "jet_pt", "tau_pt", "met"} <= file.columns.keys()
+    assert {"electron_pt", "jet_pt", "tau_pt", "met_no_muons"} <= file.columns.keys()
     assert "particle_pt" not in file.columns
     path = shared_file(PHYSLITE_NTUPLE)
     read = uproot.open(path)["EventData"].arrays(filter_name="AntiKt4TruthDressedWZJetsAux:.pt")
@@ -144,7 +144,7 @@ def test_a_file_with_all_particles(tmp_path: Path) -> None:
     file = reader.inspect(str(write(tmp_path / "a.root", CollectionTree=truth1())))
     assert (file.format.name, file.n_events, file.info) == ("daod", 2, of_dataset("364700", 2))
     names = ("particle_pt", "particle_charge", "jet_pt", "jet_width", "jet_n_tracks", "muon_pt")
-    found = taken(file, *names, "met", "full_met", "run_number", "event_number", "weight")
+    found = taken(file, *names, "met_no_muons", "met", "run_number", "event_number", "weight")
     assert found["run_number"].to_list() == [364700] * 2
     assert found["event_number"].to_list() == [5000000000, 5000000001]
     assert found["weight"].to_list() == [-2, 3]
@@ -156,8 +156,8 @@ def test_a_file_with_all_particles(tmp_path: Path) -> None:
         jet_width=[np.hypot(np.arcsinh(0.2) - 0.2, 0.1)],
         jet_n_tracks=[1],
         muon_pt=[40],
-        met=np.hypot(60, 10),
-        full_met=np.hypot(20, 10),
+        met_no_muons=np.hypot(60, 10),
+        met=np.hypot(20, 10),
     )
 
 
@@ -174,7 +174,7 @@ def test_a_file_of_lists(tmp_path: Path) -> None:
     assert "particle_pt" not in file.columns
     assert "jet_width" not in file.columns
     names = ("jet_pt", "jet_b_tag", "electron_pt", "electron_charge", "muon_pt", "muon_eta")
-    more = ("muon_charge", "photon_pt", "tau_pt", "tau_mass", "tau_charge", "met", "full_met")
+    more = ("muon_charge", "photon_pt", "tau_pt", "tau_mass", "tau_charge", "met_no_muons", "met")
     each(
         taken(file, *names, *more),
         jet_pt=[70, 30],
@@ -188,8 +188,8 @@ def test_a_file_of_lists(tmp_path: Path) -> None:
         tau_pt=[20],
         tau_mass=[0.8],
         tau_charge=[-1],
-        full_met=30,
-        met=50,
+        met=30,
+        met_no_muons=50,
     )
     assert file.info is not None
     assert file.info.sum_of_weights == 201  # two entries, each of the last cycle alone
@@ -219,7 +219,7 @@ def test_without_identification_jets_of_pile_up_are_kept_with_a_warning(tmp_path
     columns = physlite()
     del columns["AnalysisJetsAuxDyn.NNJvtPass"]
     file = reader.inspect(str(write(tmp_path / "a.root", CollectionTree=columns)))
-    assert "of pile-up are kept" in file.columns["jet_kept"].warning
+    assert "pile-up jets are kept" in file.columns["jet_kept"].warning
     each(taken(file, "jet_pt"), jet_pt=[100, 40, 30])
     columns |= vectors("AnalysisJetsAuxDyn.", Jvt="{0.f, 0.6f, 0.4f}")
     file = reader.inspect(str(write(tmp_path / "b.root", CollectionTree=columns)))
@@ -231,7 +231,7 @@ def test_a_file_of_reconstructed_objects(tmp_path: Path) -> None:
     assert (file.format.name, file.info) == ("physlite", of_dataset("364700", 2))
     assert file.format.reconstructed
     names = ("jet_pt", "jet_b_tag", "electron_pt", "electron_z0_sin_theta")
-    more = ("electron_d0_significance", "muon_pt", "photon_pt", "tau_pt", "met", "full_met")
+    more = ("electron_d0_significance", "muon_pt", "photon_pt", "tau_pt", "met_no_muons", "met")
     found = taken(file, *names, *more)
     jet, electron, muon = 100, 38 * np.exp(1.01j), 20 * np.exp(-1j)
     tracks = 4 * np.exp(2j)  # of the jet of pile-up; that of the electron counts as one alone
@@ -246,8 +246,8 @@ def test_a_file_of_reconstructed_objects(tmp_path: Path) -> None:
         muon_pt=[20],
         photon_pt=[36],
         tau_pt=[40],
-        full_met=abs(seen),
-        met=abs(seen - muon),
+        met=abs(seen),
+        met_no_muons=abs(seen - muon),
     )
 
 
@@ -269,7 +269,7 @@ def test_measured_events_have_no_weights(tmp_path: Path) -> None:
 def test_an_event_without_weights_stops_the_loop(tmp_path: Path) -> None:
     empty = truth3() | {"EventInfoAuxDyn.mcEventWeights": "std::vector<float>{}"}
     path = str(write(tmp_path / "a.root", CollectionTree=empty))
-    with pytest.raises(Exception, match="an event has no mcEventWeights: say 'data: true'"):
+    with pytest.raises(Exception, match="an event has no mcEventWeights: set 'data: true'"):
         taken(reader.inspect(path), "weight")
 
 

@@ -21,7 +21,7 @@ def test_a_good_file_is_described(write_events: WriteEvents, file_format: str) -
     file = reader.inspect(str(write_events(file_format=file_format)))
     assert file.n_events == 20
     assert file.info is None
-    assert {"particle_pt", "met"} <= file.columns.keys()
+    assert {"particle_pt", "met_no_muons"} <= file.columns.keys()
     assert (file.format.name, file.tree, file.data) == ("native", "events", False)
 
 
@@ -70,10 +70,10 @@ def test_a_list_of_files_may_tell_their_events(tmp_path: Path) -> None:
         paths.Listed("root://server//b.root", 1200),
     ]
     path.write_text("a.root many\n")
-    with pytest.raises(InputError, match=r"list.txt: line 1: not a file and, .*: a.root many"):
+    with pytest.raises(InputError, match=r"list.txt: line 1: expected a file and .*: a.root many"):
         paths.listed([str(path)])
     path.write_bytes(bytes(range(256)))
-    with pytest.raises(InputError, match=r"list.txt: not a list of files"):
+    with pytest.raises(InputError, match=r"list.txt: not a text file"):
         paths.listed([str(path)])
     with pytest.raises(InputError, match=r"absent.txt: cannot read the list"):
         paths.listed([str(tmp_path / "absent.txt")])
@@ -156,20 +156,26 @@ def test_a_file_without_what_tells_events_apart_is_refused(write_events: WriteEv
 def test_a_column_that_is_no_number_is_named_where_it_is_needed(
     write_events: WriteEvents,
 ) -> None:
-    file = reader.inspect(str(write_events(met='std::string("300")', boson_pt="std::string()")))
+    file = reader.inspect(
+        str(write_events(met_no_muons='std::string("300")', boson_pt="std::string()"))
+    )
     needs = reader.Needs(frozenset({"run_number", "jet_pt"}), "something")
     reader.require_columns(file, needs)
-    cause = "which the cut-flow needs: column 'met' is std::string, not float as in"
-    with pytest.raises(InputError, match=f"events.root: no column 'met', {cause} the format"):
+    cause = "which the cut-flow needs: column 'met_no_muons' is std::string, not float as in"
+    with pytest.raises(
+        InputError, match=f"events.root: no column 'met_no_muons', {cause} the format"
+    ):
         reader.require_columns(file, cutflow.needs())
 
 
 def test_numbers_of_other_types_are_converted(write_events: WriteEvents) -> None:
     path = write_events(
-        met="double(300)", jet_pt="ROOT::RVecD{300., 40.}", jet_n_tracks="ROOT::RVec<short>{5, 4}"
+        met_no_muons="double(300)",
+        jet_pt="ROOT::RVecD{300., 40.}",
+        jet_n_tracks="ROOT::RVec<short>{5, 4}",
     )
     df = reader.open_range(reader.inspect(str(path)), 0, 20)
-    assert [df.Mean(name).GetValue() for name in ("met", "jet_pt", "jet_n_tracks")] == [
+    assert [df.Mean(name).GetValue() for name in ("met_no_muons", "jet_pt", "jet_n_tracks")] == [
         300, 170, 4.5,
     ]  # fmt: skip
     file = reader.inspect(str(write_events(run_number="rdfentry_")))  # of 64 bits
@@ -184,3 +190,12 @@ def test_columns_of_one_object_must_have_the_same_length(write_events: WriteEven
     assert reader.open_range(file, 0, 5).Max("jet_eta").GetValue() == 1
     with pytest.raises(Exception, match=r"1 entries in column 'jet_eta' and 2 in 'jet_pt'"):
         reader.open_range(file, 0, 20).Max("jet_eta").GetValue()
+
+
+def test_a_file_of_an_earlier_version_is_refused(write_events: WriteEvents) -> None:
+    """Its column ``met`` has another meaning."""
+    path = write_events(met="300.f", full_met="200.f")
+    with pytest.raises(
+        InputError, match=r"events\.root: column 'full_met' is now called 'met': .* make it again"
+    ):
+        reader.inspect(str(path))

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import yaml
 
-from analysis.inputs import reader
+from analysis.inputs import reader, root_file
 from common.runtime.errors import InputError
 from cpp_helpers import load_root
 from tests.conftest import REPOSITORY, TINY, WriteEvents
@@ -66,9 +66,9 @@ def test_a_remote_file_is_read_as_a_local_one(
     file = reader.inspect(remote)
     assert file.n_events == 50
     df = load_root().RDF.AsRNode(reader.open_range(file, 10, 50))
-    found = df.AsNumpy(["event_number", "met"])
+    found = df.AsNumpy(["event_number", "met_no_muons"])
     assert found["event_number"].tolist() == list(range(11, 51))
-    assert found["met"][0] == 360
+    assert found["met_no_muons"][0] == 360
     with pytest.raises(InputError, match=r"absent\.root: .*no such file"):
         reader.inspect(server.url("absent.root"))
 
@@ -85,18 +85,18 @@ def test_a_server_that_comes_late_is_asked_again(
             server.start()
 
     server.kill()
-    monkeypatch.setattr(reader, "_sleep", nap)
+    monkeypatch.setattr(root_file, "_sleep", nap)
     assert reader.inspect(remote).n_events == 20
-    assert waited == list(reader.RETRY_AFTER[:2])
+    assert waited == list(root_file.RETRY_AFTER[:2])
     assert "again in 1 s" in caplog.text
 
 
 def test_a_server_that_never_comes_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
-    monkeypatch.setattr(reader, "_sleep", waited.append)
+    monkeypatch.setattr(root_file, "_sleep", waited.append)
     with pytest.raises(InputError, match=r"root://.*/x\.root: .*[Cc]onnection"):
         reader.inspect(f"root://{ADDRESS}:{free_ports(1, ADDRESS)[0]}//data/x.root")
-    assert waited == list(reader.RETRY_AFTER)
+    assert waited == list(root_file.RETRY_AFTER)
 
 
 @pytest.mark.slow

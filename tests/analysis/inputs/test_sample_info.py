@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.config import Config, Sample
+from analysis.config import Config, FileSample
 from analysis.inputs.sample_info import SampleInfo, combine, configured, normalisation
 from common.runtime.errors import NormalisationError
 
@@ -52,11 +52,11 @@ def test_an_unknown_normalisation_is_an_error_never_one(missing: str, tiny_confi
 
 def test_what_is_configured_has_not_the_errors_of_the_file() -> None:
     of_file = info()
-    mine = Sample(process="Znunu", files=("a.root",), cross_section=5.0, sum_of_weights=7.0)
+    mine = FileSample(process="Znunu", files=("a.root",), cross_section=5.0, sum_of_weights=7.0)
     found = configured(of_file, mine)
     assert (found.cross_section, found.sum_of_weights) == (5.0, 7.0)
     assert found.cross_section_error is None
     assert found.sum_of_weights_squared is None
-    kept = configured(of_file, Sample(process="Znunu", files=("a.root",)))
+    kept = configured(of_file, FileSample(process="Znunu", files=("a.root",)))
     assert kept.cross_section_error == of_file.cross_section_error
     assert kept.sum_of_weights_squared == of_file.sum_of_weights_squared

@@ -17,11 +17,12 @@ import uproot
 from analysis.config import Config
 from analysis.formats.format import Layout
 from analysis.frames import frames
-from analysis.images.image_file import read_sources
+from analysis.images.input_files import read_sources
 from analysis.inputs import reader, validate
 from analysis.inputs.sample_info import SampleInfo
 from analysis.inputs.validate_stage import validate_targets
 from analysis.monojet import cutflow
+from analysis.monojet.cutflow_model import CutflowTable
 from analysis.workflow.run import Run
 from common.runtime.errors import BatchError, InputError
 from cpp_helpers import load_root
@@ -37,8 +38,8 @@ COLUMNS = {
     "run_number": "run",
     "event_number": "event",
     "weight": "1",
-    "met": "met",
-    "met_phi": "3.14",
+    "met_no_muons": "met",
+    "met_no_muons_phi": "3.14",
     "jet_pt": "ROOT::RVecF{float(j1pt)}",
     "jet_eta": "ROOT::RVecF{0}",
     "jet_phi": "ROOT::RVecF{0}",
@@ -94,7 +95,7 @@ def flows(run: Run) -> dict[str, Any]:
 
 def raw(sample: dict[str, Any]) -> list[int]:
     """Events after each cut."""
-    return [y["raw"] for y in sample["regions"]["SR"]["steps"].values()]
+    return [y["entries"] for y in sample["regions"]["SR"]["steps"].values()]
 
 
 def expected(sample: dict[str, Any]) -> float:
@@ -325,17 +326,14 @@ def test_measured_events_are_counted(
     )
     found = flows(run)
     assert (expected(found["measured_A"]), expected(found["Znunu"])) == (20, 8000)
-    data = json.loads(run.table("cutflow").read_text())
-    assert list(cutflow.by_process(data, "SR")) == ["Znunu"]
+    assert list(CutflowTable.read(run.table("cutflow")).processes("SR")) == ["Znunu"]
     table = run.table("cutflow_measured").with_suffix(".md").read_text()
     assert "| all events | 20 | 20 | 4.5 | 0 | 100.00 % |" in table
     assert "Measured events are counted, not normalised" in table
-    for name in ("cutflow_regions", "three_lepton"):
-        if name == "three_lepton":
-            make_stage("rmm", run)
-        assert "Measured events, not normalised: measured" in (
-            run.table(name).with_suffix(".md").read_text()
-        )
+    make_stage("rmm", run)
+    for name, what in (("cutflow_regions", "Measured events"), ("three_lepton", "Data")):
+        text = run.table(name).with_suffix(".md").read_text()
+        assert f"{what}, not normalised: measured" in text
 
 
 def test_measured_events_have_a_process_of_their_own(tmp_path: Path, tiny_config: Config) -> None:
@@ -344,7 +342,9 @@ def test_measured_events_have_a_process_of_their_own(tmp_path: Path, tiny_config
             {"process": process, "slice": "data", "files": ("x.root",), "data": True},
             {"process": "ours", "files": ("y.root",)},
         ]
-        with pytest.raises(ValueError, match=f"'{process}_data' is measured, but '{process}' is"):
+        with pytest.raises(
+            ValueError, match=f"'{process}_data' is collision data, but '{process}' is"
+        ):
             run_with(tiny_config, tmp_path, *samples)
 
 
@@ -361,7 +361,7 @@ def test_columns_of_the_file_may_have_the_names_of_ours(
     more = ("good_jet", "event_summary", "quantities", "features", "event_weight", "is_data")
     taken_names |= {name: np.full(N, 9.0) for name in (*more, "muons", "final_state", "expected")}
     path = flat(tmp_path / "flat.root", further=taken_names)
-    columns = COLUMNS | {"jet_pt": "ROOT::RVecF{float(n_jets)}", "full_met": "met"}
+    columns = COLUMNS | {"jet_pt": "ROOT::RVecF{float(n_jets)}", "met": "met"}
     known = {"cross_section": 1.0, "sum_of_weights": 1000.0, "columns": columns}
     run = run_with(tiny_config, tmp_path, {"process": "other", "files": (str(path),)} | known)
     assert raw(flows(run)["other"]) == [N] * 7
@@ -406,7 +406,7 @@ def test_ntuples_are_trees(tmp_path: Path, kind: str) -> None:
         ntuple.Write()
     found = taken(reader.inspect(str(path), LAYOUT))
     assert found["event_number"].to_list() == [1, 2, 3, 4, 5]
-    assert found["met"].to_list() == [300] * N
+    assert found["met_no_muons"].to_list() == [300] * N
 
 
 @pytest.mark.parametrize(("tree", "ntuple"), [(None, False), ("ana/deep/nt", True)])
@@ -448,4 +448,4 @@ def test_a_type_that_no_stage_needs_is_not_asked_for(tmp_path: Path) -> None:
     reader.require_columns(file, cutflow.needs())
     without = {k: v for k, v in columns.items() if not k.startswith("TruthParticles")}
     file = reader.inspect(str(write_xaod(tmp_path / "met.root", CollectionTree=without)))
-    assert taken(file)["full_met"].to_list() == pytest.approx([30, 30])
+    assert taken(file)["met"].to_list() == pytest.approx([30, 30])

@@ -58,7 +58,9 @@ def test_all_problems_are_named_at_once(
     cut = write_events("cut.root", n_events=2000, run_number="3u")
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     weights = write_events("weights.root", run_number="4u", weight="rdfentry_ < 3 ? 0. / 0. : 1.")
-    in_mev = write_events("in_mev.root", run_number="5u", met="2.6e5f", jet_pt="ROOT::RVecF{3e5f}")
+    in_mev = write_events(
+        "in_mev.root", run_number="5u", met_no_muons="2.6e5f", jet_pt="ROOT::RVecF{3e5f}"
+    )
     in_tev = write_events("in_tev.root", run_number="6u", jet_pt="ROOT::RVecF{0.3f}")
     names = ("empty.root", "text.root")
     bad = [*(tmp_path / name for name in names), cut, weights, in_mev, in_tev]
@@ -69,7 +71,7 @@ def test_all_problems_are_named_at_once(
         r"text.root: not a ROOT file",
         r"cut.root: .*(truncated|cannot read)",
         r"weights.root: 3 weights are not finite",
-        r"in_mev.root: 'met' is up to 2.6e\+05 GeV: is it in MeV",
+        r"in_mev.root: 'met_no_muons' is up to 2.6e\+05 GeV: is it in MeV",
         r"in_mev.root: 'jet_pt' is up to 3e\+05 GeV: is it in MeV",
         r"in_tev.root: 'jet_pt' is at most 0.3 GeV: is it in TeV",
     ]
@@ -84,10 +86,10 @@ def test_events_that_are_there_twice_are_found(write_events: WriteEvents, run_of
     third = write_events("three.root", n_events=30, event_number="18ull + rdfentry_")
     within = write_events("within.root", run_number="9u", event_number="1ull + rdfentry_ / 2")
     assert problems(run_of(Znunu=[one, other, third, within])) == [
-        f"{third}: 3 of its events are in {one} before, event 18 of run 7 first: each must be "
-        "given once",
-        f"{within}: 10 of its events are in it before, event 1 of run 9 first: each must be given "
-        "once",
+        f"{third}: 3 of its events duplicate events in {one} (first: run 7, event 18): give each "
+        "event once",
+        f"{within}: 10 of its events duplicate events in the same file (first: run 9, event 1): "
+        "give each event once",
     ]
     # samples may have events of the same number
     assert len(report(run_of(Znunu=[one], Wtaunu=[third]))) == 2
@@ -105,7 +107,7 @@ def test_weights_that_are_all_zero_are_those_of_measured_events(
     write_events: WriteEvents, run_of: RunOf
 ) -> None:
     (found,) = problems(run_of(Znunu=[write_events(weight="0.")]))
-    assert "all weights are 0: of measured events say so, by --data" in found
+    assert "all weights are 0: mark collision data with --data" in found
 
 
 def test_a_missing_file_hides_no_other_problem(
@@ -152,9 +154,9 @@ def test_what_the_user_is_told_of_a_good_file(
     listed = run.config.model_copy(update={"invisible": (9000042,)})
     mine, cms = run.config.samples
     with caplog.at_level(logging.WARNING, "monojet"):
-        assert not validate._look_at(replace(run, config=listed), mine, path).problems
+        assert not validate._check_file(replace(run, config=listed), mine, path).problems
         assert "unknown" not in caplog.text
-        assert not validate._look_at(run, mine, path).problems
+        assert not validate._check_file(run, mine, path).problems
         assert f"{path}: its first events have 4 stable particles of unknown" in caplog.text
-        assert not validate._look_at(run, cms, nano).problems
+        assert not validate._check_file(run, cms, nano).problems
         assert f"{nano}: no Muon_looseId" in caplog.text

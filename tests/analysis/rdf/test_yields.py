@@ -77,7 +77,7 @@ def test_any_partition_of_events_has_the_same_yields(
 _THREADS = """
 import json
 from cpp_helpers import load_root
-from tests.analysis import test_yields
+from tests.analysis.rdf import test_yields
 for threads in (1, 2, 3):
     if threads > 1:
         load_root().EnableImplicitMT(threads)
@@ -115,17 +115,17 @@ def test_yields_are_rounded_once(weights: list[float]) -> None:
 
 
 @settings(max_examples=200)
-@given(raw=st.integers(0, 2**64), sumw=st.lists(FINITE), sumw2=st.lists(FINITE))
-@example(raw=0, sumw=[], sumw2=[])
-@example(raw=3, sumw=[5e-324, -1.7e308], sumw2=[1.7e308, 1.7e308])
-def test_json_gives_the_yield_back(raw: int, sumw: list[float], sumw2: list[float]) -> None:
-    y = ExactYield(raw, *(sum(map(Fraction, x), Fraction(0)) for x in (sumw, sumw2)))
+@given(entries=st.integers(0, 2**64), sumw=st.lists(FINITE), sumw2=st.lists(FINITE))
+@example(entries=0, sumw=[], sumw2=[])
+@example(entries=3, sumw=[5e-324, -1.7e308], sumw2=[1.7e308, 1.7e308])
+def test_json_gives_the_yield_back(entries: int, sumw: list[float], sumw2: list[float]) -> None:
+    y = ExactYield(entries, *(sum(map(Fraction, x), Fraction(0)) for x in (sumw, sumw2)))
     assert ExactYield.from_json(json.loads(json.dumps(y.to_json()))) == y
 
 
 def test_json_is_short() -> None:
     y = ExactYield(2, Fraction(-5, 8), Fraction(3))
-    assert y.to_json() == {"raw": 2, "sumw": "-0x5p-3", "sumw2": "0x3p-0"}
+    assert y.to_json() == {"entries": 2, "sumw": "-0x5p-3", "sumw2": "0x3p-0"}
 
 
 def test_what_is_no_sum_of_doubles_is_not_written() -> None:
@@ -141,4 +141,4 @@ def test_a_sum_beyond_the_largest_double_is_an_error() -> None:
 def test_yields_of_floats_add_and_scale() -> None:
     assert Yield(1, 2.0, 4.0) + Yield(2, 6.0, 20.0) == Yield(3, 8.0, 24.0)
     assert Yield(1, 3.0, 9.0).scaled(-2.0) == Yield(1, -6.0, 36.0)
-    assert Yield(1, 3.0, 9.0).error == 3.0
+    assert Yield(1, 3.0, 9.0).stat_error == 3.0

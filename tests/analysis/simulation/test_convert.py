@@ -17,6 +17,8 @@ import numpy as np
 import pyhepmc
 import pytest
 
+from analysis.cli.configure import configuration
+from analysis.cli.options import parser
 from analysis.config import Config
 from analysis.formats.columns import CANONICAL
 from analysis.images.imaging_stage import image_target
@@ -30,12 +32,11 @@ from analysis.simulation import event_file, generate
 from analysis.simulation.convert_stage import convert_targets
 from analysis.workflow.run import Run
 from common.runtime.errors import BatchError, ConfigError, InputError
-from run_analysis import configuration, parser
 from tests.analysis.hepmc_events import MUON, NEUTRINO, PION, event, of_pythia, write
 from tests.conftest import make_stage, shared_file
 
-TTBAR = generate.Block("ttbar", "ttbar", None, 0, None, 0, 0, 30, 3, 0.5, "rntuple")
-WMUNU = generate.Block("Wmunu_low", "Wmunu", "low", 280, 500, 0, 0, 10, 3, 0.5, "rntuple")
+TTBAR = generate.EventBlock("ttbar", "ttbar", None, 0, None, 0, 0, 30, 3, 0.5, "rntuple")
+WMUNU = generate.EventBlock("Wmunu_low", "Wmunu", "low", 280, 500, 0, 0, 10, 3, 0.5, "rntuple")
 UNORDERED = ("particle_", "photon_", "jet_", "electron_", "muon_")
 
 Convert = Callable[..., Run]
@@ -91,7 +92,7 @@ def in_order(found: dict[str, Any], name: str) -> Any:
 
 
 def generated_and_converted(
-    block: generate.Block, version: int, convert: Convert, path: Path
+    block: generate.EventBlock, version: int, convert: Convert, path: Path
 ) -> tuple[dict[str, Any], dict[str, Any], SampleInfo]:
     """What `generate` writes of some events, and `convert` of the same as HepMC."""
     written = path.with_name("generated.root")
@@ -147,7 +148,7 @@ def test_impact_parameters_are_from_where_the_beams_met(convert: Convert, tmp_pa
     for vertex in (collision, decay):
         made.add_vertex(vertex)
     path = write(tmp_path / "a.hepmc", [made])
-    ((_, particles, _),) = list(hepmc.Events(str(path), 0, 0, {13: -1}))
+    ((_, particles, _),) = list(hepmc.EventReader(str(path), 0, 0, {13: -1}))
     assert abs(particles.d0) == pytest.approx([1.0])
     assert particles.z0_sin_theta == pytest.approx([2.0])
 
@@ -160,8 +161,8 @@ def test_units_of_the_file_become_gev(convert: Convert, tmp_path: Path) -> None:
     assert ak.to_list(found["particle_pdg_id"]) == [[13, 211, -14]]
     assert ak.to_list(found["particle_charge"]) == [[-1, 1, 0]]
     assert found["particle_pt"][0, 0] == pytest.approx(np.hypot(*MUON[:2]))
-    assert found["full_met"][0] == pytest.approx(np.hypot(*NEUTRINO[:2]))
-    assert found["met"][0] == pytest.approx(np.hypot(*PION[:2]), rel=1e-6)
+    assert found["met"][0] == pytest.approx(np.hypot(*NEUTRINO[:2]))
+    assert found["met_no_muons"][0] == pytest.approx(np.hypot(*PION[:2]), rel=1e-6)
     assert found["run_number"][0] == run_number_of("mine")
     assert np.isnan(found["boson_pt"][0])
 
@@ -213,14 +214,14 @@ def test_numbers_that_do_not_rise_are_made_to(
     with caplog.at_level(logging.WARNING, "monojet"):
         found = contents(convert(path).sample("mine"))
     assert ak.to_list(found["event_number"]) == [3, 4, 5, 6, 9]
-    assert "2 events numbered anew" in caplog.text
+    assert "renumbered 2 events" in caplog.text
 
 
 def test_later_stages_read_the_converted_file(convert: Convert, tmp_path: Path) -> None:
     path = write(tmp_path / "a.hepmc", [event(i) for i in (1, 2)])
     run = convert(path)
     (sample,) = run.config.samples
-    needs = reader.Needs(frozenset({"met", "particle_pt"}), "the test")
+    needs = reader.Needs(frozenset({"met_no_muons", "particle_pt"}), "the test")
     (found,) = input_ranges(run, "mine", needs)
     assert (found.file, found.begin, found.end) == ("samples/mine.root", 0, 2)
     (converted,) = convert_targets(run)
@@ -250,12 +251,12 @@ def test_a_weight_is_chosen_by_index_or_name(convert: Convert, tmp_path: Path) -
     names, weights = ("nominal", "muR = 2"), (1.0, 3.0)
     path = write(tmp_path / "a.hepmc", [event(i, weights=weights, names=names) for i in (1, 2)])
     for weight, total in ((0, 2), (1, 6), ("nominal", 2), ("muR = 2", 6)):
-        assert info(convert(path, weight=weight)).sum_of_weights == total, weight
+        assert info(convert(path, hepmc_weight=weight)).sum_of_weights == total, weight
     for weight in (2, "muR = 3"):
         (tmp_path / "run/samples/mine.root").unlink()
         (tmp_path / "run/samples/mine.manifest.json").unlink()
-        message = refused(convert, path, weight=weight)
-        assert f"event 1: no weight '{weight}', of 2" in message
+        message = refused(convert, path, hepmc_weight=weight)
+        assert f"event 1: no weight '{weight}' among 2" in message
         convert(path)
 
 
@@ -270,7 +271,7 @@ def test_both_versions_state_one_cross_section_for_all_weights(
             for i, section in ((1, 10.0), (2, 12.5))
         ]
         path = write(tmp_path / f"a.hepmc{version}", made, version)
-        found.append(info(convert(path, weight=weight)))
+        found.append(info(convert(path, hepmc_weight=weight)))
     for one in found:
         assert one.sum_of_weights == (2 if weight in (0, "nominal") else 6)
         assert (one.cross_section, one.cross_section_error) == (12.5, 1.25)  # of the last event
@@ -281,7 +282,7 @@ def test_both_versions_state_one_cross_section_for_all_weights(
     [
         ([(0.0,), (0.0,)], "add up to 0"),
         ([(1.0,), (-1.0,)], "add up to 0"),
-        ([(1e-9, 2.0), (1e-9, 2.0)], "are ~ 0 beside those of index 1"),
+        ([(1e-9, 2.0), (1e-9, 2.0)], "are ~ 0 compared with those of index 1"),
         ([(1.0, 2.0), (-0.5, 2.0)], ""),
     ],
 )
@@ -292,7 +293,7 @@ def test_weights_of_nothing_are_warned_of(
     made = [event(i, weights=w, names=names) for i, w in enumerate(weights)]
     path = write(tmp_path / "a.hepmc", made)
     with caplog.at_level(logging.WARNING, "monojet"):
-        read = hepmc.Events(str(path), 0, 0, {13: -1, 211: 1, -14: 0})
+        read = hepmc.EventReader(str(path), 0, 0, {13: -1, 211: 1, -14: 0})
         assert len(list(read)) == 1
     assert (warning in caplog.text) if warning else not caplog.text
 
@@ -302,7 +303,7 @@ def test_an_event_without_particles_does_not_end_the_file(convert: Convert, tmp_
     run = convert(path)
     found = contents(run.sample("mine"))
     assert ak.to_list(ak.num(found["particle_pt"])) == [3, 0, 3]
-    assert found["met"][1] == 0
+    assert found["met_no_muons"][1] == 0
     assert info(run).sum_of_weights == 3
     only = write(tmp_path / "b.hepmc", [event(1, ())])
     assert info(convert(only)).n_events == 1
@@ -316,7 +317,7 @@ def test_particles_that_are_not_finite_are_left_out(
     with caplog.at_level(logging.WARNING, "monojet"):
         found = contents(convert(path).sample("mine"))
     assert ak.to_list(found["particle_pdg_id"]) == [[13, -14]]
-    assert "1 particles that are not finite left out" in caplog.text
+    assert "left out 1 particles that are not finite" in caplog.text
 
 
 def test_particles_that_no_list_knows_are_warned_of(
@@ -327,12 +328,12 @@ def test_particles_that_no_list_knows_are_warned_of(
     with caplog.at_level(logging.WARNING, "monojet"):
         run = convert(path)
     assert f"{path}: 1 stable particles of unknown PDG codes, 9000042 (1), are" in caplog.text
-    assert contents(run.sample("mine"))["met"][0] == pytest.approx(0, abs=1e-3)
+    assert contents(run.sample("mine"))["met_no_muons"][0] == pytest.approx(0, abs=1e-3)
     caplog.clear()
     told = replace(run, config=run.config.model_copy(update={"invisible": (9000042,)}))
     make_stage("convert", told)
     assert "unknown" not in caplog.text
-    assert contents(told.sample("mine"))["met"][0] == pytest.approx(np.hypot(200, 100))
+    assert contents(told.sample("mine"))["met_no_muons"][0] == pytest.approx(np.hypot(200, 100))
 
 
 def _damages() -> Iterator[tuple[str, Callable[[bytes], bytes], str]]:
@@ -359,11 +360,11 @@ def _damages() -> Iterator[tuple[str, Callable[[bytes], bytes], str]]:
     yield (
         "a line is missing",
         lambda text: text.replace(lines(text[text.index(b"\nP ") + 1 :])[0], b"", 1),
-        "is not whole",
+        "is incomplete",
     )
     yield "cut .gz", lambda text: gzip.compress(text)[:-20], "truncated"
     yield "damaged .gz", lambda text: gzip.compress(text)[:40] + b"xxxx" * 40, "damaged"
-    yield "more particles than there are", _announcing_more, "not whole"
+    yield "more particles than there are", _announcing_more, "is incomplete"
     yield "weight of NaN", lambda text: text, "event"
 
 
@@ -381,7 +382,7 @@ def test_a_particle_before_any_vertex_is_refused(tmp_path: Path) -> None:
     particle = next(i for i, line in enumerate(lines) if line.startswith(b"P "))
     lines[units], lines[particle] = lines[particle], lines[units]
     path.write_bytes(b"".join(lines))
-    with pytest.raises(InputError, match="not whole"):
+    with pytest.raises(InputError, match="is incomplete"):
         list(hepmc.events(str(path)))
 
 
@@ -411,7 +412,7 @@ def test_a_file_that_ends_without_the_mark_is_read(
     path.write_bytes(text[: text.index(b"HepMC::IO_GenEvent-END")])
     with caplog.at_level(logging.WARNING, "monojet"):
         assert len(list(hepmc.events(str(path)))) == 2
-    assert "without the mark of an end" in caplog.text
+    assert "no line marks its end" in caplog.text
 
 
 def test_joined_files_are_read_to_their_end(tmp_path: Path) -> None:
@@ -447,7 +448,7 @@ def test_validation_looks_at_the_first_event(convert: Convert, tmp_path: Path) -
 
 def test_b_hadrons_are_those_of_pythia() -> None:
     generator = generate.start_pythia(PROCESSES["ttbar"], 0, None, 5)
-    heaviest = generate._HeaviestQuarks(generator)
+    heaviest = generate.heaviest_quarks(generator)
     data, codes = generator.particleData, [1]
     while following := data.nextId(codes[-1]):
         codes.append(following)
@@ -461,7 +462,7 @@ def test_real_events_of_sherpa(convert: Convert, caplog: pytest.LogCaptureFixtur
     path = shared_file("hepmc2_pp_13TeV_6events.hepmc")
     with caplog.at_level(logging.WARNING, "monojet"):
         run = convert(path, workers=1)
-    assert "are ~ 0 beside those of index" in caplog.text
+    assert "are ~ 0 compared with those of index" in caplog.text
     found = contents(run.sample("mine"))
     assert ak.to_list(found["event_number"]) == [*range(6)]
     assert info(run).cross_section == pytest.approx(721.3570636263)
@@ -471,9 +472,9 @@ def test_real_events_of_sherpa(convert: Convert, caplog: pytest.LogCaptureFixtur
         p = particle.momentum
         if particle.status == 1 and particle.abs_pid not in (12, 14, 16) and abs(p.eta()) < 4.9:
             visible += p.px + 1j * p.py
-    assert found["full_met"][0] == pytest.approx(abs(visible), rel=1e-4)
-    assert ak.all(found["particle_pt"] > run.config.generation.particle_threshold)
-    by_name = convert(path, weight="MUR0.5_MUF1_PDF261000")
+    assert found["met"][0] == pytest.approx(abs(visible), rel=1e-4)
+    assert ak.all(found["particle_pt"] > run.config.generation.stored_particle_min_pt)
+    by_name = convert(path, hepmc_weight="MUR0.5_MUF1_PDF261000")
     assert info(by_name).sum_of_weights == pytest.approx(
         sum(e.weights[1] for e in hepmc.events(str(path)))
     )

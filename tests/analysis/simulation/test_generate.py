@@ -17,7 +17,7 @@ from analysis.workflow.run import Run
 from tests.conftest import make_stage
 
 VECTORS = ("particle_pt", "particle_pdg_id", "jet_pt", "muon_pt")
-COLUMNS = ("event_number", "weight", "met", "boson_pt", *VECTORS)
+COLUMNS = ("event_number", "weight", "met_no_muons", "boson_pt", *VECTORS)
 
 
 def config(tiny: Config, **generation: Any) -> Config:
@@ -72,7 +72,7 @@ def test_events_are_numbered_once_and_above_the_slice(samples: Run) -> None:
     assert found["event_number"] == list(range(1, 26))
     assert np.median(found["boson_pt"]) > 900
     assert min(p for event in found["particle_pt"] for p in event) > 0.5
-    assert np.median(found["met"]) > 800  # the neutrinos carry the boson's momentum
+    assert np.median(found["met_no_muons"]) > 800  # the neutrinos carry the boson's momentum
 
 
 def test_muons_are_found_in_wmunu_alone(samples: Run) -> None:
@@ -113,7 +113,7 @@ def test_a_stopped_generation_resumes_with_the_blocks_it_lacks(
     written: list[int] = []
     write_block = generate.write_block
 
-    def stop_after_two(block: generate.Block, *where: Any) -> None:
+    def stop_after_two(block: generate.EventBlock, *where: Any) -> None:
         if len(written) == 2:
             raise KeyboardInterrupt
         written.append(block.index)
@@ -125,7 +125,7 @@ def test_a_stopped_generation_resumes_with_the_blocks_it_lacks(
     assert not (tmp_path / "samples" / "Znunu_high.root").exists()
     remade: list[tuple[str, int]] = []
 
-    def count(block: generate.Block, *where: Any) -> None:
+    def count(block: generate.EventBlock, *where: Any) -> None:
         remade.append((block.sample, block.index))
         write_block(block, *where)
 
@@ -136,7 +136,7 @@ def test_a_stopped_generation_resumes_with_the_blocks_it_lacks(
 
 
 def test_blocks_have_different_seeds_in_pythias_range() -> None:
-    base = generate.Block("a", "Znunu", "high", 1000, None, 0, 0, 10, 1, 0.5, "rntuple")
+    base = generate.EventBlock("a", "Znunu", "high", 1000, None, 0, 0, 10, 1, 0.5, "rntuple")
     seeds = {
         dataclasses.replace(base, sample=s, index=i, seed=n).pythia_seed
         for s in "ab"
@@ -153,7 +153,7 @@ def test_stable_particles_balance_the_beams() -> None:
     momentum; those selected are the stable ones within |eta| < 4.9."""
     generator = generate.start_pythia(PROCESSES["Wmunu"], 1000, None, 5)
     events = generator.nextBatch(5)
-    particles = generate.stable_particles(events, 24, generate._Charges(generator))
+    particles = generate.stable_particles(events, 24, generate.charges(generator))
     final = events.prt[events.prt.status > 0]
     assert ak.to_numpy(ak.sum(final.p.e, axis=1)) == pytest.approx(13000, rel=1e-4)
     pt = np.hypot(final.p.px, final.p.py)
@@ -198,7 +198,7 @@ def expected_decayed(event: Any) -> list[tuple[float, float, int]]:
 def test_b_hadrons_and_visible_taus_are_those_of_the_record() -> None:
     generator = generate.start_pythia(PROCESSES["ttbar"], 0, None, 5)
     events = generator.nextBatch(25)
-    decayed = generate.decayed_particles(events, generate._HeaviestQuarks(generator))
+    decayed = generate.decayed_particles(events, generate.heaviest_quarks(generator))
     wanted = [expected_decayed(event) for event in ak.to_list(events.prt)]
     assert decayed.counts.tolist() == [len(event) for event in wanted]
     flat = [one for event in wanted for one in event]
@@ -217,7 +217,7 @@ def test_impact_parameters_are_the_least_distances_to_the_beam() -> None:
     """Of the line through the place of birth along the momentum, stepped through."""
     generator = generate.start_pythia(PROCESSES["ttbar"], 0, None, 5)
     events = generator.nextBatch(60)
-    particles = generate.stable_particles(events, 6, generate._Charges(generator))
+    particles = generate.stable_particles(events, 6, generate.charges(generator))
     leptons = np.isin(np.abs(particles.pdg_id), (11, 13))
     assert not particles.d0[~leptons].any()
     record = ak.flatten(events.prt)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests import reference
 from tests.cpp_helpers.bridge import compress
 from tests.reference import Address, Image
-from training.data import dataset
+from training.data.batches import dense
+from training.data.sparse_images import Images
 
 COMPRESSIONS = ("cell", "rowcol", "stochastic")
 SIZE = 60
@@ -73,7 +74,7 @@ def _dense(name: str, cells: Cells, hash_of_event: int, size: int) -> Image:
     def lines(which: Sequence[Address], axis: int) -> Any:
         return np.array([cell[axis] for cell in which], np.uint8)
 
-    one_event = dataset.Images(
+    one_event = Images(
         compression=name,
         offsets=np.array([0, len(cells)]),
         row=lines(cells, 0),
@@ -90,7 +91,7 @@ def _dense(name: str, cells: Cells, hash_of_event: int, size: int) -> Image:
         kept_columns=new.kept_columns[None] if new and name == "stochastic" else None,
     )
     means = np.ones(reference.N_CHANNELS, np.float32)
-    batch = dataset.dense(one_event, np.zeros(1, np.int64), means, size)
+    batch = dense(one_event, np.zeros(1, np.int64), means, size)
     return np.asarray(batch[0], np.float64)
 
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.schema.images import eta_of_row, phi_of_column
 from tests import reference
 from tests.cpp_helpers.bridge import Builder, Sparse
 from tests.reference import Jet, Particle
-from training.data import dataset
 
 F32_PI = float(np.float32(math.pi))
 FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=True)
@@ -81,10 +81,10 @@ def test_centres_of_cells_are_the_coordinates_of_the_reference(helpers: Any) -> 
     coordinates = reference.with_coordinates(empty)
     rows, columns = np.arange(reference.N_ROWS), np.arange(reference.N_COLUMNS)
     eta, phi = coordinates[:, 0, reference.ETA], coordinates[0, :, reference.PHI]
-    np.testing.assert_allclose([helpers.row_centre(i) for i in range(100)], eta, rtol=1e-14)
-    np.testing.assert_allclose([helpers.column_centre(i) for i in range(126)], phi, rtol=1e-14)
-    np.testing.assert_allclose(dataset.eta_of_row(rows), eta, rtol=1e-14)
-    np.testing.assert_allclose(dataset.phi_of_column(columns), phi, rtol=1e-14)
+    np.testing.assert_array_equal([helpers.eta_row(x) for x in eta], rows)
+    np.testing.assert_array_equal([helpers.phi_column(x) for x in phi], columns)
+    np.testing.assert_allclose(eta_of_row(rows), eta, rtol=1e-14)
+    np.testing.assert_allclose(phi_of_column(columns), phi, rtol=1e-14)
 
 
 # --- Whole events ------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def test_a_tau_counts_without_another_neutrino(helpers: Any, root: Any) -> None:
 @pytest.mark.parametrize("link", [(0, -1), (5, -1), (1, -3), (1, 2), (-1, -2), (2**31 - 1, -1)])
 def test_a_link_that_is_none_is_refused(helpers: Any, root: Any, link: tuple[int, int]) -> None:
     arguments = (root.RVecI([link[0]]), root.RVecI([link[1]]))
-    with pytest.raises(Exception, match=f"a link that is none, from {link[0]} to {link[1]}"):
+    with pytest.raises(Exception, match=f"an invalid link from {link[0]} to {link[1]}"):
         helpers.history(*arguments, 4, 2)
 
 

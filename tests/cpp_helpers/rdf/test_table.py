@@ -12,7 +12,7 @@ import pytest
 
 from analysis.formats.columns import own
 from analysis.formats.native import TREE
-from analysis.rdf.regions import define, require
+from analysis.rdf.regions import apply_cut, define
 from cpp_helpers import declare
 from cpp_helpers.errors import cause_of
 from selections.cuts import Cut, Definition
@@ -75,7 +75,7 @@ def _assert_same(found: Columns, expected: Columns) -> None:
 def test_a_table_is_what_as_numpy_makes(root: Any, threads: int) -> None:
     block = _block()
     with implicit_mt(threads):
-        df = require(_frame(root, 5000), Cut("some", "rdfentry_ % 3 != 1", ""))
+        df = apply_cut(_frame(root, 5000), Cut("some", "rdfentry_ % 3 != 1", ""))
         declare().make_table(df, "weight", block)
         expected = _as_numpy(root, df)
     assert block.size() == 3333
@@ -139,7 +139,7 @@ def _place(block: Any) -> int:
 def test_no_events_make_an_empty_table(root: Any, threads: int) -> None:
     block = _block()
     with implicit_mt(threads):
-        nothing = require(_frame(root, 50), Cut("none", "rdfentry_ > 100", ""))
+        nothing = apply_cut(_frame(root, 50), Cut("none", "rdfentry_ > 100", ""))
         for df in (nothing, _frame(root, 0)):
             declare().make_table(_frame(root, 10), "weight", block)
             declare().make_table(df, "weight", block)

@@ -153,7 +153,7 @@ def test_yields_count_weights_and_rounded_squares() -> None:
     other = _declared().Yields(2)
     other.fill(1, 1e200)  # its square overflows
     yields.add(other)
-    assert list(yields.raw) == [2, 3]
+    assert list(yields.entries) == [2, 3]
     assert [value(s) for s in yields.sumw] == [exact([0.1, 0.3]), exact([0.2, -0.7, 1e200])]
     assert [value(s) for s in yields.sumw2] == [
         exact([0.1 * 0.1, 0.3 * 0.3]),

@@ -1,6 +1,6 @@
-// Events of particles, held by numpy on the Python side, seen as RDataFrame columns without a copy.
-#ifndef MONOJET_BATCH_HXX
-#define MONOJET_BATCH_HXX
+// Particles held in numpy arrays, read as RDataFrame columns without a copy.
+#ifndef MONOJET_FLAT_PARTICLES_HXX
+#define MONOJET_FLAT_PARTICLES_HXX
 
 #include "objects/kinematics.hxx"
 
@@ -10,7 +10,7 @@ namespace monojet {
 
 /// Flat particle arrays of a block of events; particles of event i are [offsets[i],
 /// offsets[i + 1]). The arrays belong to the caller and outlive the event loop.
-class ParticleBatch {
+class FlatParticles {
 public:
   void set(std::int64_t *offsets, std::uint64_t *number, float *pt, float *eta, float *phi,
            float *energy, int *pdg_id, int *charge, double *weight, float *boson_pt, float *d0,
@@ -55,15 +55,15 @@ private:
   float *boson_pt_ = nullptr, *d0_ = nullptr, *z0_sin_theta_ = nullptr;
 };
 
-/// The block being written by this process: its stable particles.
-inline ParticleBatch &batch() {
-  static ParticleBatch current;
+/// The stable particles of the block that this process writes.
+inline FlatParticles &flat_stable() {
+  static FlatParticles current;
   return current;
 }
 
-/// Its b hadrons and hadronic taus, which have decayed; of taus the visible part.
-inline ParticleBatch &decayed() {
-  static ParticleBatch current;
+/// The b hadrons and the visible parts of hadronic taus of that block.
+inline FlatParticles &flat_decayed() {
+  static FlatParticles current;
   return current;
 }
 

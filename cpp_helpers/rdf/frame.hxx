@@ -1,0 +1,46 @@
+// Steps of a data frame, on ROOT's common node type `RNode`.
+//
+// As for all headers with a source file of the same name, these are declarations only: the
+// definitions instantiate much of RDataFrame and are compiled once into a library (or, without a
+// compiler, by cling in each process).
+#ifndef MONOJET_FRAME_HXX
+#define MONOJET_FRAME_HXX
+
+#include <ROOT/RDF/InterfaceUtils.hxx>
+#include <ROOT/RDF/RInterface.hxx>
+
+#include <string>
+#include <vector>
+
+namespace monojet {
+
+using ROOT::RDF::RNode;
+
+/// A data frame without events.
+RNode no_events();
+
+/// Entries [begin, end) of a tree or ntuple over several files, one after another.
+RNode open_range(const std::string &tree, const std::vector<std::string> &files, long long begin,
+                 long long end);
+
+/// Another name for a column: one that is valid in C++.
+RNode alias(RNode df, const std::string &name, const std::string &column);
+
+/// The data frame with a new column, which replaces any other of this name.
+RNode define(RNode df, const std::string &name, const std::string &expression);
+
+/// The data frame with a column that is constant within a sample.
+RNode define_per_sample(RNode df, const std::string &name, const std::string &expression);
+
+/// The same data frame; an event in which `name` and `first` differ in length ends the event loop.
+/// Both are columns of floats or ints of one object. Nothing is copied, nor read before its use.
+///
+/// Raises (in the loop): std::runtime_error, it names the columns.
+RNode with_length_of(RNode df, const std::string &name, const std::string &first);
+
+/// The events that pass a cut.
+RNode apply_cut(RNode df, const std::string &expression, const std::string &name);
+
+} // namespace monojet
+
+#endif
