@@ -3,35 +3,35 @@
 #     source env.sh
 #
 # The first time, it makes a Python environment with exactly the packages of
-# requirements.txt; that takes a few minutes. Later it only activates it. Where
-# CERN's software is mounted (/cvmfs/sft.cern.ch), it takes ROOT and all else it
-# can from an LCG view instead, and the environment holds only the packages of
+# requirements.txt, which takes a few minutes. Later it only activates it. Where
+# CERN's software is mounted (/cvmfs/sft.cern.ch), ROOT and most packages come
+# from an LCG view instead, and the environment holds only the packages of
 # requirements.in that the view lacks.
 #
-# Environments lie in .venvs beside this file; the link .venv names the one in
-# use. An environment is made beside the others, then the link is replaced: until
-# then, and if the installation fails or is interrupted, nothing changes. The one
-# before stays for a week, for processes that still run from it, and is used again
-# where it fits again. To start afresh, remove .venv and .venvs.
+# Environments lie in .venvs beside this file; the link .venv points to the current
+# one. A new environment is made beside the others, then the link is replaced; if
+# the installation fails or is interrupted, nothing changes. The previous one is
+# kept for a week, for processes that still run from it, and is used again if it
+# fits again. To start afresh, remove .venv and .venvs.
 #
-# Batch jobs, many at once and killed at any time, must not do this: they only use
-# the environment in .venv, or fail and say why it does not fit.
+# Batch jobs, which run in parallel and may be killed at any time, only use the
+# environment in .venv, or fail with the reason why it does not fit.
 #
 # Settings, all optional:
 #   MONOJET_ENV       "use": only use .venv, with the LCG view it was made with,
-#                     and write nothing; "make": make an environment where .venv
+#                     and write nothing; "make": make an environment if .venv
 #                     does not fit. Default: "use" in jobs of HTCondor and Slurm
 #                     without a terminal, else "make"
-#   MONOJET_PYTHON    the Python (3.11 or newer) to make it from
-#   MONOJET_LCG_VIEW  the LCG view to take; "none": take no view, use pip
-#   MONOJET_CVMFS     where CERN's software is mounted, if elsewhere
-#   EXTRA_CLING_ARGS  options of ROOT's C++ compiler, cling (-O2)
+#   MONOJET_PYTHON    Python (3.11 or newer) for new environments
+#   MONOJET_LCG_VIEW  LCG view to use; "none": use pip instead of a view
+#   MONOJET_CVMFS     mount point of CERN's software, if different
+#   EXTRA_CLING_ARGS  options of ROOT's C++ compiler, cling; default: -O2
 #
-# How it keeps your shell unharmed: all that can fail runs in a subshell
+# A failure leaves your shell unchanged: everything that can fail runs in a subshell
 # (_monojet_prepare); your shell is changed only after that has succeeded
-# (_monojet_enter); and every function is unset at the end.
+# (_monojet_enter); every function is unset at the end.
 
-# --- Is this shell fit, and are we sourced? ---------------------------------------
+# --- Check the shell, and that this file is sourced --------------------------------
 
 if [ -n "${ZSH_VERSION:-}" ]; then
   case "${ZSH_EVAL_CONTEXT:-}" in
@@ -57,13 +57,13 @@ esac
 _monojet_venv=$_monojet_root/.venv
 _monojet_all=$_monojet_root/.venvs
 
-# May this shell make an environment, or only use one?
+# Whether this shell may make an environment, or only use one.
 _monojet_mode=${MONOJET_ENV:-make}
 if [ -z "${MONOJET_ENV:-}" ] && [ -n "${_CONDOR_JOB_AD:-}${SLURM_JOB_ID:-}" ] && [ ! -t 0 ]; then
   _monojet_mode=use
 fi
 
-# The LCG view's directory, or nothing where there is to be none.
+# The directory of the LCG view; empty without a view.
 _monojet_view=
 _monojet_cvmfs=${MONOJET_CVMFS:-/cvmfs/sft.cern.ch}
 if [ "$_monojet_mode" = use ]; then
@@ -71,7 +71,7 @@ if [ "$_monojet_mode" = use ]; then
   [ "$_monojet_view" != none ] || _monojet_view=
 elif [ -d "$_monojet_cvmfs" ] && [ "${MONOJET_LCG_VIEW:-}" != none ]; then
   _monojet_view=$_monojet_cvmfs/lcg/views/${MONOJET_LCG_VIEW:-LCG_107/x86_64-el9-gcc13-opt}
-  # The setup script puts the view on PATH under its name without links.
+  # The setup script puts the view on PATH under its path without links.
   [ ! -d "$_monojet_view" ] ||
     _monojet_view=$(CDPATH='' builtin cd -P -- "$_monojet_view" >/dev/null && pwd -P)
 fi
@@ -104,7 +104,7 @@ _monojet_check_compiler() {
       return 0
     fi
   done
-  _monojet_say 'no C++ compiler with its headers is on the path, and ROOT needs one at run time;' \
+  _monojet_say 'no C++ compiler with its headers on the path, but ROOT needs one at run time:' \
     'install it (Debian, Ubuntu: apt install g++; RHEL, Alma: dnf install gcc-c++)'
   return 1
 }
@@ -123,8 +123,8 @@ _monojet_enter_view() {
 
 # --- Which Python ----------------------------------------------------------------
 
-# Prints the interpreter behind a command ($1), if it is one that can be used.
-# Seen from inside an environment, that is the one the environment was made from.
+# Prints the interpreter behind a command ($1) if it is usable. Inside an
+# environment, this is the interpreter from which the environment was made.
 _monojet_try_python() {
   command "$1" -c '
 import sys, venv, ensurepip
@@ -142,13 +142,13 @@ _monojet_find_python() {
   if [ -n "$_monojet_view" ]; then
     _monojet_try_python python3 && return 0
     _monojet_say "the Python of the LCG view $_monojet_view does not work here, or is older" \
-      'than 3.11; choose a view for this system with MONOJET_LCG_VIEW, or "none"'
+      'than 3.11: choose a view for this system with MONOJET_LCG_VIEW, or "none"'
     return 1
   fi
   for candidate in python3.11 python3.12 python3.13 python3; do
     _monojet_try_python "$candidate" && return 0
   done
-  _monojet_say 'found no Python 3.11 or newer with its venv module; install it' \
+  _monojet_say 'found no Python 3.11 or newer with its venv module: install it' \
     '(Debian: apt install python3.11 python3.11-venv; RHEL, Alma: dnf install python3.11)' \
     'or name one in MONOJET_PYTHON'
   return 1
@@ -160,7 +160,7 @@ _monojet_version_of() {
 
 # --- The stamp of a finished environment, monojet-stamp, written last ------------
 
-# Prints the list of packages and its sum.
+# Prints the name of the list of packages and its checksum.
 _monojet_requirements() {
   local list=requirements.txt
   [ -z "$_monojet_view" ] || list=requirements.in
@@ -173,9 +173,9 @@ _monojet_stamp() {
     "${_monojet_view:-none}" "$(_monojet_requirements)"
 }
 
-# Prints why an environment ($1) cannot be used here, or nothing if it can. A Python
-# of another patch release runs the same packages. Unless a user who makes
-# environments names a Python, the one it was made from is as good as any.
+# Prints why an environment ($1) cannot be used here, or nothing if it can. Another
+# patch release of Python runs the same packages. MONOJET_PYTHON counts only where
+# environments may be made.
 _monojet_fault() {
   local key value place='' python='' view='' requirements='' version wanted=''
   if [ ! -r "$1/monojet-stamp" ]; then
@@ -193,31 +193,31 @@ _monojet_fault() {
   version=$(_monojet_version_of "$1/bin/python")
   [ "$_monojet_mode" = use ] || wanted=${MONOJET_PYTHON:-}
   if ! [ "$place" -ef "$1" ]; then
-    echo "it was made as $place and works only there"
+    echo "it was made at $place and works only there"
   elif [ "$view" != "${_monojet_view:-none}" ]; then
-    echo "its LCG view is $view, and here ${_monojet_view:-none} is to be used"
+    echo "its LCG view is $view, but this shell uses ${_monojet_view:-none}"
   elif [ -z "$version" ]; then
     echo "its Python $python ($(readlink "$1/bin/python")) does not work here"
   elif [ "${version%.*}" != "${python%.*}" ]; then
-    echo "its packages are for Python $python, and its Python is $version here"
+    echo "its packages are for Python $python, but its Python here is $version"
   elif [ -n "$wanted" ] && [ "$(_monojet_version_of "$wanted")" != "$version" ]; then
-    echo "it is of Python $version, not of MONOJET_PYTHON ($wanted)"
+    echo "it uses Python $version, not MONOJET_PYTHON ($wanted)"
   elif [ "$requirements" != "$(_monojet_requirements)" ]; then
     echo "${requirements%% *} has changed since it was made"
   fi
 }
 
-# Says why the environment cannot be used ($1) where none may be made.
+# Reports why the environment cannot be used ($1) where none may be made.
 _monojet_refuse() {
   _monojet_say "cannot use $_monojet_venv on $(uname -n): $1; jobs make no environment:" \
-    "run \"source $_monojet_root/env.sh\" yourself where jobs are submitted, and send them to" \
-    'machines like that one'
+    "run \"source $_monojet_root/env.sh\" on the machine from which you submit jobs, and submit" \
+    'them to machines like that one'
 }
 
 # --- Making the environment (in a subshell) --------------------------------------
 
-# Prints, for the view's Python, the packages of requirements.in the view lacks;
-# or, with "held", those it has and their versions, as constraints for pip.
+# Prints the packages of requirements.in that the view lacks or, with "held", those
+# that it has and their versions, as constraints for pip.
 _monojet_compare_view() {
   "$_monojet_new/bin/python" - "$1" "$_monojet_root/requirements.in" <<'PYTHON'
 import importlib.metadata
@@ -262,7 +262,7 @@ _monojet_pip() {
     "$_monojet_new/bin/python" -m pip install --only-binary=:all: "$@" >>"$_monojet_log" 2>&1
 }
 
-# Everything, where it is to stay (a venv cannot be moved): $1 is the Python.
+# Installs everything at its final place, as a venv cannot be moved: $1 is the Python.
 _monojet_install() {
   local lacking packages=''
   [ -z "$_monojet_view" ] || packages=--system-site-packages
@@ -282,10 +282,10 @@ _monojet_install() {
   _monojet_stamp "$_monojet_new" >|"$_monojet_new/monojet-stamp"
 }
 
-# Makes .venv a link to an environment ($1), in one step: whoever looks finds the one
-# before or this one. A folder .venv, of an older env.sh or made by hand, is set aside.
+# Makes .venv a link to an environment ($1), atomically. A folder .venv, made by an
+# older env.sh or by hand, is renamed.
 _monojet_switch() {
-  command touch -c "$_monojet_venv/" 2>/dev/null # its time of change: in use until now
+  command touch -c "$_monojet_venv/" 2>/dev/null # records that it was in use until now
   [ -L "$_monojet_venv" ] || [ ! -d "$_monojet_venv" ] ||
     _monojet_say "the folder .venv is kept for a week as $1-before"
   "$1/bin/python" - "$1" "$_monojet_venv" <<'PYTHON'
@@ -301,11 +301,11 @@ os.replace(link, venv)
 PYTHON
 }
 
-# Removes the environments that nothing needs: those out of use for longer than any
-# job runs and, where the lock says that no other shell is at work, unfinished ones.
+# Removes environments out of use for longer than any job runs and, if the lock shows
+# that no other shell is making one, unfinished ones.
 _monojet_sweep() {
   local other rest
-  [ ! -L "$_monojet_all" ] || return 0 # perhaps also another checkout's
+  [ ! -L "$_monojet_all" ] || return 0 # other checkouts may share it
   for other in "$_monojet_all"/*; do
     if [ ! -d "$other" ] || [ -L "$other" ] || [ "$other" -ef "$_monojet_venv" ]; then
       continue
@@ -316,23 +316,23 @@ _monojet_sweep() {
       *) [ -z "$_monojet_locked" ] || [ -f "$other/monojet-stamp" ] || rest=unfinished ;;
     esac
     if [ -n "$rest" ]; then
-      command rm -f "$other/monojet-stamp" # first: a half must not be taken for a whole
+      command rm -f "$other/monojet-stamp" # first: an incomplete one must not be used
       command rm -rf "$other"
     fi
   done
 }
 
-# Removes what was begun and leaves the subshell.
+# Removes the unfinished environment and leaves the subshell.
 _monojet_give_up() {
-  local left='there is no environment'
+  local left='no environment exists'
   trap '' INT TERM HUP
   command rm -rf "$_monojet_new"
-  [ ! -d "$_monojet_venv" ] || left='the environment before, in .venv, is unchanged'
-  _monojet_say "$1; the unfinished environment has been removed, and $left"
+  [ ! -d "$_monojet_venv" ] || left='the previous environment, in .venv, is unchanged'
+  _monojet_say "$1; the unfinished environment has been removed, $left"
   exit 1
 }
 
-# Makes an environment under a name of its own, and .venv a link to it.
+# Makes an environment under a new name, and .venv a link to it.
 _monojet_make() {
   local python
   python=$(_monojet_find_python) || return 1
@@ -344,7 +344,7 @@ _monojet_make() {
   command mkdir "$_monojet_new" || return 1
   _monojet_say "making the Python environment $_monojet_new; this takes a few minutes"
 
-  # From here on, whatever stops us leaves no half-made environment.
+  # From here on, an interruption removes the unfinished environment.
   trap '_monojet_give_up interrupted' INT TERM HUP
   : >|"$_monojet_log"
   if ! _monojet_install "$python"; then
@@ -358,12 +358,12 @@ _monojet_make() {
   command rm -f "$_monojet_log"
 }
 
-# Takes an environment that fits, of those beside the one in .venv.
+# Switches to an existing environment in .venvs that fits.
 _monojet_take() {
   local other
   for other in "$_monojet_all"/*; do
     if [ -z "$(_monojet_fault "$other")" ]; then
-      _monojet_say "taking $other, which fits"
+      _monojet_say "using the existing environment $other"
       _monojet_switch "$other"
       return
     fi
@@ -371,8 +371,8 @@ _monojet_take() {
   return 1
 }
 
-# One shell at a time; the next one finds the work done. The lock goes with this
-# subshell and what it runs. (A file system without locks must not stop us.)
+# Lets only one shell make an environment; the next one finds it finished. The lock ends
+# with this subshell and its children. File systems without locks are not protected.
 _monojet_lock() {
   local lock=$_monojet_all/lock
   _monojet_locked=
@@ -389,19 +389,19 @@ _monojet_lock() {
   fi
 }
 
-# All that can fail. Runs in a subshell, so that it may change what it likes.
+# Does everything that can fail, in a subshell, so that the caller's shell is unchanged.
 _monojet_prepare() {
   set +eu
   [ -z "${ZSH_VERSION:-}" ] || setopt no_nomatch # patterns as in bash
-  trap 'exit 1' INT TERM HUP # a death by the signal would abort the sourcing halfway
+  trap 'exit 1' INT TERM HUP # death by the signal would abort the sourcing halfway
   export PYTHONNOUSERSITE=1
-  export PATH # where the batch system gives none it is the shell's own, which g++ needs, too
+  export PATH # some batch systems set none: export the shell's default, which g++ needs
   local fault list=requirements.txt
   _monojet_log=$_monojet_all/install.log
   case "$_monojet_mode" in
     make | use) ;;
     *)
-      _monojet_say "MONOJET_ENV is '$_monojet_mode': give \"use\" or \"make\", or leave it unset"
+      _monojet_say "MONOJET_ENV is '$_monojet_mode': set it to \"use\" or \"make\", or unset it"
       return 1
       ;;
   esac
@@ -409,9 +409,9 @@ _monojet_prepare() {
     list=requirements.in
     if [ ! -f "$_monojet_view/setup.sh" ]; then
       if [ "$_monojet_mode" = use ]; then
-        _monojet_refuse "the LCG view it was made for, $_monojet_view, is not there"
+        _monojet_refuse "its LCG view $_monojet_view does not exist"
       else
-        _monojet_say "no LCG view at $_monojet_view; name one in MONOJET_LCG_VIEW" \
+        _monojet_say "no LCG view at $_monojet_view: name one in MONOJET_LCG_VIEW" \
           "(a folder of $_monojet_cvmfs/lcg/views), or \"none\" to use pip"
       fi
       return 1
@@ -432,8 +432,8 @@ _monojet_prepare() {
   fi
   if [ ! -w "$_monojet_root" ] || ! command mkdir -p "$_monojet_all" || [ ! -w "$_monojet_all" ]
   then
-    _monojet_say "cannot use $_monojet_venv: $fault; and cannot write to $_monojet_root, where" \
-      'an environment is to be made'
+    _monojet_say "cannot use $_monojet_venv: $fault; and cannot make an environment, as" \
+      "$_monojet_root is not writable"
     return 1
   fi
   _monojet_lock
@@ -446,8 +446,8 @@ _monojet_prepare() {
 
 # --- Changing the caller's shell -------------------------------------------------
 
-# Leaves our environment if it is active, also where only the variables came
-# down from a parent shell, so that activating again does not lengthen PATH.
+# Leaves an environment of this folder if it is active, even if only its variables were
+# inherited from a parent shell, so that activating again does not lengthen PATH.
 _monojet_leave() {
   local active=${VIRTUAL_ENV:-}
   case "$active" in
@@ -470,11 +470,11 @@ _monojet_enter() {
   fi
   . "$_monojet_place/bin/activate"
   if [ -n "$_monojet_view" ]; then
-    # The view is on PYTHONPATH, before any venv; what was added goes first.
+    # PYTHONPATH puts the view before any venv; the added packages must precede it.
     packages=$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     export PYTHONPATH="$packages${PYTHONPATH:+:$PYTHONPATH}"
   fi
-  export EXTRA_CLING_ARGS="${EXTRA_CLING_ARGS--O2}" # cling compiles without optimising, else
+  export EXTRA_CLING_ARGS="${EXTRA_CLING_ARGS--O2}" # cling's default is -O1
   export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}"
   if [ -z "${DISPLAY:-}" ]; then
     export MPLBACKEND="${MPLBACKEND:-Agg}"
@@ -483,7 +483,7 @@ _monojet_enter() {
 
 _monojet_main() {
   (_monojet_prepare) || return 1
-  # The environment itself, not the link: what starts now stays with it.
+  # Use the environment itself, not the link: processes started now keep it.
   _monojet_place=$(CDPATH='' builtin cd -P -- "$_monojet_venv" >/dev/null && pwd -P) || return 1
   _monojet_leave
   _monojet_enter

@@ -1,1 +1,1 @@
-"""What all rooms share: errors, whole files, progress, tables. Needs neither ROOT nor Keras."""
+"""Code shared by all packages: errors, files, progress, tables. Needs neither ROOT nor Keras."""

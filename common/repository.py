@@ -1,4 +1,4 @@
-"""The folder of the program: data files that the code reads are named relative to it."""
+"""The folder of the program, to which paths of data files in the code are relative."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Work cut into tasks: each makes one part of an output, whoever carries it out."""
+"""Tasks: units of work, each of which makes one part of an output in any process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Entries [begin, end) of an input of a sample; without ``end`` the whole of a file that the
-    plan has not opened."""
+    """Entries [begin, end) of an input file of a sample.
+
+    ``end`` is None for the whole of a file that the plan has not opened.
+    """
 
     sample: str
     file: str
@@ -20,8 +22,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A range, the version of its input (``input_version``), and the settings and code that are to work
-    on it (``code_settings_hash``)."""
+    """A range, the version of its input, and the hash of the settings and code that process it."""
 
     range: Range
     input_version: str
@@ -29,10 +30,10 @@ class Task:
 
     @property
     def key(self) -> str:
-        """Names the part: a hash of all that decides its content."""
+        """Return a hash of all that decides the content of the part; it names the part's file."""
         where = self.range
-        text = f"{self.code_settings_hash}\0{self.input_version}\0{where.begin}\0{where.end}\0{where.file}"
-        return hashlib.sha256(text.encode()).hexdigest()[:20]
+        words = (self.code_settings_hash, self.input_version, where.begin, where.end, where.file)
+        return hashlib.sha256("\0".join(map(str, words)).encode()).hexdigest()[:20]
 
     def __str__(self) -> str:
         where = self.range
@@ -43,7 +44,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a part says of itself."""
+    """What a part records about its origin."""
 
     code_settings_hash: str
     input_version: str
@@ -51,8 +52,8 @@ class Provenance:
     begin: int
     end: int
 
-    def is_of(self, task: Task) -> bool:
-        """Whether the part is that of the task."""
+    def matches(self, task: Task) -> bool:
+        """Return whether the part was made for the task."""
         wanted = task.range
         return (
             (self.code_settings_hash, self.input_version, self.file)
@@ -64,7 +65,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A finished part, where it lies."""
+    """A finished part and its file."""
 
     task: Task
     path: Path
@@ -72,12 +73,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An input file that was left out, and why."""
+    """An input file that was skipped, and why."""
 
     file: str
     error: str
 
 
 def part_name(sample: str, key: str, suffix: str) -> str:
-    """Name of a part's file."""
+    """Return the name of a part's file."""
     return f"{sample}.{key}{suffix}"

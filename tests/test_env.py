@@ -296,7 +296,7 @@ def test_a_new_environment_is_made_beside_the_old(tree: Tree) -> None:
     assert done.stdout == f"{first}/bin/python\n", done.stderr
     assert done.stderr == (
         f"monojet: cannot use {tree.venv}: requirements.txt has changed since it was made\n"
-        f"monojet: taking {first}, which fits\n"
+        f"monojet: using the existing environment {first}\n"
     )
     assert tree.environments() == {first, second, aside}
 
@@ -309,7 +309,7 @@ def test_a_new_environment_is_made_beside_the_old(tree: Tree) -> None:
         os.utime(path, (time.time() - 9 * 86400,) * 2)
     done = moved.run("bash", f"{STRICT}{moved.source}; {where}")
     assert done.stdout == f"{moved.place}/bin/python\n", done.stderr
-    assert f"it was made as {first} and works only there" in done.stderr
+    assert f"it was made at {first} and works only there" in done.stderr
     assert moved.environments() == {kept, moved.place}
 
 
@@ -400,7 +400,7 @@ def test_failed_remake_leaves_the_old_one_in_use(tree: Tree, shell: str) -> None
     )
     done = tree.run(shell, script)
     assert done.stdout == f"{tree.place}\n", done.stderr
-    assert "the environment before, in .venv, is unchanged" in done.stderr
+    assert "the previous environment, in .venv, is unchanged" in done.stderr
     assert tree.environments() == {tree.place}
 
 
@@ -460,7 +460,7 @@ def test_killed_at_once(made: Tree, tmp_path: Path) -> None:
     assert tree.run(shell, f"{STRICT}{tree.source}; python -c 'import monojet_probe'").stderr == ""
     tree.venv.unlink()
     done = tree.run(shell, tree.source)
-    assert done.stderr == f"monojet: taking {place}, which fits\n"
+    assert done.stderr == f"monojet: using the existing environment {place}\n"
     assert not half.exists()
 
 
@@ -560,7 +560,7 @@ FAULTS: dict[Callable[[Tree], None], str] = {
     of_another_python: "its packages are for Python 3.1",
     without_its_python: "(/no/such/python3.11) does not work here",
     of_another_place: "and works only there",
-    without_its_view: "the LCG view it was made for, /no/such/view, is not there",
+    without_its_view: "its LCG view /no/such/view does not exist",
     half_made: "it does not exist, is unfinished or cannot be read",
     not_there: "it does not exist, is unfinished or cannot be read",
 }
@@ -581,7 +581,7 @@ def test_a_job_says_why_it_cannot_use_the_environment(
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"monojet: cannot use {tree.venv} on {os.uname().nodename}: ")
     assert FAULTS[fault] in line
-    assert f'run "source {tree.directory}/env.sh" yourself where jobs are submitted' in line
+    assert f'run "source {tree.directory}/env.sh" on the machine from which you submit jobs' in line
     assert contents(tree.directory) == before
 
 
@@ -627,7 +627,7 @@ def test_jobs_are_known(tree: Tree, variable: str) -> None:
 def test_unknown_mode(tree: Tree) -> None:
     done = tree.run("bash", refused_script(tree), MONOJET_ENV="yes")
     assert_refused(done, tree)
-    assert 'MONOJET_ENV is \'yes\': give "use" or "make"' in done.stderr
+    assert 'MONOJET_ENV is \'yes\': set it to "use" or "make"' in done.stderr
 
 
 # --- What cannot be written --------------------------------------------------------
@@ -675,7 +675,9 @@ def test_another_user_uses_what_cannot_be_written(tmp_path: Path) -> None:
         done = source()
         assert (done.returncode, done.stdout) == (1, "")
         (line,) = done.stderr.splitlines()
-        assert "requirements.txt has changed since it was made; and cannot write to" in line
+        assert (
+            "requirements.txt has changed since it was made; and cannot make an environment" in line
+        )
         assert contents(tree.directory) == before
         for folder in folders:
             folder.chmod(0o755)

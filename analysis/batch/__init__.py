@@ -1,1 +1,1 @@
-"""Work in parts: the plan, the engines that carry it out, and what joins the parts."""
+"""Work in parts: plan, engines, batch jobs, merging."""

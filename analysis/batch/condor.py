@@ -1,9 +1,9 @@
-"""What HTCondor says of the jobs of a submission: their event logs, and the queue.
+"""HTCondor's information on the jobs of a submission: event logs and the queue.
 
-An event log tells without the schedd, which may be on another machine, busy or gone. The queue
-tells of jobs whose log lies with the schedd (``condor_submit -spool``), and of logs that ended
-before their jobs did. A job carries the number of its shard and the name of its plan in the notes
-of its submission, so that jobs that were submitted by hand are known, too.
+An event log is readable without the schedd, which may be on another machine, busy or gone. The
+queue shows jobs whose log lies with the schedd (``condor_submit -spool``), and jobs whose log is
+incomplete. A job carries its shard and plan in its submission notes, so that jobs that were
+submitted by hand are found as well.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ State = Literal["queued", "running", "held", "ended", "unknown"]
 LIVE: tuple[State, ...] = ("queued", "running", "held", "unknown")
 """States of a job that may still make its parts."""
 
-TIME = "%Y-%m-%d %H:%M:%S"  # as event logs have it
-_PATIENCE = 60  # seconds for an answer of the schedd
-_FEW = 6  # jobs that are named one by one
-_WIDTH = 250  # characters of a reason
+TIME = "%Y-%m-%d %H:%M:%S"  # time format of event logs
+_TIMEOUT = 60  # seconds for an answer of the schedd
+_FEW = 6  # jobs listed one by one
+_WIDTH = 250  # maximum characters of a reason
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job: its number ``cluster.proc``, its shard of a plan, what has become of it and why."""
+    """A job: its number ``cluster.proc``, its shard of a plan, its state and the reason for it."""
 
     number: str
     shard: int
@@ -42,17 +42,17 @@ class Job:
 
     @property
     def live(self) -> bool:
-        """Whether it may still make its parts."""
+        """Return whether the job may still make its parts."""
         return self.state in LIVE
 
     @property
     def cluster(self) -> int:
-        """The number of its cluster."""
+        """Return the number of the job's cluster."""
         return int(self.number.split(".")[0])
 
 
 def notes(shard: object, jobs: int, plan: str) -> str:
-    """Return what the submission of a job notes."""
+    """Return the submission notes of a job."""
     return f"monojet shard {shard} of {jobs}, plan {plan}"
 
 
@@ -62,16 +62,16 @@ _EXIT = re.compile(r"termination \((?:return value|signal) (\d+)\)")
 
 
 def in_logs(folder: Path) -> list[Job]:
-    """Return the jobs that the event logs of a folder tell of."""
+    """Return the jobs in the event logs of a folder."""
     return [job for path in sorted(folder.glob("*.log")) for job in in_log(path)]
 
 
 def in_log(path: Path) -> list[Job]:
-    """Return the jobs that an event log tells of; those of others, without our notes, are left out.
+    """Return the jobs in an event log, except those without our submission notes.
 
-    The format is documented (HTCondor manual, Managing a Job, "In the Job Event Log File"): events
-    of lines, the first with number, job and time, the last ``...``. The last event may be half
-    written.
+    The format is documented (HTCondor manual, Managing a Job, "In the Job Event Log File"): the
+    first line of an event has number, job and time; its last line is ``...``. The last event may be
+    incomplete.
     """
     jobs: dict[str, Job] = {}
     text = path.read_text(errors="replace")
@@ -82,8 +82,8 @@ def in_log(path: Path) -> list[Job]:
             continue
         code, cluster, proc, when = found.groups()
         number = f"{int(cluster)}.{int(proc)}"
-        if code == "000" and (said := _NOTES.search(event)):
-            jobs[number] = Job(number, int(said[1]), said[2], when)
+        if code == "000" and (noted := _NOTES.search(event)):
+            jobs[number] = Job(number, int(noted[1]), noted[2], when)
         elif number in jobs:
             state, reason = _after(code, [line.strip() for line in body]) or (None, "")
             if state is not None:
@@ -92,7 +92,7 @@ def in_log(path: Path) -> list[Job]:
 
 
 def _after(code: str, body: Sequence[str]) -> tuple[State, str] | None:
-    """Return the state of a job after an event, and the reason; None if it stays what it was."""
+    """Return the state of a job after an event, and the reason; None if the state is unchanged."""
     first = body[0] if body else ""
     match code:
         case "001":  # execute
@@ -112,10 +112,10 @@ def _after(code: str, body: Sequence[str]) -> tuple[State, str] | None:
             return None
 
 
-# By JobStatus, where running may be to send what the job has made, or suspended.
-_RUNNING, _HELD = ("2", "6", "7"), "5"
+# Values of JobStatus.
+_RUNNING, _HELD = ("2", "6", "7"), "5"  # running, transferring output, suspended
 _ENDED = ("3", "4")  # removed, completed
-_SPOOLING = "16"  # HoldReasonCode of a job whose files are on their way to the schedd
+_SPOOLING = "16"  # HoldReasonCode while files are transferred to the schedd
 _ASKED = (
     *("ClusterId", "ProcId", "QDate", "SubmitEventNotes"),
     *("JobStatus", "HoldReason", "HoldReasonCode", "ExitCode"),
@@ -123,7 +123,7 @@ _ASKED = (
 
 
 def state_of(status: object, hold_code: object) -> State:
-    """Return the state that JobStatus and HoldReasonCode stand for, in the queue of a schedd."""
+    """Return the state that JobStatus and HoldReasonCode in a schedd's queue stand for."""
     if str(status) in _RUNNING:
         return "running"
     if str(status) == _HELD and str(hold_code) != _SPOOLING:
@@ -132,13 +132,13 @@ def state_of(status: object, hold_code: object) -> State:
 
 
 def in_queue(plan: str, schedd: str | None) -> list[Job] | None:
-    """Return the jobs of a plan in a schedd's queue; None if it does not answer."""
+    """Return the jobs of a plan in a schedd's queue; None if the schedd does not answer."""
     command = ["condor_q", *(("-name", schedd) if schedd else ())]
     command += ["-constraint", f'regexp("plan {plan}", SubmitEventNotes)']
     command += ["-json", "-attributes", ",".join(_ASKED)]
     try:
         done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, check=True, timeout=_PATIENCE
+            command, capture_output=True, text=True, check=True, timeout=_TIMEOUT
         )
         return [_queued(ad, schedd) for ad in json.loads(done.stdout or "[]")]
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
@@ -146,25 +146,25 @@ def in_queue(plan: str, schedd: str | None) -> list[Job] | None:
 
 
 def _queued(ad: dict[str, Any], schedd: str | None) -> Job:
-    said = _NOTES.search(ad["SubmitEventNotes"])
+    noted = _NOTES.search(ad["SubmitEventNotes"])
     state = state_of(ad["JobStatus"], ad.get("HoldReasonCode"))
     reason = str(ad.get("HoldReason", "")) if state == "held" else ""
     if state == "ended" and ad.get("ExitCode"):
         reason = f"exit {ad['ExitCode']}"
     when = time.strftime(TIME, time.localtime(ad["QDate"]))
-    shard, plan = (int(said[1]), said[2]) if said else (-1, "")
+    shard, plan = (int(noted[1]), noted[2]) if noted else (-1, "")
     number = f"{ad['ClusterId']}.{ad['ProcId']}"
     return Job(number, shard, plan, when, state, reason, schedd)
 
 
 def schedd_of(cluster: int, options: Sequence[str]) -> str | None:
-    """Return the name of the schedd that has taken a cluster, if it says so; ``options`` are those
-    of condor_submit."""
+    """Return the name of the schedd that accepted a cluster, if known; ``options`` are those of
+    condor_submit."""
     where = list(options)[list(options).index("-name") :][:2] if "-name" in options else []
     command = ["condor_q", *where, str(cluster), "-af", "GlobalJobId"]
     try:
         done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, timeout=_PATIENCE
+            command, capture_output=True, text=True, timeout=_TIMEOUT
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -173,22 +173,22 @@ def schedd_of(cluster: int, options: Sequence[str]) -> str | None:
 
 
 def in_brief(reason: str) -> str:
-    """Return the reason of a hold without what HTCondor says of its own daemons."""
+    """Return the reason for a hold without messages about HTCondor's own daemons."""
     head, _, details = reason.partition(" Details: ")
-    cause = re.search(r"\|Error: ([^|(]+)", details)  # as file-transfer plugins are quoted
+    cause = re.search(r"\|Error: ([^|(]+)", details)  # the quoted error of a file-transfer plugin
     text = f"{head} {cause[1].strip()}" if cause else reason
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 
-def words(jobs: Sequence[Job]) -> str:
-    """Return the jobs as condor_release and condor_rm take them: many as whole clusters."""
+def arguments_of(jobs: Sequence[Job]) -> str:
+    """Return jobs as arguments of condor_release and condor_rm; many jobs as whole clusters."""
     if len(jobs) <= _FEW:
         return " ".join(job.number for job in jobs)
     return " ".join(map(str, sorted({job.cluster for job in jobs})))
 
 
 def latest(jobs: Iterable[Job]) -> Iterator[Job]:
-    """Give of each shard the job that was submitted last."""
+    """Yield the latest job of each shard."""
     by_shard: dict[int, Job] = {}
     for job in sorted(jobs, key=lambda job: (job.submitted, job.cluster)):
         by_shard[job.shard] = job

@@ -1,5 +1,5 @@
-"""Carry out a stage that works in parts: the parts that are missing are made by an engine, and
-joined in the order of the plan as they become ready."""
+"""Carry out a stage that works in parts: an engine makes the missing parts, which are merged in the
+order of the plan as they become ready."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ from analysis.batch.plan import (
     size_of,
 )
 from analysis.workflow.execute import to_make
-from analysis.workflow.registry import partitioned_stage
 from analysis.workflow.run import Run
-from analysis.workflow.stage import PartitionedStage
+from analysis.workflow.stage import PartitionedStage, PartitionedWork
 from analysis.workflow.target import Done, Target
 from common.runtime import files
 from common.runtime.errors import BatchError, ConfigError, InputError, MonojetError, OutputError
@@ -39,17 +38,20 @@ _SHOWN = 10  # failures that are named one by one
 
 @dataclass(frozen=True)
 class Maker:
-    """Makes the part of a task: what is sent to the workers, who write in the name of the process
-    that made this."""
+    """The function that makes the part of a task, as sent to the workers.
 
-    stage: str
+    ``work`` imports and returns the functions of the stage (`PartitionedStage.work`). ``writer`` is
+    the process that created this object: workers write files in its name.
+    """
+
+    work: Callable[[], PartitionedWork]
     run: Run
     folder: Path
     writer: str = files.WRITER
 
     def __call__(self, task: Task) -> int:
-        """Returns the number of events worked on; 0 if the part is there already."""
-        work = partitioned_stage(self.stage).work()
+        """Make the part of a task; return the number of events, 0 if the part exists already."""
+        work = self.work()
         path = self.folder / part_name(task.range.sample, task.key, work.suffix)
         if path.exists():
             return 0
@@ -58,7 +60,7 @@ class Maker:
 
 
 class _FailedError(Exception):
-    """A part that is needed could not be made."""
+    """A required part could not be made."""
 
 
 class _Work:
@@ -69,26 +71,26 @@ class _Work:
     ) -> None:
         self.plans, self.run = plans, run
         self.existing = part_names(run.parts(stage.name))
-        self.ended: dict[str, MonojetError | None] = {}  # by key, until joined
+        self.ended: dict[str, MonojetError | None] = {}  # by key, until merged
         self.failures: list[tuple[Task, MonojetError]] = []
-        missing = there = 0
+        missing = n_existing = 0
         samples = set()
         for plan in plans:
             for task in plan:
                 samples.add(task.range.sample)
                 if self._exists(plan, task):
-                    there += 1
+                    n_existing += 1
                 else:
                     missing += 1
-        others = sum(is_part(name, samples) for name in self.existing) - there
+        others = sum(is_part(name, samples) for name in self.existing) - n_existing
         if others:
             log.info(
-                "%s: %d parts that are there are of another cut, configuration or code: they are "
-                "not used, and dropped once the output is made",
+                "%s: ignoring %d existing parts with another task size, configuration or code; "
+                "they are removed once the output is made",
                 stage.name,
                 others,
             )
-        maker = Maker(stage.name, run, run.parts(stage.name))
+        maker = Maker(stage.work, run, run.parts(stage.name))
         self.outcomes = engines.of(stage, missing).map(maker, self._missing())
         self.bar = TaskProgress(stage.name, missing)
 
@@ -99,7 +101,7 @@ class _Work:
         return plan.name(task) in self.existing
 
     def wait(self, plan: Plan, task: Task) -> MonojetError | None:
-        """Wait for the end of a task; returns its error."""
+        """Wait for a task to end; return its error."""
         if self._exists(plan, task):
             return None
         while task.key not in self.ended:
@@ -111,7 +113,7 @@ class _Work:
         task, result = next(self.outcomes)
         if isinstance(result, MonojetError):
             if isinstance(result, (ConfigError, OutputError)):
-                raise result  # the others will fare no better
+                raise result  # all other tasks would fail in the same way
             self.failures.append((task, result))
             self.ended[task.key] = result
             self.bar.advance(failed=1)
@@ -120,7 +122,7 @@ class _Work:
             self.bar.advance(events=result)
 
     def finish(self) -> None:
-        """Wait for all tasks that are left."""
+        """Wait for all remaining tasks."""
         while True:
             try:
                 self.advance()
@@ -130,8 +132,10 @@ class _Work:
 
 @dataclass
 class _Parts:
-    """The parts of a plan (`common.tasks.Parts`): ``wait`` returns the error of a task once it has
-    ended, ``find`` the place of its part."""
+    """The parts of a plan (`analysis.workflow.stage.Parts`).
+
+    ``wait`` returns the error of a task once it has ended, ``find`` the path of its part.
+    """
 
     plan: Plan
     wait: Callable[[Task], MonojetError | None]
@@ -151,9 +155,9 @@ class _Parts:
             errors = [error for task in tasks if (error := self.wait(task))]
             if any(not isinstance(error, InputError) for error in errors):
                 raise _FailedError
-            if errors:  # none of the file: its events and weights are counted together
+            if errors:  # skip the whole file: its events and weights are counted together
                 self.skipped.append(Skipped(file, str(errors[0])))
-                log.warning("left out: %s", errors[0])
+                log.warning("skipped: %s", errors[0])
             else:
                 yield from map(self._checked, tasks)
 
@@ -171,13 +175,13 @@ def carry_out(
     done: Done,
     fresh: bool = False,
 ) -> None:
-    """Make the targets of a stage, of parts that are there and others; of others only if ``fresh``.
+    """Make the targets of a stage from existing and new parts; only from new ones if ``fresh``.
 
     Raises:
-        BatchError: tasks failed; the others were carried out, and what needs none of the failed
-            was joined.
+        BatchError: tasks failed; the others were carried out, and targets without failed parts
+            were made.
         OutputError: an output cannot be written.
-        EngineError: the cluster was lost.
+        EngineError: the connection to the cluster was lost.
         ConfigError: the configuration cannot be carried out.
     """
     plans = [Plan(stage, run, t) for t in targets] if fresh else plans_of(stage, run, targets)
@@ -197,7 +201,7 @@ def carry_out(
             done(plan.target)
             _remove_parts(plan, keep=run.merge == "link" and plan.work.links)
         work.finish()
-    files.remove_partials(run.parts(stage.name))  # of workers that were killed
+    files.remove_partials(run.parts(stage.name))  # left by killed workers
     _remove_empty(run.parts(stage.name))
     failures = [
         (task, error)
@@ -208,11 +212,11 @@ def carry_out(
         raise BatchError(report(failures))
 
 
-def gather(stage: PartitionedStage, run: Run, folders: Sequence[Path]) -> None:
-    """Join the parts that lie in some folders, for all targets of a stage that are not current.
+def merge_parts(stage: PartitionedStage, run: Run, folders: Sequence[Path]) -> None:
+    """Merge the parts found in some folders, for all targets of a stage that are not current.
 
     Raises:
-        BatchError: a part is missing, there twice, damaged, or belongs to another plan.
+        BatchError: a part is missing, duplicate, damaged, or belongs to another plan.
     """
     targets = to_make(stage, run, force=False)
     if not targets:
@@ -229,11 +233,11 @@ def gather(stage: PartitionedStage, run: Run, folders: Sequence[Path]) -> None:
         plan.target.manifest.unlink(missing_ok=True)
         plan.work.merge(run, plan.target, parts)
         plan.target.write_manifest(0)
-        log.info("%s: %s: joined", stage.name, plan.target.name)
+        log.info("%s: %s: merged", stage.name, plan.target.name)
     if run.merge == "copy":
         left = [path for path in found.values() if path.exists()]
         log.info(
-            "%s: the parts, no longer needed, hold %s in %d files: --clean-parts removes them",
+            "%s: the merged parts occupy %s in %d files: remove them with --clean-parts",
             stage.name,
             size_of(left),
             len(left),
@@ -245,17 +249,16 @@ def _error_of(plan: Plan, failed: Mapping[str, MonojetError], task: Task) -> Mon
 
 
 def _remove_parts(plan: Plan, keep: bool) -> None:
-    """Drop the parts of a target, unless they are to be kept, and those that older configurations
-    have left."""
-    mine = {task.range.sample for task in plan}
+    """Remove the parts of a target, except those to ``keep``, and outdated parts of its samples."""
+    samples = {task.range.sample for task in plan}
     kept = {plan.name(task) for task in plan} if keep else set()
     for name in part_names(plan.folder) - kept:
-        if name.split(".")[0] in mine:
+        if name.split(".")[0] in samples:
             (plan.folder / name).unlink(missing_ok=True)
 
 
 def drop_partials(run: Run) -> None:
-    """Drop what the workers of this run have left half-written; they must have ended."""
+    """Remove unfinished files of this run's workers, all of which must have ended."""
     for folder in run.parts("").glob("*"):
         files.remove_partials(folder)
         _remove_empty(folder)
@@ -263,12 +266,12 @@ def drop_partials(run: Run) -> None:
 
 def _remove_empty(folder: Path) -> None:
     for empty in (folder, folder.parent):
-        with contextlib.suppress(OSError):  # there are parts in it
+        with contextlib.suppress(OSError):  # it holds parts
             empty.rmdir()
 
 
 def report(failures: Sequence[tuple[Task, MonojetError]]) -> str:
-    """The failures, one a line, and what to do."""
+    """Return the failures, one per line, and the remedy."""
     lines = [
         str(error) if task.range.file in str(error) else f"{task}: {error}"
         for task, error in failures[:_SHOWN]
@@ -277,9 +280,9 @@ def report(failures: Sequence[tuple[Task, MonojetError]]) -> str:
     if len(failures) > _SHOWN:
         lines.append(f"… and {len(failures) - _SHOWN} more tasks")
     remedy = (
-        f"failed tasks: {len(failures)}; the finished parts are kept: run the same command again "
-        "to try them once more"
+        f"failed tasks: {len(failures)}; finished parts are kept: run the same command again to "
+        "retry"
     )
     if any(isinstance(error, InputError) for _, error in failures):
-        remedy += ", or with --skip-bad-files to leave these files out"
+        remedy += ", or add --skip-bad-files to skip these files"
     return "\n".join((*lines, remedy))

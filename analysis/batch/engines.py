@@ -1,7 +1,7 @@
-"""What carries tasks out: this process, or Dask's workers on this machine or on a cluster.
+"""Engines that run tasks: this process, or Dask's workers on this machine or on a cluster.
 
-An engine gives back each task with the number of events it worked on, or with its error, as they
-end. A worker that dies is Dask's to replace, and its task is done again elsewhere.
+An engine yields each task, as it ends, with the number of its events or with its error. Dask
+replaces a worker that dies and repeats its task on another one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import errno
 import itertools
 import logging
 import shutil
-import urllib.request
 import warnings
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
@@ -37,14 +36,14 @@ log = logging.getLogger("monojet")
 
 CLUSTERS = ("local", "htcondor", "slurm")
 RUNNING = (security.DASK, security.TLS)
-"""How the addresses of schedulers begin that run already."""
+"""Prefixes of the addresses of running schedulers."""
 
 Function = Callable[[Task], int]
 Outcome = tuple[Task, "int | MonojetError"]
 
 Outcomes = Generator[Outcome, None, None]
 
-# Their chatter about lost connections; what it means for the user is said by us.
+# Loggers with messages about lost connections; errors of this module replace them.
 _LOGGERS = (
     "distributed",
     "distributed.client",
@@ -54,26 +53,25 @@ _LOGGERS = (
     "asyncio",
 )
 _TIMEOUT = 10  # seconds to reach a scheduler
-_AHEAD = 8  # tasks under way a worker
+_AHEAD = 8  # tasks submitted per worker
 _HOW_TO_START = (
     "start the scheduler and workers after `source env.sh`, with the repository on PYTHONPATH: "
     f"{REPOSITORY}"
 )
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Engine(Protocol):
-    """Carries out tasks."""
+    """Runs tasks."""
 
     @property
     def dashboard(self) -> str | None:
-        """Address of a page that shows the workers, if there is one."""
+        """Return the address of a page that shows the workers, if any."""
 
     def map(self, function: Function, tasks: Iterable[Task]) -> Outcomes:
         """Apply ``function`` to the tasks, which are drawn as workers become free.
 
         Raises:
-            EngineError: the cluster is lost.
+            EngineError: the connection to the cluster is lost.
         """
 
     def close(self) -> None:
@@ -81,17 +79,17 @@ class Engine(Protocol):
 
 
 def check_cluster(name: str) -> None:
-    """Make sure that there is such an engine, and its programs.
+    """Make sure that an engine has this name and that its programs are on the path.
 
     Raises:
         ConfigError: no engine has this name.
-        EngineError: its programs are not on the path.
+        EngineError: its programs are missing.
     """
     if name.startswith(RUNNING):
         return
     if name not in CLUSTERS:
         hint = did_you_mean(name, (*CLUSTERS, *(f"{scheme}host:port" for scheme in RUNNING)))
-        raise ConfigError(f"--cluster {name}: no such engine{hint}")
+        raise ConfigError(f"--cluster {name}: unknown engine{hint}")
     for cluster, program in (("htcondor", "condor_submit"), ("slurm", "sbatch")):
         if name == cluster and shutil.which(program) is None:
             raise EngineError(
@@ -100,17 +98,17 @@ def check_cluster(name: str) -> None:
 
 
 class Engines:
-    """The engine of a run, started when the first tasks need it, ended on leaving the context."""
+    """The engine of a run: started when first needed, ended on leaving the context."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self._dask: Engine | None = None
 
     def of(self, stage: PartitionedStage, n_tasks: int) -> Engine:
-        """The engine for so many tasks of a stage.
+        """Return the engine for ``n_tasks`` tasks of a stage.
 
         Raises:
-            EngineError: the cluster cannot be reached, or refuses.
+            EngineError: the cluster cannot be reached, or refuses the connection or jobs.
         """
         run = self.run
         if run.cluster == "local" and (min(run.workers, n_tasks) <= 1 or stage.uses_all_cores):
@@ -140,7 +138,7 @@ class _ThisProcess:
                 except MonojetError as error:
                     result = error
                     if isinstance(error, InputError) and attempt < self.retries:
-                        log.debug("%s: %s: once more", task, error)
+                        log.debug("%s: %s: trying again", task, error)
                         continue
                 break
             yield task, result
@@ -151,7 +149,7 @@ class _ThisProcess:
 
 @dataclass(frozen=True)
 class _Sendable:
-    """A function whose errors can be sent: not so the exceptions of C++ that caused them."""
+    """A function whose errors can be pickled: without their causes, exceptions of C++."""
 
     function: Function
 
@@ -174,6 +172,8 @@ class _Dask:
 
     @property
     def dashboard(self) -> str | None:
+        import urllib.request
+
         from distributed.utils import format_dashboard_link
 
         try:
@@ -182,13 +182,14 @@ class _Dask:
             else:
                 port = self.client.cluster.scheduler_info["services"]["dashboard"]
                 link = format_dashboard_link(security.LOOPBACK, port)
-            with _OPENER.open(link, timeout=_TIMEOUT) as page:
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with opener.open(link, timeout=_TIMEOUT) as page:
                 return None if b"Dask needs bokeh" in page.read(100) else link
-        except (OSError, ValueError, KeyError):  # a scheduler without one, or behind a firewall
+        except (OSError, ValueError, KeyError):  # no dashboard, or behind a firewall
             return None
 
     def give_up(self, error: EngineError) -> None:
-        """End the tasks under way with this error."""
+        """End the running tasks with this error."""
         self._failure = error
         self.client.close()
 
@@ -196,7 +197,7 @@ class _Dask:
         from distributed import as_completed
 
         tasks = iter(tasks)
-        under_way: dict[str, Task] = {}
+        submitted: dict[str, Task] = {}
 
         def submit(number: int) -> list[Any]:
             batch = list(itertools.islice(tasks, number))
@@ -206,9 +207,9 @@ class _Dask:
                 futures = self.client.map(
                     _Sendable(function), batch, pure=False, retries=self.retries
                 )
-            except Exception as error:  # whatever a closed client raises
+            except Exception as error:  # a closed client raises errors of several types
                 raise self._lost() from error
-            under_way.update((f.key, task) for f, task in zip(futures, batch, strict=True))
+            submitted.update((f.key, task) for f, task in zip(futures, batch, strict=True))
             return list(futures)
 
         completed = as_completed(submit(self.ahead), with_results=True, raise_errors=False)
@@ -217,21 +218,21 @@ class _Dask:
             for future, result in batch:
                 if future.cancelled():
                     raise self._lost()
-                outcomes.append((under_way.pop(future.key), _outcome(future, result)))
-            del batch, future, result  # the scheduler forgets what nobody holds
-            # To submit costs milliseconds, whether one task or many.
-            if len(under_way) <= self.ahead // 2:
-                completed.update(submit(self.ahead - len(under_way)))
+                outcomes.append((submitted.pop(future.key), _outcome(future, result)))
+            del batch, future, result  # lets the scheduler release the results
+            # A submission takes milliseconds, whether of one task or many.
+            if len(submitted) <= self.ahead // 2:
+                completed.update(submit(self.ahead - len(submitted)))
             yield from outcomes
 
     def _lost(self) -> EngineError:
         return self._failure or EngineError(
-            "the connection to the scheduler is lost: the finished parts are kept, run the same "
+            "the connection to the scheduler is lost: finished parts are kept: run the same "
             "command again to resume"
         )
 
     def close(self) -> None:
-        with contextlib.suppress(Exception):  # a lost cluster has nothing to end
+        with contextlib.suppress(Exception):  # the cluster may be lost
             self.opened.close()
 
 
@@ -245,8 +246,8 @@ def _outcome(future: Any, result: Any) -> int | MonojetError:
 
     if isinstance(error, KilledWorker):
         return WorkerError(
-            f"{error.allowed_failures + 1} workers in turn died of it (killed, out of memory, or "
-            "crashed as ROOT read it)"
+            f"the task killed {error.allowed_failures + 1} workers in turn (killed by the system, "
+            "out of memory, or a crash in ROOT)"
         )
     return WorkerError(f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}")
 
@@ -256,21 +257,21 @@ def _on_dask(run: Run) -> Engine:
 
     dask.config.set(
         {
-            "logging": dict.fromkeys(_LOGGERS, "critical"),  # before the import
-            # A worker holds no task but the one it does: no other is blamed for its death.
+            "logging": dict.fromkeys(_LOGGERS, "critical"),  # must precede the import
+            # A worker holds only the task that it runs, so that no other is blamed for its death.
             "distributed.scheduler.worker-saturation": 1.0,
-            "distributed.admin.low-level-log-length": 1000,  # of the scheduler: memory stays flat
+            "distributed.admin.low-level-log-length": 1000,  # bounds the scheduler's memory
         }
     )
     import distributed
     import distributed.gc
 
-    # Another is taken for the dashboard, whose address is shown.
+    # Dask then takes another port for the dashboard, whose address is logged.
     warnings.filterwarnings("ignore", r"\s*Port \d+ is already in use")
     try:
         with contextlib.ExitStack() as opened:
             if run.cluster.startswith(RUNNING):
-                address, trusted = security.known(run.cluster)
+                address, trusted = security.running_scheduler(run.cluster)
                 client = distributed.Client(address, security=trusted, timeout=_TIMEOUT)
                 engine = _Dask(opened.enter_context(client), run)
             elif run.cluster == "local":
@@ -281,17 +282,22 @@ def _on_dask(run: Run) -> Engine:
 
                 own = opened.enter_context(security.credentials(run.output.absolute()))
                 jobs = opened.enter_context(Jobs(run, own))
-                jobs.ask()
+                jobs.request()
                 engine = _Dask(opened.enter_context(distributed.Client(jobs.cluster)), run)
                 jobs.watch(engine.give_up)
             _set_up_workers(run, engine.client, opened)
-            # Its callback would swallow a Ctrl-C that comes while garbage is collected.
+            # Its callback would swallow a Ctrl-C during garbage collection.
             distributed.gc.disable_gc_diagnosis(force=True)
             engine.opened = opened.pop_all()
     except MonojetError:
         raise
-    except Exception as error:  # of Dask, of the network, of the workers
-        raise EngineError(f"--cluster {run.cluster}: {_said(error, run)}") from error
+    except Exception as error:  # from Dask, the network or the workers
+        raise EngineError(f"--cluster {run.cluster}: {_cause(error, run)}") from error
+    _log_workers(engine, run)
+    return engine
+
+
+def _log_workers(engine: _Dask, run: Run) -> None:
     dashboard = engine.dashboard
     shown = f"; dashboard: {dashboard}" if dashboard else ""
     if engine.present:
@@ -299,22 +305,21 @@ def _on_dask(run: Run) -> Engine:
     elif run.cluster.startswith(RUNNING):
         log.info("waiting for workers: %s has none yet%s; %s", run.cluster, shown, _HOW_TO_START)
     else:
-        log.info("waiting for workers: %d jobs asked for%s", run.workers, shown)
-    return engine
+        log.info("waiting for workers: %d jobs requested%s", run.workers, shown)
 
 
 def _set_up_workers(run: Run, client: Any, opened: contextlib.ExitStack) -> None:
-    """Let the workers declare the helpers, those that are there and those to come.
+    """Let present and future workers declare the C++ helpers.
 
     Raises:
-        EngineError: they, or the scheduler, cannot import this project.
+        EngineError: the scheduler or the workers cannot import this project.
     """
     from analysis.batch.worker import Setup
 
     name = f"monojet-{client.id}"  # a scheduler may serve several runs
 
     def forget() -> None:
-        with contextlib.suppress(Exception):  # not all workers have it
+        with contextlib.suppress(Exception):  # some workers may lack it
             if client.status == "running":
                 client.unregister_worker_plugin(name)
 
@@ -330,14 +335,14 @@ def _set_up_workers(run: Run, client: Any, opened: contextlib.ExitStack) -> None
     client.register_plugin(Setup(Path.cwd()), name)
 
 
-def _said(error: BaseException, run: Run) -> str:
-    """Why there is no engine, in one line."""
+def _cause(error: BaseException, run: Run) -> str:
+    """Return why the engine cannot start, in one line."""
     if run.cluster.startswith(RUNNING):
-        said = security.refusal(error)
-        if said is not None:
-            return said
+        refusal = security.refusal(error)
+        if refusal is not None:
+            return refusal
     elif any(getattr(e, "errno", None) == errno.EADDRINUSE for e in security.causes(error)):
-        return f"port {run.config.batch.port} of this machine is taken: choose another batch.port"
+        return f"port {run.config.batch.port} of this machine is in use: choose another batch.port"
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -347,9 +352,9 @@ def _local(run: Run) -> Any:
     return LocalCluster(
         n_workers=run.workers,
         threads_per_worker=1,
-        memory_limit=0,  # our memory does not grow; the machine's limits hold
+        memory_limit=0,  # memory use does not grow; the machine's limits apply
         host=security.LOOPBACK,
-        security=Security.temporary(),  # this machine may have other users
+        security=Security.temporary(),  # keeps other users of this machine out
         dashboard_address=f"{security.LOOPBACK}:{run.config.batch.dashboard_port}",
         silence_logs=logging.CRITICAL,
     )

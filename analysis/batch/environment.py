@@ -1,4 +1,4 @@
-"""What every job gets: the environment of its shell, and further lines of its description."""
+"""Settings of all batch jobs: the environment of the shell, and additional submit directives."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Literal
 
 from common.runtime.errors import ConfigError
 
-# What the user has set for env.sh must hold in the job too; paths of here mean nothing on the grid.
+# The user's settings of env.sh that jobs inherit; on the grid, paths of this machine are useless.
 _SETTINGS = {"use": ("EXTRA_CLING_ARGS",), "make": ("EXTRA_CLING_ARGS", "MONOJET_LCG_VIEW")}
 
 
 def exports(environment: Literal["use", "make"]) -> list[str]:
-    """Lines of a job before it sources env.sh, which is to use the environment beside it or, where
-    the job has a repository of its own, to make one."""
+    """Return the shell lines of a job before it sources env.sh.
+
+    ``use``: env.sh uses the environment beside it; ``make``: it makes one, in a job with its own
+    copy of the repository.
+    """
     names = [name for name in _SETTINGS[environment] if name in os.environ]
     return [
         f"export MONOJET_ENV={environment}",
@@ -23,7 +26,11 @@ def exports(environment: Literal["use", "make"]) -> list[str]:
 
 
 def directive(text: str) -> tuple[str, str]:
-    """``name = value`` of a submit file."""
+    """Split a line ``name = value`` of a submit file.
+
+    Raises:
+        ConfigError: the line has another form.
+    """
     name, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(f"batch.directives: '{text}' is not of the form 'name = value'")

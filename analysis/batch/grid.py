@@ -1,4 +1,4 @@
-"""A submission to the grid: the tarball that its jobs start from, and the command line of prun."""
+"""A submission to the grid: the tarball for its jobs, and the command line of prun."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from common.repository import REPOSITORY
 from common.runtime import files
 from common.runtime.errors import BatchError
 
-# What a job on the grid gets of the repository, and of which kinds.
+# The contents of the repository that a job on the grid receives, and their file types.
 _SHIPPED = ("analysis", "common", "cpp_helpers", "plots", "selections", "training")
 _SHIPPED_FILES = ("LICENSE", "env.sh", "requirements.in", "requirements.txt", "run_analysis.py")
 _SHIPPED_KINDS = {".cxx", ".hxx", ".json", ".py", ".yaml"}
 _TARBALL = "monojet.tar.gz"
-_TARBALL_LIMIT = 10_000_000  # bytes; prun --noBuild
+_TARBALL_LIMIT = 10_000_000  # bytes, the limit of prun --noBuild
 
 
 def write(submission: Submission, jobs: int, memory: int) -> None:
-    """Write what only the grid needs: the tarball and the call of prun for so many jobs of so many
-    MB of memory.
+    """Write the files that only the grid needs: the tarball, and a script that calls prun.
+
+    ``memory`` is that of a job, in MiB.
 
     Raises:
-        BatchError: the tarball is larger than the grid takes.
+        BatchError: the tarball exceeds the limit of the grid.
     """
     folder = submission.folder
     _write_tarball(folder)
@@ -36,10 +37,10 @@ def write(submission: Submission, jobs: int, memory: int) -> None:
 
 
 def _write_tarball(folder: Path) -> None:
-    """What a job on the grid starts from, and the list of it.
+    """Write the tarball for a job on the grid, and a list of its content.
 
     Raises:
-        BatchError: it is larger than the grid takes.
+        BatchError: the tarball exceeds the limit of the grid.
     """
     content = {f"monojet/{path}": REPOSITORY / path for path in _shipped()}
     content |= {n: folder / n for n in ("config.yaml", "job.sh", "jobs.txt", "plan.jsonl")}
@@ -51,8 +52,8 @@ def _write_tarball(folder: Path) -> None:
     size = path.stat().st_size
     if size > _TARBALL_LIMIT:
         raise BatchError(
-            f"{path}: {size / 1e6:.1f} MB, and the grid takes {_TARBALL_LIMIT / 1e6:.0f} MB: make "
-            "fewer tasks, with a larger batch.task_size"
+            f"{path}: {size / 1e6:.1f} MB exceed the grid's limit of {_TARBALL_LIMIT / 1e6:.0f} "
+            "MB: make fewer tasks with a larger batch.task_size"
         )
 
 
@@ -63,7 +64,7 @@ def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _shipped() -> list[str]:
-    """The files of the repository that a job needs, relative to it."""
+    """Return the files that a job needs, relative to the repository."""
     found = [
         str(path.relative_to(REPOSITORY))
         for folder in _SHIPPED
@@ -87,10 +88,10 @@ def _prun(submission: Submission, jobs: int, memory: int) -> str:
     ]
     return f"""\
 #!/bin/bash
-# Stage {submission.stage.name} of {run.output.absolute()}, with panda-client and a proxy.
-# It makes the datasets {dataset}_parts/ (a parts.tar a job)
-# and {dataset}.log/.
+# Submit the stage {submission.stage.name} of {run.output.absolute()};
+# needs panda-client and a proxy. The datasets are {dataset}_parts/
+# (a parts.tar from each job) and {dataset}.log/.
 cd "$(dirname "$0")" || exit 1
-unset VIRTUAL_ENV # whose Python prun would take
+unset VIRTUAL_ENV # otherwise prun uses its Python
 {shlex.join(command)} "$@"
 """

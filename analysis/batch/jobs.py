@@ -1,4 +1,4 @@
-"""Dask's workers as jobs of HTCondor or Slurm: asked for, and asked for again when they end."""
+"""Dask's workers as jobs of HTCondor or Slurm, which are replaced when they end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import copy
 import itertools
 import logging
 import math
-import re
 import shlex
 import signal
 import sys
@@ -27,14 +26,14 @@ from common.runtime.errors import EngineError
 
 log = logging.getLogger("monojet")
 
-_PERIOD = 15.0  # seconds between two looks at the queue, while workers are missing
-_VAIN = 3  # looks in a row that found jobs ended and no worker
-_HELD = 20  # looks in a row that found all jobs held
-_FIRST_WORD = 4  # looks until a line tells why jobs wait; then twice as many, and so on
+_PERIOD = 15.0  # seconds between queries of the queue, while workers are missing
+_MAX_VAIN = 3  # queries in a row that show ended jobs and no worker
+_MAX_HELD = 20  # queries in a row that show all jobs held
+_FIRST_LINE = 4  # queries before a line explains why jobs wait; then twice as many, and so on
 
 
 def _dask_jobqueue() -> Any:
-    """The module, whose import sets a handler of SIGINT: Ctrl-C stays ours."""
+    """Import dask_jobqueue; restore the handler of SIGINT, which its import replaces."""
     handler = signal.getsignal(signal.SIGINT)
     import dask_jobqueue
 
@@ -43,72 +42,83 @@ def _dask_jobqueue() -> Any:
 
 
 def cluster(run: Run, security: Any) -> Any:
-    """A cluster of dask-jobqueue, without any job yet."""
+    """Return a cluster of dask-jobqueue, still without jobs."""
+    _logs(run).mkdir(parents=True, exist_ok=True)
+    options = _options(run, security)
+    return _slurm(run, options) if run.cluster == "slurm" else _htcondor(run, options)
+
+
+def _options(run: Run, security: Any) -> dict[str, Any]:
+    """Return the options of clusters on both batch systems."""
     from distributed.utils import get_ip
 
-    dask_jobqueue = _dask_jobqueue()
     batch = run.config.batch
-    logs = _logs(run)
-    logs.mkdir(parents=True, exist_ok=True)
     scheduler = {"port": batch.port, "dashboard_address": f"{LOOPBACK}:{batch.dashboard_port}"}
     if batch.interface is None:
-        scheduler["host"] = get_ip()  # which the workers are told to call: not all addresses
-    options: dict[str, Any] = {
+        scheduler["host"] = get_ip()  # the address that workers call, instead of all addresses
+    return {
         "cores": run.threads,
         "processes": 1,
         "memory": batch.memory,
         "job_name": "monojet",
-        "log_directory": str(logs),
+        "log_directory": str(_logs(run)),
         "local_directory": batch.scratch,
         "interface": batch.interface,
         "python": shlex.quote(sys.executable),
         "worker_extra_args": [
-            *("--nthreads", "1"),  # tasks at a time; each has run.threads
-            *("--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"),  # which is not encrypted
+            *("--nthreads", "1"),  # tasks at a time; each uses run.threads
+            *("--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"),  # it is not encrypted
         ],
         "job_script_prologue": _prologue(),
         "scheduler_options": scheduler,
         "security": security,
         "silence_logs": logging.CRITICAL,
     }
-    if run.cluster == "slurm":
-        return dask_jobqueue.SLURMCluster(
-            job_cls=_job(dask_jobqueue.SLURMCluster.job_cls),
-            walltime=batch.walltime,
-            queue=batch.queue,
-            account=batch.account,
-            job_extra_directives=list(batch.directives),
-            **options,
-        )
+
+
+def _slurm(run: Run, options: Mapping[str, Any]) -> Any:
+    kind, batch = _dask_jobqueue().SLURMCluster, run.config.batch
+    return kind(
+        job_cls=_job(kind.job_cls),
+        walltime=batch.walltime,
+        queue=batch.queue,
+        account=batch.account,
+        job_extra_directives=list(batch.directives),
+        **options,
+    )
+
+
+def _htcondor(run: Run, options: dict[str, Any]) -> Any:
+    kind, batch = _dask_jobqueue().HTCondorCluster, run.config.batch
     extra = {}
     if batch.job_flavour:
         extra = {"MY.JobFlavour": f'"{batch.job_flavour}"'}
     if batch.send_credential:
         extra["MY.SendCredential"] = "True"
     extra |= dict(map(directive, batch.directives))
-    kind = dask_jobqueue.HTCondorCluster
-    with contextlib.suppress(ImportError):  # CERN's own settings, where they are installed
+    with contextlib.suppress(ImportError):  # CERN's own settings, where installed
         from dask_lxplus import CernCluster
 
         kind = CernCluster
-        options["container_runtime"] = "none"  # env.sh brings all that is needed
-        options["batch_name"] = "monojet"
-    with warnings.catch_warnings():  # which CERN's forgets all filters of
+        options |= {"container_runtime": "none", "batch_name": "monojet"}  # env.sh suffices
+    with warnings.catch_warnings():  # CernCluster resets all filters
         return kind(
             job_cls=_job(kind.job_cls), disk=batch.disk, job_extra_directives=extra, **options
         )
 
 
 def _job(kind: Any) -> type:
-    """A kind of job of dask-jobqueue, that runs in bash, not in sh which cannot source env.sh, and
-    that says when it is closed, without which a cluster does not close."""
+    """Return a subclass of a dask-jobqueue job that runs in bash and reports when it is closed.
+
+    sh cannot source env.sh, and a cluster waits for the status ``closed`` of its jobs.
+    """
     from distributed.core import Status
 
     def init(self: Any, *arguments: Any, security: Any, **named: Any) -> None:
-        quoted = copy.copy(security)  # it becomes words of a command line
+        quoted = copy.copy(security)  # its paths become part of a command line
         for name in ("tls_ca_file", "tls_worker_cert", "tls_worker_key"):
             setattr(quoted, name, shlex.quote(getattr(security, name)))
-        with warnings.catch_warnings():  # which CERN's forgets all filters of
+        with warnings.catch_warnings():  # CernCluster's job resets all filters
             kind.__init__(self, *arguments, security=quoted, **named)
 
     async def close(self: Any) -> None:
@@ -123,7 +133,7 @@ def _logs(run: Run) -> Path:
 
 
 def _prologue() -> list[str]:
-    """What a job does before it starts the worker; it may have an empty environment."""
+    """Return the shell lines of a job, whose environment may be empty, before the worker starts."""
     root, here = shlex.quote(str(REPOSITORY)), shlex.quote(str(Path.cwd()))
     return [
         'export PATH="${PATH:-/usr/local/bin:/usr/bin:/bin}"',
@@ -138,24 +148,24 @@ def _prologue() -> list[str]:
 class Jobs:
     """Keeps as many jobs in the queue as the run has workers.
 
-    Dask replaces no job that has ended (killed, or at its time limit), and does not know of one
-    whose worker never came: here, what the queue says counts. Each job has a name of its own, as
-    the scheduler may still believe in a lost worker. Held jobs are left to their user, and named.
+    Dask does not replace jobs that have ended (killed, or at their time limit), nor does it notice
+    if a worker never joins; so the queue decides here. Each job has a unique name, as the scheduler
+    may not have noticed the loss of a worker. Held jobs are reported and not replaced.
     """
 
     def __init__(self, run: Run, security: Any) -> None:
         self.run, self.cluster = run, cluster(run, security)
         self._names = (f"monojet-{i}" for i in itertools.count())
-        # CERN's jobs are spooled: ended ones stay in the queue, with what they have said.
+        # CERN's jobs are spooled: after their end they stay in the queue, with their logs.
         self.spooled = type(self.cluster).__name__ == "CernCluster"
         self._joined: set[str] = set()
-        self._vain = self._held = self._waits = 0  # looks in a row
-        self._named: set[str] = set()  # reasons to hold or refuse a job
+        self._vain = self._held = self._waits = 0  # queries in a row
+        self._reported: set[str] = set()  # reasons for holding or refusing a job
         self._ending = threading.Event()
         self._watcher: threading.Thread | None = None
 
-    def ask(self) -> None:
-        """Ask for all jobs.
+    def request(self) -> None:
+        """Submit all jobs.
 
         Raises:
             EngineError: none is accepted.
@@ -169,7 +179,7 @@ class Jobs:
             log.warning("%d of %d jobs accepted: %s", accepted, self.run.workers, _reason(error))
 
     def watch(self, give_up: Callable[[EngineError], None]) -> None:
-        """Replace jobs that end, from now on; ``give_up`` is called if that is of no use."""
+        """Replace jobs that end from now on; call ``give_up`` if new ones end as well."""
         self._watcher = threading.Thread(target=self._watch, args=(give_up,), daemon=True)
         self._watcher.start()
 
@@ -192,10 +202,10 @@ class Jobs:
                 return
 
     def _look(self) -> None:
-        """Look at the queue, while workers are missing.
+        """Query the queue while workers are missing, and replace jobs that have ended.
 
         Raises:
-            EngineError: to wait on is of no use.
+            EngineError: all jobs are held, or they end before their workers join.
         """
         present = {worker.name for worker in list(self.cluster.scheduler.workers.values())}
         self._joined |= present
@@ -211,13 +221,14 @@ class Jobs:
             for name in list(self.cluster.worker_spec)
             if name not in present
         }
-        self._tell(jobs, len(present))
+        self._report_held(jobs)
+        self._report_waiting(jobs, len(present))
         held = [job.reason for job in jobs.values() if job and job.state == "held"]
         self._held = self._held + 1 if len(held) == self.run.workers else 0
-        if self._held == _HELD:
+        if self._held == _MAX_HELD:
             raise EngineError(
-                f"--cluster {self.run.cluster}: all jobs are held ({held[0]}): the finished parts "
-                "are kept; mend the cause and run the same command again to resume"
+                f"--cluster {self.run.cluster}: all jobs are held ({held[0]}): finished parts are "
+                "kept: fix the cause and run the same command again to resume"
             )
         missing = {name: ids.get(name, "") for name, job in jobs.items() if job is None}
         if present:
@@ -225,67 +236,69 @@ class Jobs:
         elif self._in_vain(missing, any(jobs.values())):
             self._vain += 1
         if missing:
-            self._ask_again(missing)
+            self._request_again(missing)
 
     def _in_vain(self, missing: Mapping[str, str], any_queued: bool) -> bool:
-        """Whether jobs ended before their workers joined, or all of them are refused."""
+        """Return whether jobs ended before their workers joined, or all of them are refused."""
         lost = [identity for name, identity in missing.items() if name not in self._joined]
         return any(lost) or bool(lost and not any_queued)
 
-    def _ask_again(self, missing: Mapping[str, str]) -> None:
-        """Replace jobs that have ended, or were refused, given by name and id.
+    def _request_again(self, missing: Mapping[str, str]) -> None:
+        """Replace jobs that have ended or were refused, given by name and id.
 
         Raises:
             EngineError: they end before their workers join.
         """
         ended = [identity for identity in missing.values() if identity]
-        words = queue.last_words(_logs(self.run), ended, self.spooled)
-        if self._vain == _VAIN:
-            said = f"; the last said: {words}" if words else ""
+        line = queue.last_line(_logs(self.run), ended, self.spooled)
+        if self._vain == _MAX_VAIN:
+            quoted = f"; last line of their logs: {line}" if line else ""
             raise EngineError(
-                f"--cluster {self.run.cluster}: the jobs end before their workers have joined, "
-                f"{_VAIN} times in a row: see {_logs(self.run)}{said}"
+                f"--cluster {self.run.cluster}: jobs end before their workers join, {_MAX_VAIN} "
+                f"times in a row: see {_logs(self.run)}{quoted}"
             )
         if ended:
-            said = f" (the last said: {words})" if words else ""
-            log.info("jobs ended: %d: asking for new ones%s", len(ended), said)
+            quoted = f" (last line of their logs: {line})" if line else ""
+            log.info("jobs ended: %d: requesting new ones%s", len(ended), quoted)
         try:
             self._replace(missing)
         except (OSError, ValueError, RuntimeError) as error:
             reason = _reason(error)
-            if reason not in self._named:
-                self._named.add(reason)
-                log.warning("jobs are refused, to be tried again: %s", reason)
+            if reason not in self._reported:
+                self._reported.add(reason)
+                log.warning("jobs refused, trying again later: %s", reason)
 
-    def _tell(self, jobs: Mapping[str, Queued | None], present: int) -> None:
-        """Say why jobs do not run: of held ones each reason once, of others now and then."""
-        found = [job for job in jobs.values() if job is not None]
-        held = [job for job in found if job.state == "held"]
+    def _report_held(self, jobs: Mapping[str, Queued | None]) -> None:
+        """Warn about held jobs, once for each reason."""
         kinds: dict[str, list[Queued]] = {}
-        for job in held:
-            kinds.setdefault(_without_names(job.reason), []).append(job)
-        for kind in kinds.keys() - self._named:
-            self._named.add(kind)
+        for job in jobs.values():
+            if job is not None and job.state == "held":
+                kinds.setdefault(queue.reason_kind(job.reason), []).append(job)
+        for kind in kinds.keys() - self._reported:
+            self._reported.add(kind)
             alike = kinds[kind]
             log.warning(
-                "jobs held: %d: %s (once the cause is mended: %s %s)",
+                "jobs held: %d: %s (fix the cause, then %s %s)",
                 *(len(alike), alike[0].reason, queue.RELEASE[self.run.cluster]),
                 " ".join(job.id for job in alike),
             )
-        waiting = [job for job in found if job.state == "waiting"]
+
+    def _report_waiting(self, jobs: Mapping[str, Queued | None], present: int) -> None:
+        """Log why jobs wait, at growing intervals."""
+        waiting = [job for job in jobs.values() if job is not None and job.state == "waiting"]
         self._waits = self._waits + 1 if waiting else 0
-        words = self._waits / _FIRST_WORD
-        if words >= 1 and math.log2(words).is_integer():
+        ratio = self._waits / _FIRST_LINE
+        if ratio >= 1 and math.log2(ratio).is_integer():
             reasons = ", ".join(sorted({job.reason for job in waiting if job.reason}))
             log.info(
-                "workers: %d of %d; jobs that wait in the queue for %.0f minutes: %d%s (%s %s)",
+                "workers: %d of %d; jobs waiting in the queue for %.0f minutes: %d%s (%s %s)",
                 *(present, self.run.workers, self._waits * _PERIOD / 60, len(waiting)),
                 f": {reasons}" if reasons else "",
                 *(queue.EXPLAIN[self.run.cluster], waiting[0].id),
             )
 
     def _replace(self, names: Iterable[str]) -> None:
-        """Ask for jobs in place of these, and for those that are missing.
+        """Replace the named jobs, and submit those still missing.
 
         Raises:
             RuntimeError: the queue refuses.
@@ -302,16 +315,11 @@ class Jobs:
         self.cluster.sync(replace)
 
 
-def _without_names(reason: str) -> str:
-    """A reason without names of slots and numbers, which differ from job to job."""
-    return re.sub(r"\S+@\S+|\d+", "", reason)
-
-
 def _reason(error: BaseException) -> str:
-    """What the batch system's program says, in one line."""
+    """Return the message of the batch system's program, in one line."""
     text = str(error)
     for marker in ("stdout:\n", "stderr:\n"):  # dask-jobqueue's report of a failed command
-        _, _, said = text.partition(marker)
-        text = said if said.strip() else text
+        _, _, rest = text.partition(marker)
+        text = rest if rest.strip() else text
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return "; ".join(lines) or type(error).__name__

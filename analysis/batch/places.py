@@ -1,5 +1,7 @@
-"""Where the parts of a stage lie: below the output folder, or where HTCondor has sent them or the
-user has brought them; what they hold, and their removal once they are joined."""
+"""The folders of a stage's parts, and the removal of merged parts.
+
+Parts lie below the output folder, or where HTCondor has sent them or the user has copied them.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,15 @@ from common.runtime.errors import BatchError, ConfigError, OutputError
 
 
 def places(stage: PartitionedStage, run: Run, given: Sequence[Path] | None) -> list[Path]:
-    """Return the folders to look for parts in: the ``given`` ones, which are noted for the next
-    time if they hold some; else those that are noted, else where HTCondor sends the parts, as this
-    machine sees it; and the one below the output folder.
+    """Return the folders to search for parts.
+
+    These are the ``given`` folders, which are recorded for later calls if they hold parts.
+    Otherwise: the recorded folders or, without any, the folder to which HTCondor sends the parts,
+    under its path on this machine; and the one below the output folder.
 
     Raises:
-        BatchError: such a folder is not there, or HTCondor sends them where nothing is seen.
+        BatchError: a folder is missing, or this machine does not see where HTCondor sends the
+            parts (`UnseenError`).
     """
     submission = Submission.find(stage, run)
     if given:
@@ -30,7 +35,7 @@ def places(stage: PartitionedStage, run: Run, given: Sequence[Path] | None) -> l
             if not folder.is_dir():
                 raise BatchError(f"--parts {folder}: no such folder")
         if submission is not None and any(map(key_of, _files(given))):
-            _note(submission, given)
+            _record(submission, given)
         return list(given)
     here = run.parts(stage.name)
     if submission is None:
@@ -38,45 +43,46 @@ def places(stage: PartitionedStage, run: Run, given: Sequence[Path] | None) -> l
     found = [Path(folder) for folder in submission.parts]
     for folder in found:
         if not folder.is_dir():
-            raise BatchError(f"{folder}: gone, and the parts were there: give --parts")
+            raise BatchError(f"{folder}: the folder of the parts is missing: give --parts")
     if not found and submission.destination is not None:
-        found = [_seen(submission.destination)]
+        found = [_local_path(submission.destination)]
         if not found[0].is_dir():
             raise UnseenError(
-                f"the parts are sent to {submission.destination}, and {found[0]} is no folder here "
-                "(yet): give --parts with the folder as this machine sees it, or copies of them"
+                f"parts are sent to {submission.destination}, but the folder {found[0]} does not "
+                "exist on this machine (yet): give --parts with its path here, or that of a copy"
             )
     if any(here.absolute().is_relative_to(folder) for folder in found):
         return found
     return [*found, here]
 
 
-def _note(submission: Submission, folders: Iterable[Path]) -> None:
+def _record(submission: Submission, folders: Iterable[Path]) -> None:
     parts = tuple(str(folder.absolute()) for folder in folders)
     if parts != submission.parts:
-        with contextlib.suppress(OutputError):  # of another user: not noted, then
+        with contextlib.suppress(OutputError):  # another user's submission cannot be changed
             replace(submission, parts=parts).save()
 
 
 class UnseenError(BatchError):
-    """Parts that are sent where nothing is seen from here, or where there is none yet."""
+    """The folder to which parts are sent does not exist on this machine, or not yet."""
 
 
-def _seen(url: str) -> Path:
-    """The path of a URL where the server's files are mounted under their own names, as those of EOS
-    on lxplus."""
+def _local_path(url: str) -> Path:
+    """Return the path of a URL where the server's files are mounted under the same path, as those
+    of EOS are on lxplus."""
     return Path("/" + re.sub(r"^\w+://[^/]*/*", "", url))
 
 
 def clean(stage: PartitionedStage, run: Run, folders: Sequence[Path]) -> str:
-    """Remove the parts of outputs that are up to date; returns what to tell the user. Those that
-    an output refers to stay, as do those of other outputs and all other files.
+    """Remove the parts of outputs that are up to date; return the message for the user.
+
+    Parts that an output links to are kept, as are parts of other outputs and all other files.
 
     Raises:
-        ConfigError: parts are to be linked to.
+        ConfigError: the run links to its parts.
     """
     if run.merge == "link":
-        raise ConfigError("--clean-parts: with --merge link the parts must stay")
+        raise ConfigError("--clean-parts: --merge link requires the parts: omit one of them")
     targets = [target for target in stage.targets(run) if target.state() == "current"]
     linked = [target for target in targets if _is_linked(target.output)]
     plans = plans_of(stage, run, [target for target in targets if target not in linked])
@@ -86,7 +92,7 @@ def clean(stage: PartitionedStage, run: Run, folders: Sequence[Path]) -> str:
     for path in parts:
         path.unlink()
         failure_record(path).unlink(missing_ok=True)
-    kept = f"; those that {len(linked)} files refer to stay (--merge link)" if linked else ""
+    kept = f"; kept the parts that {len(linked)} files link to (--merge link)" if linked else ""
     return f"{stage.name}: {len(parts)} parts removed, {size}{kept}"
 
 
@@ -96,7 +102,7 @@ def _files(folders: Iterable[Path]) -> Iterator[Path]:
 
 
 def _is_linked(output: Path) -> bool:
-    """Whether an output refers to parts."""
+    """Return whether an output links to parts."""
     if output.suffix != ".h5":
         return False
     import h5py

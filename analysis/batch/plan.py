@@ -1,5 +1,4 @@
-"""The plan of a stage: a deterministic list of tasks, in a file once it is submitted, and which of
-their parts exist."""
+"""The plan of a stage, a deterministic list of tasks: its file once submitted, and its parts."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from typing import Any
 from analysis.workflow.fingerprint import hash_of_file
 from analysis.workflow.run import Run
 from analysis.workflow.stage import AnyStage, PartitionedStage, PartitionedWork
-from analysis.workflow.target import Target
+from analysis.workflow.target import LAYOUT, OLDER, Target
 from common.runtime import files
 from common.runtime.errors import BatchError, ConfigError
 from common.tasks import Part, Range, Task, part_name
@@ -26,8 +25,11 @@ log = logging.getLogger("monojet")
 
 @dataclass(frozen=True)
 class Plan:
-    """The tasks of one target and the folder of their parts. Nothing is kept in memory that grows
-    with the number of tasks but the names of files, unless they are those that were submitted."""
+    """The tasks of one target, and the folder of their parts.
+
+    Tasks are generated on the fly, so that memory does not grow with their number; those that were
+    ``submitted`` are kept in memory.
+    """
 
     stage: PartitionedStage
     run: Run
@@ -41,7 +43,7 @@ class Plan:
 
     @property
     def folder(self) -> Path:
-        """Where the parts lie."""
+        """Return the folder of the parts."""
         return self.run.parts(self.stage.name)
 
     def __iter__(self) -> Iterator[Task]:
@@ -56,15 +58,15 @@ class Plan:
 
     @property
     def single(self) -> bool:
-        """Whether there is one task only."""
+        """Return whether the plan has only one task."""
         return len(list(itertools.islice(self, 2))) == 1
 
     def path(self, task: Task) -> Path:
-        """The file of a task's part."""
+        """Return the file of a task's part."""
         return self.folder / self.name(task)
 
     def name(self, task: Task) -> str:
-        """The name of that file."""
+        """Return the name of that file."""
         return part_name(task.range.sample, task.key, self.work.suffix)
 
 
@@ -77,30 +79,33 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """From ``i/n``.
+        """Parse ``i/n``.
 
         Raises:
-            ConfigError: it is not of this form, or not 0 <= i < n.
+            ConfigError: the text has another form, or not 0 <= i < n.
         """
         index, _, count = text.partition("/")
         if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
-            raise ConfigError(f"--shard {text}: not of the form i/n with 0 <= i < n")
+            raise ConfigError(f"--shard {text}: must have the form i/n with 0 <= i < n")
         return cls(int(index), int(count))
 
     def of(self, tasks: Sequence[Task]) -> Sequence[Task]:
-        """The shard's tasks."""
+        """Return the tasks of the shard."""
         n = len(tasks)
         return tasks[self.index * n // self.count : (self.index + 1) * n // self.count]
 
 
 def plan_file(stage: AnyStage, run: Run) -> Path:
-    """Where the tasks lie that were submitted."""
+    """Return the file of the submitted tasks."""
     return run.output.absolute() / "submit" / stage.name / "plan.jsonl"
 
 
 def plans_of(stage: PartitionedStage, run: Run, targets: Iterable[Target]) -> list[Plan]:
-    """The plans of targets. Where one was submitted with these options, inputs and code, it counts:
-    another ``batch.task_size`` would make other parts than those that the jobs make."""
+    """Return the plans of targets.
+
+    A plan that was submitted with the same options, inputs and code takes precedence: with another
+    ``batch.task_size`` its jobs would make different parts.
+    """
     try:
         found = recorded(plan_file(stage, run))
     except BatchError:
@@ -117,7 +122,7 @@ def plans_of(stage: PartitionedStage, run: Run, targets: Iterable[Target]) -> li
     size = run.config.batch.task_size
     if size != found.task_size and any(plan.submitted is not None for plan in plans):
         log.info(
-            "%s: the tasks are those that were submitted, with a task size of %d, not %d",
+            "%s: using the submitted tasks, with a task size of %d instead of %d",
             stage.name,
             found.task_size,
             size,
@@ -127,8 +132,8 @@ def plans_of(stage: PartitionedStage, run: Run, targets: Iterable[Target]) -> li
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a plan file says: the tasks, the versions of their targets by code_settings_hash, and the number of
-    events a task."""
+    """The content of a plan file: the tasks, the versions of their targets by
+    ``code_settings_hash``, and the number of events per task."""
 
     path: Path
     tasks: list[Task]
@@ -137,8 +142,11 @@ class Recorded:
 
 
 def version(target: Target) -> str:
-    """What a plan of a target depends on: its code_settings_hash and all inputs; those that the run has made
-    may have changed in size alone, without files that could not be read."""
+    """Return the version of a target on which its plan depends: fingerprint and sizes of inputs.
+
+    Sizes count because inputs made by this run can differ with the same fingerprint, if unreadable
+    files were skipped.
+    """
     sizes = [
         path.stat().st_size if path.exists() else 0
         for upstream in target.upstream
@@ -148,9 +156,12 @@ def version(target: Target) -> str:
 
 
 def write_plan(path: Path, plans: Sequence[Plan]) -> list[Task]:
-    """Write the tasks of a stage, one a line of JSON after a first line that tells the code;
-    returns the tasks."""
+    """Write the tasks of a stage as JSON, one per line, after a line with their versions.
+
+    Return the tasks.
+    """
     head = {
+        "layout": LAYOUT,
         "code": {path: one for plan in plans for path, one in plan.target.code.items()},
         "targets": {plan.target.code_settings_hash: version(plan.target) for plan in plans},
         "task_size": plans[0].run.config.batch.task_size,
@@ -164,7 +175,7 @@ def write_plan(path: Path, plans: Sequence[Plan]) -> list[Task]:
 
 
 def read_plan(path: Path) -> list[Task]:
-    """The tasks of a plan file.
+    """Return the tasks of a plan file.
 
     Raises:
         BatchError: it cannot be read, or the code has changed since it was written.
@@ -173,7 +184,7 @@ def read_plan(path: Path) -> list[Task]:
 
 
 def recorded(path: Path) -> Recorded:
-    """What a plan file says.
+    """Return the content of a plan file.
 
     Raises:
         BatchError: it cannot be read, or the code has changed since it was written.
@@ -181,10 +192,12 @@ def recorded(path: Path) -> Recorded:
     try:
         with path.open() as file:
             head = json.loads(next(file))
+            if head.get("layout") != LAYOUT:
+                raise BatchError(f"{path}: {OLDER}: submit again")
             changed = [path for path, one in head["code"].items() if hash_of_file(path) != one]
             tasks = [_task(json.loads(line)) for line in file]
         found = Recorded(path, tasks, head["targets"], int(head["task_size"]))
-    except (OSError, StopIteration, ValueError, TypeError, KeyError) as error:
+    except (OSError, StopIteration, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BatchError(f"{path}: not a plan: {error}") from error
     if changed:
         raise BatchError(
@@ -198,7 +211,7 @@ def _task(data: dict[str, Any]) -> Task:
 
 
 def part_names(folder: Path) -> set[str]:
-    """The names of the parts in a folder."""
+    """Return the names of the parts in a folder."""
     try:
         return {entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")}
     except FileNotFoundError:
@@ -206,14 +219,14 @@ def part_names(folder: Path) -> set[str]:
 
 
 def check(plan: Plan, part: Part) -> None:
-    """Make sure that a part is what its name says.
+    """Make sure that a part matches its name.
 
     Raises:
         BatchError: it cannot be read, or was made by another plan.
     """
-    if not plan.work.provenance(part.path).is_of(part.task):
+    if not plan.work.provenance(part.path).matches(part.task):
         raise BatchError(
-            f"{part.path}: a part of another plan under this name: remove it and run again"
+            f"{part.path}: belongs to another plan despite its name: remove it and run again"
         )
 
 
@@ -221,18 +234,18 @@ _KEY = re.compile(r"\.([0-9a-f]{20})\.(h5|json|root)$")
 
 
 def key_of(path: Path) -> str | None:
-    """The key of a part; None for other files."""
+    """Return the key of a part; None for other files."""
     match = _KEY.search(path.name)
     return None if match is None or path.name.startswith(".") else match[1]
 
 
 def is_part(name: str, samples: Collection[str]) -> bool:
-    """Whether a file has the name of a part of one of these samples."""
+    """Return whether a file name is that of a part of one of these samples."""
     return _KEY.search(name) is not None and name.split(".")[0] in samples
 
 
 def size_of(parts: Iterable[Path]) -> str:
-    """How much some parts hold, as text."""
+    """Return the total size of some parts, as text."""
     return f"{sum(part.stat().st_size for part in parts) / 1e6:.1f} MB"
 
 
@@ -240,12 +253,12 @@ FAILED = ".failed.json"
 
 
 def failure_record(part: Path) -> Path:
-    """Where it is noted that a task failed, and why."""
+    """Return the file that records the failure of a task."""
     return part.with_name(part.name + FAILED)
 
 
 def failures(folder: Path) -> Iterator[tuple[str, str]]:
-    """Name of the part and error of each task that failed and has not succeeded since."""
+    """Yield the part's name and the error of each task that failed and has not succeeded since."""
     for path in sorted(folder.rglob(f"*{FAILED}")):
         part = path.with_name(path.name.removesuffix(FAILED))
         if not part.exists():
@@ -255,11 +268,12 @@ def failures(folder: Path) -> Iterator[tuple[str, str]]:
 def collect(
     plans: Iterable[Plan], folders: Iterable[Path], failed: Collection[str] = ()
 ) -> dict[str, Path]:
-    """The part of each task, by key, from several folders (searched to any depth); those whose
-    names are in ``failed`` may be missing.
+    """Return the part of each task, by key, from several folders and their subfolders.
+
+    Parts whose names are in ``failed`` may be missing.
 
     Raises:
-        BatchError: a part is missing, there twice, or of no task of the plans.
+        BatchError: a part is missing, duplicate, or belongs to no task of the plans.
     """
     tasks = {task.key: (plan.name(task), str(task)) for plan in plans for task in plan}
     found: dict[str, Path] = {}
@@ -269,17 +283,17 @@ def collect(
             continue
         if key not in tasks:
             raise BatchError(
-                f"{path}: a foreign part, of another configuration, code or input: remove it"
+                f"{path}: foreign part, from another configuration, code or input: remove it"
             )
         if key in found:
-            raise BatchError(f"{path}: a duplicate of the part {found[key]}: remove one")
+            raise BatchError(f"{path}: duplicate of the part {found[key]}: remove one of them")
         found[key] = path
     missing = [
         text for key, (name, text) in tasks.items() if key not in found and name not in failed
     ]
     if missing:
         raise BatchError(
-            f"{len(missing)} of {len(tasks)} parts are missing, the first of {missing[0]}: "
-            "run the tasks again (--resubmit-failed, or without --gather)"
+            f"{len(missing)} of {len(tasks)} parts are missing, first that of {missing[0]}: "
+            "make them with --resubmit-failed, or run without --gather"
         )
     return found

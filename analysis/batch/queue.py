@@ -1,9 +1,10 @@
-"""What HTCondor and Slurm say of a user's jobs, and what jobs that have ended said themselves."""
+"""The queue of HTCondor or Slurm: the user's jobs, and the logs of jobs that have ended."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ log = logging.getLogger("monojet")
 
 _TIMEOUT = 60  # seconds
 
-# id, state and reason of all jobs of the user.
+# Commands that list id, state and reason of all jobs of the user.
 _LIST = {
     "slurm": ("squeue", "--noheader", "--format=%i %T %r", f"--user={os.getuid()}"),
     "htcondor": (
@@ -38,8 +39,16 @@ class Queued:
     reason: str = ""
 
 
+_JOB_SPECIFIC = re.compile(r"\S+@\S+|slot\S+|\w+://\S+|\d+")
+
+
+def reason_kind(reason: str) -> str:
+    """Return a reason without slots, URLs and numbers, which differ from job to job."""
+    return _JOB_SPECIFIC.sub("", reason)
+
+
 def look(system: str) -> dict[str, Queued] | None:
-    """The jobs that have not ended, by their ids; None where the queue does not answer."""
+    """Return the jobs that have not ended, by id; None if the queue does not answer."""
     found = _output(_LIST[system])
     if found is None:
         return None
@@ -51,16 +60,16 @@ def _slurm(line: str) -> Queued | None:
     identity, state, reason = (*line.split(maxsplit=2), "", "", "")[:3]
     if state != "PENDING":
         return Queued(identity, "running")
-    held = "held" in reason.lower()  # by user or administrator, or after a failed start
+    held = "held" in reason.lower()  # held by user or administrator, or after a failed start
     return Queued(identity, "held" if held else "waiting", "" if reason == "None" else reason)
 
 
 def _condor(line: str) -> Queued | None:
     cluster, process, status, code, reason = (*line.split(maxsplit=4), *[""] * 5)[:5]
-    if not (cluster.isdigit() and process.isdigit()):  # the second line of a reason
+    if not (cluster.isdigit() and process.isdigit()):  # second line of a reason
         return None
     match condor.state_of(status, code):
-        case "ended":  # spooled jobs stay in the queue
+        case "ended":  # spooled jobs stay in the queue after their end
             return None
         case "held":
             return Queued(f"{cluster}.{process}", "held", reason)
@@ -70,9 +79,11 @@ def _condor(line: str) -> Queued | None:
             return Queued(f"{cluster}.{process}", "waiting")
 
 
-def last_words(logs: Path, ids: Iterable[str], spooled: bool = False) -> str:
-    """The last line in the logs of one of these ended jobs, without chatter; '' if none has any.
-    Those of ``spooled`` jobs are fetched from the schedd."""
+def last_line(logs: Path, ids: Iterable[str], spooled: bool = False) -> str:
+    """Return the last log line of one of these ended jobs, ignoring INFO messages of Dask.
+
+    Return '' if no log has any. Logs of ``spooled`` jobs are fetched from the schedd first.
+    """
     ids = list(ids)
     if spooled and ids:
         _output(("condor_transfer_data", *ids))
@@ -80,9 +91,9 @@ def last_words(logs: Path, ids: Iterable[str], spooled: bool = False) -> str:
         for suffix in ("err", "out"):
             for path in logs.glob(f"*-{identity}.{suffix}"):
                 lines = path.read_text(errors="replace").splitlines()
-                said = [line.strip() for line in lines if line.strip() and " - INFO - " not in line]
-                if said:
-                    return said[-1]
+                kept = [line.strip() for line in lines if line.strip() and " - INFO - " not in line]
+                if kept:
+                    return kept[-1]
     return ""
 
 
@@ -92,5 +103,5 @@ def _output(command: tuple[str, ...]) -> str | None:
             command, capture_output=True, text=True, check=True, timeout=_TIMEOUT
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        log.debug("%s: %s", command[0], error)  # at the next look, perhaps
+        log.debug("%s: %s", command[0], error)  # may succeed at the next look
         return None

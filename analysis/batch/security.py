@@ -1,7 +1,8 @@
-"""Who may talk to a Dask scheduler: whoever reaches one that asks nobody runs code as its user.
+"""Certificates of Dask schedulers: without them, anyone who reaches a scheduler runs code as its
+user.
 
-A scheduler of ours asks for the certificate that was made for the run. One that runs already is
-trusted by the certificates of Dask's own configuration.
+A scheduler started by a run requires the certificate made for that run. A scheduler that runs
+already uses the certificates in Dask's configuration.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _ROLES = ("client", "scheduler", "worker")
 
 @contextlib.contextmanager
 def credentials(folder: Path) -> Iterator[Any]:
-    """Make a certificate and its key for one run, in files that the user alone can read, below a
-    folder that the workers see; remove them at the end."""
+    """Make a certificate and its key for one run, in files below ``folder`` that only the user can
+    read; remove them at the end. The workers must see the folder."""
     from distributed.security import Security
 
     made = Security.temporary().get_tls_config_for_role("client")
@@ -46,12 +47,13 @@ def credentials(folder: Path) -> Iterator[Any]:
         yield Security(require_encryption=True, tls_ca_file=files["tls_client_cert"], **files)
 
 
-def known(cluster: str) -> tuple[str, Any]:
-    """The address of a scheduler that runs already, and the certificates for it: those of Dask's
-    configuration. Warn where anybody could be at its other end.
+def running_scheduler(cluster: str) -> tuple[str, Any]:
+    """Return the address of a running scheduler and its certificates, from Dask's configuration.
+
+    Warn if a scheduler on another machine is not encrypted.
 
     Raises:
-        ConfigError: the certificates are not there.
+        ConfigError: certificates are missing or cannot be read.
     """
     from distributed.security import Security
 
@@ -76,7 +78,7 @@ def known(cluster: str) -> tuple[str, Any]:
         )
     if not _is_loopback(location):
         log.warning(
-            "--cluster %s: not encrypted: whoever reaches this scheduler runs code as its user; "
+            "--cluster %s: not encrypted: anyone who reaches this scheduler runs code as its user: "
             "start it with certificates, and name yours in Dask's configuration, %s",
             *(cluster, _KEYS),
         )
@@ -90,7 +92,7 @@ def _is_loopback(location: str) -> bool:
             str(entry[4][0]).partition("%")[0]
             for entry in socket.getaddrinfo(host or location, None)
         }
-    except OSError:  # an unknown host, which cannot be reached either
+    except OSError:  # an unknown host: the connection will fail
         return True
     return all(
         ipaddress.ip_address(str(address).partition("%")[0]).is_loopback for address in found
@@ -98,32 +100,30 @@ def _is_loopback(location: str) -> bool:
 
 
 def refusal(error: BaseException) -> str | None:
-    """What a failed connection says of certificates, if anything."""
-    return next(filter(None, map(_of_certificates, causes(error))), None)
+    """Return what a failed connection reveals about certificates; None if nothing."""
+    return next(filter(None, map(_certificate_problem, causes(error))), None)
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and what has led to it; the errors of tornado's streams hold theirs."""
+    """Yield an error and its causes, including the inner errors of tornado's streams."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__ or getattr(error, "real_error", None)
 
 
-def _of_certificates(error: BaseException) -> str | None:
+def _certificate_problem(error: BaseException) -> str | None:
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
-            "another certificate than expected answers: this is not the scheduler that you mean, "
-            "or distributed.comm.tls.ca-file of Dask's configuration is not its own"
+            "the scheduler presents an unexpected certificate: it is another scheduler, or "
+            "distributed.comm.tls.ca-file of Dask's configuration does not belong to it"
         )
     if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
-        return (
-            "the scheduler is not encrypted, though Dask's configuration names certificates for it"
-        )
+        return "the scheduler is not encrypted, but Dask's configuration names certificates for it"
     if isinstance(error, ssl.SSLEOFError) or "ALERT" in str(getattr(error, "reason", "")):
         return "the scheduler refuses the certificate of distributed.comm.tls.client.cert"
     if isinstance(error, ConnectionResetError):
         return (
-            "the scheduler ends the connection: if it wants certificates, name them in Dask's "
-            f"configuration, {_KEYS}"
+            "the scheduler closes the connection: if it requires certificates, name them in "
+            f"Dask's configuration, {_KEYS}"
         )
     return None

@@ -1,7 +1,7 @@
-"""A stage without a scheduler to talk to: one shard of the plan at a time.
+"""Make one shard of the plan, a contiguous range of its tasks, without a scheduler.
 
-A shard is a contiguous share of the tasks. Nothing is kept but the parts, and for a task that
-failed a record beside them, until it succeeds.
+The only results are the parts and, for each failed task, a record beside its part; the record is
+removed once the task succeeds.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ log = logging.getLogger("monojet")
 
 
 def run_shard(stage: PartitionedStage, run: Run, tasks: Sequence[Task]) -> None:
-    """Make the parts of some tasks that are not there yet.
+    """Make the missing parts of some tasks.
 
     Raises:
-        BatchError: tasks failed; the others are done.
+        BatchError: tasks failed; all others are done.
     """
     folder = run.parts(stage.name)
     files.remove_partials(folder)
@@ -37,7 +37,7 @@ def run_shard(stage: PartitionedStage, run: Run, tasks: Sequence[Task]) -> None:
     log.info("%s: %d of %d tasks to do", stage.name, len(missing), len(tasks))
     failures: list[tuple[Task, MonojetError]] = []
     with Engines(run) as engines, TaskProgress(stage.name, len(missing)) as bar:
-        outcomes = engines.of(stage, len(missing)).map(Maker(stage.name, run, folder), missing)
+        outcomes = engines.of(stage, len(missing)).map(Maker(stage.work, run, folder), missing)
         with closing(outcomes):
             for task, result in outcomes:
                 record = failure_record(paths[task])

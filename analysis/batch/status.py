@@ -1,15 +1,15 @@
-"""What has come back of a stage, and what its jobs do: the tasks by the state of their parts."""
+"""The state of a stage's tasks: which parts exist, and what the jobs of the others do."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from analysis.batch.condor import Job, in_brief, latest, words
+from analysis.batch.condor import Job, arguments_of, in_brief, latest
 from analysis.batch.places import UnseenError, places
 from analysis.batch.plan import failures, plans_of
+from analysis.batch.queue import reason_kind
 from analysis.batch.submission import Submission
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedStage
@@ -17,18 +17,16 @@ from common.tables import Table
 from common.tasks import Task, part_name
 
 _STATES = ("done", "queued", "running", "held", "failed", "missing")
-_SHOWN = 20  # notes of a kind
-_WIDTH = 200  # characters of what a job says
-_DIFFERS = re.compile(r"slot\S+|\w+://\S+|\d+")  # in reasons that are the same of many jobs
+_SHOWN = 20  # maximum number of notes of one kind
+_WIDTH = 200  # maximum characters of a job's last line
 
 
 def status(stage: PartitionedStage, run: Run, given: Sequence[Path] | None) -> str:
-    """A table of the tasks of each sample: whose parts are there, and what the jobs of the others
-    do, with what holds or has ended them.
+    """Return a table of each sample's tasks by state, with the reasons of holds and failures.
 
     Raises:
-        BatchError: the plan that was submitted is not of these options, inputs and code; or the
-            parts cannot be seen.
+        BatchError: options, inputs or code have changed since the submission; or this machine does
+            not see the parts.
     """
     submission = Submission.find(stage, run)
     if submission is None:
@@ -43,52 +41,52 @@ def status(stage: PartitionedStage, run: Run, given: Sequence[Path] | None) -> s
     except UnseenError:
         if not tasks or any(task not in jobs or not jobs[task].live for task in tasks):
             raise
-        folders = []  # no job has ended: nothing has been sent
-    there = present(stage, run, folders, tasks)
+        folders = []  # no job has ended, so no part has been sent
+    existing = present(stage, run, folders, tasks)
     errors = {part: error for folder in folders for part, error in failures(folder)}
     suffix = stage.work().suffix
     states: dict[Task, str] = {}
     failed: list[str] = []
     for task in tasks:
         error = errors.get(part_name(task.range.sample, task.key, suffix))
-        states[task] = _state(task in there, jobs.get(task), error is not None)
+        states[task] = _state(task in existing, jobs.get(task), error is not None)
         if states[task] == "failed" and error is not None:
             failed.append(error if task.range.file in error else f"{task}: {error}")
-            jobs.pop(task, None)  # which says the same in other words
+            jobs.pop(task, None)  # its log repeats the error
     notes = [f"failed: {error}" for error in _some(dict.fromkeys(failed))]
     if submission is not None:
-        mine = {job: states[task] for task, job in jobs.items() if states[task] != "done"}
-        notes += _some(_notes(submission, mine))
-        notes += _of_submission(submission, states.values())
+        unfinished = {job: states[task] for task, job in jobs.items() if states[task] != "done"}
+        notes += _some(_job_notes(submission, unfinished))
+        notes += _submission_notes(submission, states.values())
     return _table(stage, states, notes)
 
 
 def jobs_by_task(submission: Submission, tasks: Sequence[Task]) -> dict[Task, Job]:
-    """The job that was last submitted for each task."""
+    """Return the last submitted job of each task."""
     plan = submission.plan
-    mine = [job for job in submission.find_jobs() if job.plan == plan]
-    return {task: job for job in latest(mine) for task in submission.shard(job.shard, tasks)}
+    jobs = [job for job in submission.find_jobs() if job.plan == plan]
+    return {task: job for job in latest(jobs) for task in submission.shard(job.shard, tasks)}
 
 
 def present(
     stage: PartitionedStage, run: Run, folders: Iterable[Path], tasks: Iterable[Task]
 ) -> set[Task]:
-    """The tasks whose parts are there, or have been joined already."""
+    """Return the tasks whose parts exist or have been merged."""
     names = {path.name for folder in folders for path in folder.rglob("*")}
-    joined = {
+    merged = {
         target.code_settings_hash for target in stage.targets(run) if target.state() == "current"
     }
     suffix = stage.work().suffix
     return {
         task
         for task in tasks
-        if task.code_settings_hash in joined
+        if task.code_settings_hash in merged
         or part_name(task.range.sample, task.key, suffix) in names
     }
 
 
-def _state(there: bool, job: Job | None, error: bool) -> str:
-    if there:
+def _state(exists: bool, job: Job | None, error: bool) -> str:
+    if exists:
         return "done"
     if job is not None and job.state in _STATES:
         return job.state
@@ -97,55 +95,55 @@ def _state(there: bool, job: Job | None, error: bool) -> str:
     return "missing"
 
 
-def _notes(submission: Submission, jobs: Mapping[Job, str]) -> Iterable[str]:
-    """What is to be said of jobs that are held, have failed, or are not known."""
+def _job_notes(submission: Submission, jobs: Mapping[Job, str]) -> Iterable[str]:
+    """Yield notes on jobs that are held, have failed, or whose state is unknown."""
     held: dict[tuple[str, str | None], list[Job]] = defaultdict(list)
     failed: dict[str, list[str]] = defaultdict(list)
     unknown: dict[tuple[int, str | None], list[Job]] = defaultdict(list)
     for job, state in sorted(jobs.items(), key=lambda item: item[0].shard):
         if state == "held":
-            held[_DIFFERS.sub("", in_brief(job.reason)), job.schedd].append(job)
+            held[reason_kind(in_brief(job.reason)), job.schedd].append(job)
         elif state == "failed":
-            last = _last_words(submission, job)
+            last = _last_error_line(submission, job)
             failed[f"{job.reason}: {last}" if last else job.reason].append(job.number)
         elif state == "missing" and job.state == "unknown":
             unknown[job.cluster, job.schedd].append(job)
     for (_, schedd), alike in held.items():
         where = f"-name {schedd} " if schedd else ""
         yield (
-            f"held: job {_list([job.number for job in alike])}: {in_brief(alike[0].reason)}: once "
-            f"that is put right, condor_release {where}{words(alike)}; or condor_rm them, then "
+            f"held: job {_list([job.number for job in alike])}: {in_brief(alike[0].reason)}: fix "
+            f"the cause, then condor_release {where}{arguments_of(alike)}; or condor_rm them, then "
             "--resubmit-failed"
         )
     for reason, numbers in failed.items():
         yield f"failed: job {_list(numbers)}: {reason}"
     for (cluster, schedd), silent in unknown.items():
         yield (
-            f"not known: {len(silent)} jobs of cluster {cluster}: no event log tells of them, nor "
-            f"does condor_q{f' -name {schedd}' if schedd else ''}"
+            f"unknown: {len(silent)} jobs of cluster {cluster}: neither an event log nor "
+            f"condor_q{f' -name {schedd}' if schedd else ''} shows them"
         )
 
 
-def _of_submission(submission: Submission, states: Iterable[str]) -> Iterable[str]:
-    """What is to be said of the submission as a whole."""
+def _submission_notes(submission: Submission, states: Iterable[str]) -> Iterable[str]:
+    """Yield notes on the submission as a whole."""
     counts = Counter(states)
     if submission.output and submission.output != str(submission.run.output.absolute()):
         yield (
-            f"submitted as {submission.output}: jobs of then that are still queued do not find it: "
-            "condor_rm them and --resubmit-failed"
+            f"submitted with the output folder {submission.output}: jobs still queued will not "
+            "find it: condor_rm them, then --resubmit-failed"
         )
     if submission.system == "grid":
         for task in submission.clusters:
             yield f"task {task.number}: https://bigpanda.cern.ch/task/{task.number}/"
     if submission.destination and counts["failed"]:
         yield (
-            f"parts go to {submission.destination} when their job ends: one that was removed or "
-            "killed has sent none of its parts"
+            f"parts are sent to {submission.destination} when their job ends: removed or killed "
+            "jobs have sent none of their parts"
         )
 
 
-def _last_words(submission: Submission, job: Job) -> str:
-    """The last line that a job has written to its standard error, if that is here."""
+def _last_error_line(submission: Submission, job: Job) -> str:
+    """Return the last line of a job's standard error, or '' if the file is not here."""
     path = submission.folder / "logs" / f"{job.cluster}.{job.shard}.err"
     try:
         lines = path.read_text(errors="replace").split("\n")

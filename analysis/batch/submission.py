@@ -1,5 +1,4 @@
-"""What was submitted of a stage: the record of it in the submit folder, and what has become of the
-jobs."""
+"""The record of a submission, in the submit folder, and the state of its jobs."""
 
 from __future__ import annotations
 
@@ -26,8 +25,8 @@ SYSTEMS: tuple[System, ...] = ("condor", "grid")
 
 @dataclass(frozen=True)
 class Cluster:
-    """Jobs that the batch system has taken at once: the shards of its jobs, in order, of a plan;
-    and on the grid the number of a task."""
+    """Jobs that the batch system accepted in one submission: the shards of its jobs, in order, and
+    their plan. On the grid ``number`` is that of the task."""
 
     number: int
     schedd: str | None
@@ -38,8 +37,11 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Submission:
-    """A stage cut into so many jobs for a batch system. ``destination`` is the URL that parts are
-    sent to, ``parts`` the folders where they were found."""
+    """The jobs of a stage on a batch system.
+
+    ``destination`` is the URL to which parts are sent, ``parts`` lists the folders where they were
+    found.
+    """
 
     stage: PartitionedStage
     run: Run
@@ -52,26 +54,26 @@ class Submission:
 
     @property
     def folder(self) -> Path:
-        """From where the jobs are submitted."""
+        """Return the folder from which the jobs are submitted."""
         return self.file.parent
 
     @property
     def file(self) -> Path:
-        """The record."""
+        """Return the file of the record."""
         return record_of(self.stage, self.run)
 
     @property
     def plan(self) -> str:
-        """The name of the plan and its cut into jobs."""
+        """Return a name for the plan and its division into jobs: a hash of both."""
         content = plan_file(self.stage, self.run).read_bytes()
         return hashlib.sha256(content + str(self.jobs).encode()).hexdigest()[:12]
 
     def shard(self, index: int, tasks: Sequence[Task]) -> Sequence[Task]:
-        """The tasks of a job."""
+        """Return the tasks of a job."""
         return Shard(index, self.jobs).of(tasks)
 
     def save(self) -> None:
-        """Note what `load` needs."""
+        """Write the record that `load` reads."""
         data = {
             "system": self.system,
             "jobs": self.jobs,
@@ -83,16 +85,16 @@ class Submission:
         files.write_json(self.file, data)
 
     def with_cluster(self, number: int, schedd: str | None, shards: Sequence[int]) -> Submission:
-        """Return the submission once the batch system has taken jobs."""
+        """Return the submission with jobs that the batch system has just accepted."""
         new = Cluster(number, schedd, self.plan, tuple(shards), time.strftime(condor.TIME))
         return replace(self, clusters=(*self.clusters, new))
 
     @classmethod
     def load(cls, stage: PartitionedStage, run: Run) -> Self:
-        """The last submission of a stage.
+        """Return the last submission of a stage.
 
         Raises:
-            BatchError: there is none.
+            BatchError: the record is missing or damaged.
         """
         path = record_of(stage, run)
         try:
@@ -108,22 +110,24 @@ class Submission:
                 tuple(_cluster(one) for one in data.get("clusters", ())),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BatchError(f"{path}: no submission of this stage: --submit it first") from error
+            raise BatchError(
+                f"{path}: no record of a submission of this stage: submit it with --submit"
+            ) from error
 
     @classmethod
     def find(cls, stage: PartitionedStage, run: Run) -> Self | None:
-        """The last submission of a stage; None if there is none.
+        """Return the last submission of a stage; None if the stage was never submitted.
 
         Raises:
-            BatchError: its record is damaged.
+            BatchError: the record is damaged.
         """
         return cls.load(stage, run) if record_of(stage, run).exists() else None
 
     def tasks(self) -> list[Task]:
-        """The tasks that were submitted.
+        """Return the submitted tasks.
 
         Raises:
-            BatchError: the plan is not of this configuration, these inputs and this code.
+            BatchError: configuration, inputs or code have changed since.
         """
         found = recorded(plan_file(self.stage, self.run))
         targets = {target.code_settings_hash: target for target in self.stage.targets(self.run)}
@@ -133,17 +137,18 @@ class Submission:
                 or version(targets[code_settings_hash]) != submitted
             ):
                 raise BatchError(
-                    f"{found.path}: a plan of other options or inputs than these: give those of "
-                    "--submit, or submit again"
+                    f"{found.path}: the plan was submitted with other options or inputs: repeat "
+                    "those of --submit, or submit again"
                 )
         return found.tasks
 
     def find_jobs(self) -> list[Job]:
-        """Return the jobs that were submitted from this folder, and what has become of them.
+        """Return the jobs that were submitted from this folder, with their states.
 
-        What a log has seen end has ended; of others the queue tells. A job that is not in the queue
-        of its schedd, by name, has gone: the schedd that answers otherwise may be another one.
-        Where neither tells, its state is unknown.
+        A job has ended if its log contains its end; otherwise its state is that in the queue. A job
+        that is missing from the queue of its schedd has ended, if the schedd was addressed by name:
+        the default schedd may be another one. If neither log nor queue shows a job, its state is
+        unknown.
         """
         if self.system != "condor":
             return []
@@ -151,17 +156,17 @@ class Submission:
         asked = {(job.plan, job.schedd) for job in jobs.values() if job.live}
         answers = {key: condor.in_queue(*key) for key in asked}
         if asked:
-            jobs = self._logged()  # again: what has ended in between is in no queue
+            jobs = self._logged()  # again: a job that has ended meanwhile is in no queue
         queued = {job.number: job for answer in answers.values() for job in answer or ()}
         for number, job in jobs.items():
             if job.live and number in queued:
                 jobs[number] = queued[number]
             elif job.live and job.schedd and answers.get((job.plan, job.schedd)) is not None:
-                jobs[number] = replace(job, state="ended", reason="not in the queue any more")
+                jobs[number] = replace(job, state="ended", reason="no longer in the queue")
         return list((queued | jobs).values())
 
     def _logged(self) -> dict[str, Job]:
-        """The jobs as the record and the logs have them, by their numbers."""
+        """Return the jobs in the record and the logs, by number."""
         jobs = {
             f"{cluster.number}.{proc}": Job(
                 f"{cluster.number}.{proc}",
@@ -181,7 +186,7 @@ class Submission:
 
 
 def record_of(stage: PartitionedStage, run: Run) -> Path:
-    """Return where a submission is recorded."""
+    """Return the file that records a submission."""
     return plan_file(stage, run).with_name("submission.json")
 
 

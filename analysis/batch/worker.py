@@ -1,4 +1,4 @@
-"""What a Dask worker does when it starts: once a process, not once a task."""
+"""Prepare a Dask worker when it starts: once per process, not once per task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cpp_helpers import declare, load_root
 
 
 class Setup(WorkerPlugin):  # type: ignore[misc]
-    """Declares the helpers, in the directory that the run's paths are relative to."""
+    """Declare the C++ helpers, in the directory to which the run's paths are relative."""
 
     name = "monojet"
 
@@ -24,11 +24,11 @@ class Setup(WorkerPlugin):  # type: ignore[misc]
         self.directory = directory
 
     def setup(self, worker: Any) -> None:
-        """Called by Dask in the new worker."""
+        """Prepare the worker; called by Dask in the new process."""
         with contextlib.suppress(ValueError):  # not the main thread
-            # Ctrl-C reaches the whole process group: the client decides, and ends the workers.
+            # Ctrl-C reaches the whole process group; the client ends the workers.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.chdir(self.directory)
-        set_up_log(logging.WARNING)  # what happens is told by the run
-        load_root().EnableThreadSafety()  # tasks run beside the thread that talks to the scheduler
+        set_up_log(logging.WARNING)  # the run itself reports progress
+        load_root().EnableThreadSafety()  # another thread talks to the scheduler
         declare()

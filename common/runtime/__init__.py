@@ -1,1 +1,1 @@
-"""TODO."""
+"""How work is carried out, which changes no result: files, errors, progress, processes."""

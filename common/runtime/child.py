@@ -1,4 +1,4 @@
-"""A process beside this one, for work that may end a process: ROOT reading a damaged file."""
+"""Run functions in a separate process, which may crash: ROOT can die of a damaged file."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ from common.runtime.errors import MonojetError, WorkerError
 log = logging.getLogger("monojet")
 
 PARENT = "MONOJET_PARENT"
-"""In the environment of such a process: the parent tells of its end."""
+"""Environment variable of such a process: the parent process reports its exit."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
 class Child:
-    """Calls functions, one at a time, in a process of its own, started by the first call; where
-    that has died or was ended the next call starts another. It ends on leaving the context, or
-    with this process."""
+    """A separate process that runs functions, one at a time.
+
+    The first call starts it; after a crash, or `end`, the next call starts a new one. It ends on
+    leaving the context, or with this process.
+    """
 
     def __init__(self) -> None:
         self._running: tuple[subprocess.Popen[bytes], Connection] | None = None
@@ -41,7 +43,7 @@ class Child:
         self.end()
 
     def end(self) -> None:
-        """End the process, and with it all that the functions have left in it."""
+        """End the process and discard its state."""
         if self._running is not None:
             process, pipe = self._running
             process.kill()
@@ -55,12 +57,12 @@ class Child:
         *arguments: Arguments.args,
         **named: Arguments.kwargs,
     ) -> Result:
-        """What a function of a module returns; it, its arguments and what it returns are pickled.
+        """Call a module-level function and return its result; both and all arguments are pickled.
 
         Raises:
-            WorkerError: the process died; the message says how, without a subject.
-            MonojetError: as the function does.
-            RuntimeError: any other exception of it, as text.
+            WorkerError: the process died; the message names the signal or exit code, not the work.
+            MonojetError: raised by the function.
+            RuntimeError: the function raised another exception, whose traceback is the text.
         """
         self._running = self._running or _start()
         process, pipe = self._running
@@ -79,13 +81,13 @@ class Child:
 
 
 def _start() -> tuple[subprocess.Popen[bytes], Connection]:
-    # Not of multiprocessing, whose workers may be Dask's, which may have no children.
+    # Not multiprocessing: Dask's workers are daemonic and must not have such children.
     pipe, other = Pipe()
     level, directory = str(log.getEffectiveLevel()), str(Path.cwd())
     with other:
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", __name__, str(other.fileno()), level, directory],
-            cwd=REPOSITORY,  # where modules are
+            cwd=REPOSITORY,  # the modules are found there
             env=os.environ | {PARENT: str(os.getpid())},
             pass_fds=[other.fileno()],
         )
@@ -103,14 +105,14 @@ def _serve(pipe: Connection, level: int, directory: str) -> None:
                 result = function(*arguments, **named)
                 pipe.send((result, None))
             except MonojetError as error:
-                error.__cause__ = error.__context__ = None  # of C++: cannot be sent
+                error.__cause__ = error.__context__ = None  # C++ exceptions cannot be pickled
                 pipe.send((None, error))
-            except Exception:  # to send what cannot be pickled, too
+            except Exception:  # including results that cannot be pickled
                 pipe.send((None, RuntimeError(traceback.format_exc())))
 
 
 def set_up_log(level: int) -> None:
-    """Messages as the command line prints them."""
+    """Send log messages of this level and above to stderr, as the command line prints them."""
     logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stderr)
     logging.addLevelName(logging.INFO, "monojet:")
     logging.addLevelName(logging.DEBUG, "monojet:")

@@ -1,6 +1,6 @@
-"""Errors a user can act on: one line that names the file, column or key, the cause and the remedy.
+"""Errors that a user can act on: one line with file, column or key, the cause, and the remedy.
 
-The command line prints the line and exits with 2; tracebacks are shown with ``-v`` only.
+The command line prints the line and exits with status 2; ``-v`` adds tracebacks.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterable
 
 
 class MonojetError(Exception):
-    """Base of all errors of this project."""
+    """Base class of all errors of this project."""
 
 
 class ConfigError(MonojetError):
-    """A configuration or command line that cannot be carried out."""
+    """A wrong configuration or command line."""
 
 
 class InputError(MonojetError):
@@ -22,7 +22,7 @@ class InputError(MonojetError):
 
 
 class NormalisationError(MonojetError):
-    """A sample without cross-section or sum of weights."""
+    """A missing cross-section or sum of weights of a sample."""
 
 
 class ScoreError(MonojetError):
@@ -30,7 +30,7 @@ class ScoreError(MonojetError):
 
 
 class OutputError(MonojetError):
-    """An output directory that is full or cannot be written."""
+    """An output directory that is full or not writable."""
 
 
 class WorkerError(MonojetError):
@@ -38,15 +38,15 @@ class WorkerError(MonojetError):
 
 
 class BatchError(MonojetError):
-    """Tasks that failed, or parts that are missing or do not belong to the plan."""
+    """Failed tasks, or parts that are missing or belong to another plan."""
 
 
 class EngineError(MonojetError):
-    """A cluster that cannot be reached, refuses, or is lost."""
+    """A cluster that cannot be reached, refuses a connection or jobs, or is lost."""
 
 
 def did_you_mean(name: object, valid: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` for the nearest valid name, else the list of valid names."""
+    """Return `` (did you mean 'x'?)`` with the nearest valid name, else a list of valid names."""
     names = list(valid)
     nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     if nearest:

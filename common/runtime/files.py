@@ -1,9 +1,9 @@
-"""Files appear whole or not at all: written beside their place, then renamed.
+"""Write files atomically: under a temporary name in the same folder, then renamed.
 
-What is written beside a place has the name ``.<file>.<writer>.<token>.partial``. Both words are
-random: the number of a process and the name of a host tell nothing where containers or several
-machines share a file system. The writer is a run, whose workers write in its name (`written_by`):
-what they leave behind is the run's to remove. Of other writers only age tells that they are dead.
+The temporary name is ``.<file>.<writer>.<token>.partial``. Writer and token are random, as process
+ids and host names are ambiguous where containers or several machines share a file system. The
+writer is a run; its workers write in its name (`written_by`), and it removes what they leave
+behind. Files of other writers are removed by age only.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from common.runtime.errors import OutputError
 WRITER = secrets.token_hex(4)
 """The name of this process as a writer."""
 
-_ABANDONED = 24 * 3600.0  # seconds without a change, after which nobody writes a partial any more
+_ABANDONED = 24 * 3600.0  # seconds since the last change, after which a file counts as abandoned
 _writer = ContextVar("writer", default=WRITER)
 
 
 @contextlib.contextmanager
 def written_by(writer: str) -> Iterator[None]:
-    """Write in the name of another process, which removes what this one leaves if it is killed."""
+    """Write in the name of another process, which removes the leftovers of this one if killed."""
     before = _writer.set(writer)
     try:
         yield
@@ -42,16 +42,16 @@ def written_by(writer: str) -> Iterator[None]:
 
 
 def _beside(path: Path) -> Path:
-    """Return a new name."""
+    """Return a new temporary name in the folder of ``path``."""
     return path.with_name(f".{path.name}.{_writer.get()}.{secrets.token_hex(4)}.partial")
 
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to, renamed to ``path`` at the end, removed on any error.
+    """Give a temporary path to write to; rename it to ``path`` at the end, remove it on any error.
 
     Raises:
-        OutputError: the directory is full or cannot be written.
+        OutputError: the directory is full or not writable.
     """
     partial = _beside(path)
     try:
@@ -67,7 +67,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def pieces(path: Path) -> Iterator[Callable[[], Path]]:
-    """Gives new names beside ``path`` to write pieces of it to, which are removed at the end."""
+    """Give a function that returns new temporary paths beside ``path``; remove them at the end."""
     given: list[Path] = []
 
     def new() -> Path:
@@ -83,8 +83,11 @@ def pieces(path: Path) -> Iterator[Callable[[], Path]]:
 
 
 def remove_partials(directory: Path, name: str = "*") -> None:
-    """Drop what was left half-written in a directory: by this process and those that wrote in its
-    name, all of which must have ended, and by others a day ago."""
+    """Remove unfinished files of a directory.
+
+    These are files of this process and of those that wrote in its name, all of which must have
+    ended, and files of other writers that have not changed for a day.
+    """
     for partial in directory.glob(f".{name}.*.partial"):
         with contextlib.suppress(FileNotFoundError):
             age = time.time() - partial.stat().st_mtime
@@ -93,23 +96,23 @@ def remove_partials(directory: Path, name: str = "*") -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole."""
+    """Write a text file atomically."""
     with whole(path) as partial:
         partial.write_text(text)
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write a JSON file whole; NaN and infinities are refused, as they are no JSON."""
+    """Write a JSON file atomically; refuse NaN and infinities, which JSON does not define."""
     write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
 
 
 def require_space(path: Path, n_bytes: int) -> None:
-    """Make sure that ``n_bytes`` more fit beside ``path``, quotas included.
+    """Make sure that ``n_bytes`` more fit beside ``path``, also within quotas.
 
-    HDF5 cannot recover from a full disk: it is asked before, by allocating a file and dropping it.
+    HDF5 cannot recover from a full disk; so this allocates a file of that size and removes it.
 
     Raises:
-        OutputError: they do not fit.
+        OutputError: the space is not sufficient.
     """
     probe = _beside(path)
     try:
@@ -126,10 +129,10 @@ def require_space(path: Path, n_bytes: int) -> None:
 
 
 def require_writable(directory: Path) -> None:
-    """Make the directory and try it.
+    """Make a directory and write a test file to it.
 
     Raises:
-        OutputError: it cannot be made or written.
+        OutputError: the directory cannot be made or is not writable.
     """
     probe = _beside(directory / "probe")
     try:
@@ -140,18 +143,19 @@ def require_writable(directory: Path) -> None:
         with contextlib.suppress(OSError):
             probe.unlink(missing_ok=True)
         raise OutputError(
-            f"{directory}: cannot write the output there ({error.strerror}): free some space or "
+            f"{directory}: cannot write to this folder ({error.strerror}): free some space or "
             "choose another --output"
         ) from error
 
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Keep other runs from writing to a directory at the same time. The lock goes with the process,
-    however that ends. On a file system without locks there is none.
+    """Keep other runs from writing to a directory at the same time.
+
+    The lock ends with the process. File systems without locks are not protected.
 
     Raises:
-        OutputError: another run holds it.
+        OutputError: another run holds the lock.
     """
     path = directory / ".lock"
     with _own_lock(path) as file:
@@ -165,11 +169,11 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def _own_lock(path: Path) -> TextIO:
-    """Open and lock a file. One that its last holder removed in between keeps nobody out: there it
-    is tried again.
+    """Open and lock a file; try again if its last holder removed it meanwhile, as the lock of a
+    removed file excludes nobody.
 
     Raises:
-        OutputError: another run holds it.
+        OutputError: another run holds the lock.
     """
     while True:
         file = path.open("a+")
@@ -182,8 +186,8 @@ def _own_lock(path: Path) -> TextIO:
             owner = file.read().strip() or "another process"
             file.close()
             raise OutputError(
-                f"{path.parent}: another run is writing there ({owner}): wait for its end, or "
-                "choose another --output"
+                f"{path.parent}: another run is writing to this folder ({owner}): wait for its "
+                "end, or choose another --output"
             ) from error
         except FileNotFoundError:
             pass
@@ -196,8 +200,8 @@ def _own_lock(path: Path) -> TextIO:
 
 
 def cache_folders() -> Iterator[Path]:
-    """Yield where things can be kept from one run to the next: beside the Python environment, or in
-    the user's cache where that cannot be written."""
+    """Yield the folders for caches, by preference: beside the Python environment, then the user's
+    cache folder, in case the first is not writable."""
     yield Path(sys.prefix) / "lib" / "monojet"
     cache = os.environ.get("XDG_CACHE_HOME")
     yield (Path(cache) if cache else Path.home() / ".cache") / "monojet"

@@ -1,4 +1,4 @@
-"""Progress of long steps on stderr: a live bar on a terminal, sparse lines in a log file."""
+"""Show the progress of long steps on stderr: a bar on a terminal, occasional lines in a log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECONDS_BETWEEN_LINES = 20.0
 
 
 class Progress(Protocol):
-    """What a step reports to."""
+    """The object to which a step reports its progress."""
 
     def advance(self, amount: float) -> None:
         """Count ``amount`` more as done."""
@@ -68,7 +68,7 @@ class _Bar:
 
 @contextlib.contextmanager
 def progress(description: str, total: float, unit: str = "events") -> Iterator[Progress]:
-    """Report the progress of one step; silent when the log level is above INFO."""
+    """Show the progress of one step; silent if the log level is above INFO."""
     if sys.stderr.isatty() and log.isEnabledFor(logging.INFO):
         bar = _Bar(description, total, unit)
         with bar.bar:
@@ -78,7 +78,7 @@ def progress(description: str, total: float, unit: str = "events") -> Iterator[P
 
 
 class TaskProgress:
-    """Progress of tasks: how many are done and failed, events a second, the time left."""
+    """Progress of tasks: numbers of done and failed tasks, events per second, remaining time."""
 
     def __init__(self, description: str, total: int) -> None:
         self.description, self.total = description, total
@@ -114,11 +114,11 @@ class TaskProgress:
 
     def _rates(self) -> str:
         seconds = max(time.monotonic() - self._start, 1e-9)
-        # Tasks of no events, as where all parts were there already, have no rate.
+        # Tasks whose parts existed already count no events and give no rate.
         rate = f", {_rate(self.events / seconds)} events/s" if self.events else ""
         return f"{self.description}: {self.failed} failed{rate}"
 
 
 def _rate(rate: float) -> str:
-    """A number of two digits at least: ``0.15``, ``3.2``, ``1234``."""
+    """Return a rate with at least two digits: ``0.15``, ``3.2``, ``1234``."""
     return f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"

@@ -22,8 +22,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Averaged(Measured):
-    """The mean over the networks of all folds, with its statistical error and the ``spread``: the
-    standard error of the mean by how much the K networks differ, s/sqrt(K); None of one network.
+    """The mean over the networks of all folds, with its statistical error and its ``spread``.
+
+    The spread is the standard error s/sqrt(K) of the mean from the scatter of the K networks; None
+    for a single network.
     """
 
     spread: float | None = None
@@ -33,7 +35,7 @@ class Averaged(Measured):
 
     @property
     def total(self) -> float:
-        """The error of both kinds.
+        """Return the error of both kinds.
 
         Values of single folds scatter by statistics and by training, s^2 = statistics + training,
         so that the spread holds the statistical error once: the larger of both is their sum.
@@ -42,7 +44,7 @@ class Averaged(Measured):
 
 
 def spread(values: Sequence[float]) -> float | None:
-    """The standard error of the mean of K values by their scatter, s/sqrt(K); None of one."""
+    """Return the standard error s/sqrt(K) of the mean of K values; None for a single value."""
     n = len(values)
     if n < 2:
         return None
@@ -51,7 +53,7 @@ def spread(values: Sequence[float]) -> float | None:
 
 
 def averaged(values: Sequence[Measured]) -> Averaged:
-    """The mean of the values of independent folds."""
+    """Return the mean over independent folds, with its statistical error and spread."""
     n = len(values)
     return Averaged(
         sum(v.value for v in values) / n,
@@ -61,7 +63,7 @@ def averaged(values: Sequence[Measured]) -> Averaged:
 
 
 def measured_efficiency(efficiency: float, n_effective: float) -> Measured:
-    """An efficiency with the standard deviation of its posterior for a flat prior.
+    """Return an efficiency with the standard deviation of its posterior for a flat prior.
 
     Ullrich and Xu, arXiv:physics/0701199, equation 26, with k = efficiency x n. Unlike the binomial
     formula it does not vanish at 0 and 1. For weighted events n is (sum of w)^2 / sum of w^2.
@@ -74,8 +76,10 @@ def measured_efficiency(efficiency: float, n_effective: float) -> Measured:
 def measured_share(
     part: tuple[float, float], whole: tuple[float, float], *, prior: bool = True
 ) -> Measured:
-    """The share of a part in the whole of some weighted events, each given by the sums of their
-    weights and of the squared weights; the whole's sum of weights is not 0.
+    """Return the weighted share of a subset in the whole, with its error.
+
+    Both are given by their sums of weights and of squared weights; the sum of weights of the whole
+    is not 0.
 
     With the sums P of the part and F of the rest, independent and of variances sum of w^2, the
     share e = P / (P + F) has de/dP = (1 - e)/W and de/dF = -e/W, W = P + F, so that
@@ -85,8 +89,8 @@ def measured_share(
     `measured_efficiency`, exactly. Where negative weights push the share beyond 0 or 1 it keeps its
     value.
 
-    Without ``prior`` the first formula holds: where a part is of light events, such as those of a
-    high slice, one event of the effective weight would be more than all of it.
+    Without ``prior`` the first formula holds: where a part is light events, such as those of a
+    high slice, one event of the effective weight would exceed all of it.
     """
     (sumw, sumw2), (whole_sumw, whole_sumw2) = part, whole
     unit = whole_sumw2 / whole_sumw if prior else 0.0

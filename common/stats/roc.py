@@ -1,4 +1,4 @@
-"""Areas under ROC curves of events with weights."""
+"""ROC curves of weighted events, and the areas under them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Scored:
 def first_with(
     efficiency: npt.NDArray[np.float64], reached: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.int64]:
-    """The first places at which at least these efficiencies are reached, the last if nowhere.
+    """Return the first indices at which efficiencies are reached; the last index where none is.
 
-    ``reached`` are efficiencies that do not fall.
+    ``reached`` holds efficiencies in ascending order.
     """
     # 1e-12: what rounding may leave of a sum of all
     found = np.searchsorted(reached, np.asarray(efficiency) - 1e-12)
@@ -36,9 +36,9 @@ def first_with(
 class Curve:
     """The ROC curve of events with weights, of either sign.
 
-    What is said of it are sums of weights, so that it is right for signed ones, which make it go
-    back in places: the area is the weighted share of pairs in the right order, ties half, and a
-    threshold at an efficiency the highest score at and above which the signal has it.
+    All results are sums of weights, and so hold for negative weights, with which the curve is not
+    monotonic: the area is the weighted share of correctly ordered pairs, ties counted half, and the
+    threshold at an efficiency is the highest score at and above which the signal reaches it.
     """
 
     def __init__(self, signal: Scored, background: Scored) -> None:
@@ -59,7 +59,7 @@ class Curve:
         self._reached = np.maximum.accumulate(self._signal)
 
     def drawn(self, rng: np.random.Generator) -> Curve:
-        """A bootstrap replica: as many events of each class, drawn anew."""
+        """Return a bootstrap replica: as many events of each class, drawn with replacement."""
         n, size = self._n_signal, len(self._weight)
         replica = Curve.__new__(Curve)
         replica.scores, replica._place, replica._n_signal = self.scores, self._place, n
@@ -72,7 +72,7 @@ class Curve:
         return replica
 
     def area(self) -> float:
-        """The area under it."""
+        """Return the area under the curve."""
         signal = np.append(0.0, self._signal)
         steps = np.diff(np.append(0.0, self._background))
         return float((steps * (signal[1:] + signal[:-1])).sum() / 2)
@@ -81,29 +81,28 @@ class Curve:
         return first_with(efficiency, self._reached)
 
     def threshold_at(self, efficiency: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """The highest scores with which at least these shares of the signal are kept."""
+        """Return the highest thresholds with at least these signal efficiencies."""
         return self.scores[self._places(efficiency)]
 
     def signal_at(self, efficiency: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """The shares of the signal that are kept there: more, where scores are alike."""
+        """Return the signal efficiencies at these thresholds: larger where scores are equal."""
         return self._signal[self._places(efficiency)]
 
     def background_at(self, efficiency: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """The shares of the background that pass these thresholds; nothing does where no signal
-        has to."""
+        """Return the background efficiencies at these thresholds: 0 where no signal is needed."""
         shares = self._background[self._places(efficiency)]
         return np.where(np.asarray(efficiency) > 0, shares, 0.0)
 
     def shares_above(self, threshold: float) -> tuple[float, float]:
-        """The shares of signal and background of no lower score."""
+        """Return the efficiencies of signal and background at and above a threshold."""
         n = int(np.searchsorted(-self.scores, -threshold, side="right"))
         return (float(self._signal[n - 1]), float(self._background[n - 1])) if n else (0.0, 0.0)
 
 
 def weighted_auc(signal: Scored, background: Scored, seed: int) -> Measured:
-    """Area under the ROC curve, with the error of bootstrap replicas; there must be events of both.
+    """Return the area under the ROC curve, with its bootstrap error; both classes need events.
 
-    Each counts by the modulus of its weight: negative ones would make the curve go back.
+    Each event counts with the modulus of its weight, which keeps the curve monotonic.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -115,7 +114,9 @@ def weighted_auc(signal: Scored, background: Scored, seed: int) -> Measured:
     replicas = []
     for _ in range(BOOTSTRAP):
         drawn = weight * rng.poisson(1, len(weight))
-        if drawn[:n_signal].any() and drawn[n_signal:].any():  # of few events, all may be left out
+        if (
+            drawn[:n_signal].any() and drawn[n_signal:].any()
+        ):  # of few events, a replica may hold none
             replicas.append(float(roc_auc_score(truth, score, sample_weight=drawn)))
     value = float(roc_auc_score(truth, score, sample_weight=weight))
     return Measured(value, float(np.std(replicas, ddof=1)))

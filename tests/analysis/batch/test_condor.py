@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.batch.condor import Job, in_log, latest, words
+from analysis.batch.condor import Job, arguments_of, in_log, latest
 
 LOG = Path(__file__).with_name("condor.log")
 WHEN = "2026-11-27 19:41:39"
@@ -85,5 +85,5 @@ def test_the_latest_job_of_a_shard() -> None:
 
 def test_many_jobs_are_named_as_clusters() -> None:
     jobs = [Job(f"{cluster}.{i}", i, "p", "") for cluster in (7, 12) for i in range(5)]
-    assert words(jobs[:3]) == "7.0 7.1 7.2"
-    assert words(jobs) == "7 12"
+    assert arguments_of(jobs[:3]) == "7.0 7.1 7.2"
+    assert arguments_of(jobs) == "7 12"

@@ -210,7 +210,7 @@ def test_condor_replaces_its_jobs(
         carry_out(engines, IMAGING, run, targets, lambda target: None)
         assert len(list(jobs.iterdir())) == 1
     assert targets[0].output.exists()
-    assert "jobs ended: 1: asking for new ones" in caplog.text
+    assert "jobs ended: 1: requesting new ones" in caplog.text
     assert not list(jobs.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a batch run: nothing is lost, nothing is counted twice, all of it is said."""
+"""Faults in a batch run: no event is lost or counted twice, and each fault is reported."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_second_run_on_the_same_output_is_refused(
             "--output",
             output,
         )
-    assert f"another run is writing there (process {os.getpid()}" in line
+    assert f"another run is writing to this folder (process {os.getpid()}" in line
     with files.locked(output):  # free again
         assert (output / ".lock").exists()
     assert not (output / ".lock").exists()
@@ -113,7 +113,7 @@ def test_the_lock_of_a_killed_run_does_not_hold(tmp_path: Path) -> None:
     ("name", "hint"), [("slrum", "slurm"), ("dask", "dask://"), ("grid", "valid|mean")]
 )
 def test_an_unknown_engine_is_named_with_the_nearest(name: str, hint: str) -> None:
-    with pytest.raises(ConfigError, match=f"--cluster {name}: no such engine.*({hint})"):
+    with pytest.raises(ConfigError, match=f"--cluster {name}: unknown engine.*({hint})"):
         check_cluster(name)
 
 
@@ -167,7 +167,7 @@ def test_killed_workers_are_replaced_and_a_deadly_task_fails_alone(
         failed = found.pop(7)
         assert found == {i: i * i for i in range(20) if i != 7}
         assert isinstance(failed, WorkerError)
-        assert "workers in turn died" in str(failed)
+        assert "the task killed" in str(failed)
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def test_a_worker_that_is_killed_is_replaced(
         _, stderr = process.communicate(timeout=200)
     assert process.returncode == 0, stderr
     assert "Traceback" not in stderr
-    assert "jobs ended: 1: asking for new ones" in stderr
+    assert "jobs ended: 1: requesting new ones" in stderr
     assert folder.images == expected
     wait_for(lambda: not htcondor.jobs(), 120)
 

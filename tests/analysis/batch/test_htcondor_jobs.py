@@ -54,10 +54,10 @@ def test_jobs_that_have_not_ended_are_seen_and_left_out(
     wait_for(lambda: htcondor.jobs() == {f"{cluster}.0": HELD})
     found, text = table(htcondor, folder)
     assert found == {"tasks": 12, "held": 6, "failed": 6}
-    assert "submitted on hold at user's request: once that is put right, condor_release" in text
+    assert "submitted on hold at user's request: fix the cause, then condor_release" in text
     assert f"failed: job {cluster}.1: removed: via condor_rm" in text
     said = analyse(htcondor, folder, "--resubmit-failed")
-    assert "left out: 1 held jobs" in said
+    assert "not resubmitted: 1 held jobs" in said
     assert "1 jobs: 1 job(s) submitted to cluster" in said
     assert htcondor.jobs() == {f"{cluster}.0": HELD, f"{submissions(folder)[1]}.0": HELD}
     htcondor.run("condor_release", "-all")

@@ -44,7 +44,7 @@ def test_a_worker_that_is_held_is_named_and_the_others_go_on(
         _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert "WARNING jobs held: 1: to see" in stderr
-    assert f"(once the cause is mended: condor_release {first})" in stderr
+    assert f"(fix the cause, then condor_release {first})" in stderr
     assert folder.images == expected
     wait_for(lambda: not htcondor.jobs(), 120)  # nor is the held one left
     assert not list(folder.output.glob(".tls-*"))
@@ -55,7 +55,7 @@ def test_jobs_that_are_all_held_are_given_up(htcondor: Pool, inputs: MakeInputs)
     with start(htcondor, folder, 2) as process:
         _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2, stderr
-    assert stderr.count("WARNING jobs held: 2: submitted on hold at user's request (once") == 1
+    assert stderr.count("WARNING jobs held: 2: submitted on hold at user's request (fix") == 1
     assert "ERROR --cluster htcondor: all jobs are held (submitted on hold at user's" in stderr
     wait_for(lambda: not htcondor.jobs(), 120)
 
@@ -69,9 +69,10 @@ def test_workers_of_cern_that_fail_at_once_are_given_up_in_their_words(
         _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2, stderr
     (line,) = (line for line in stderr.splitlines() if line.startswith("ERROR"))
-    assert "the jobs end before their workers have joined, 3 times in a row: see " in line
+    assert "jobs end before their workers join, 3 times in a row: see " in line
     assert line.endswith(
-        "; the last said: FileNotFoundError: [Errno 2] No such file or directory: '/proc/nosuch'"
+        "; last line of their logs: FileNotFoundError: [Errno 2] No such file or directory: "
+        "'/proc/nosuch'"
     )
     assert len(list((folder.output / "logs").glob("worker-*.err"))) == 3
     wait_for(lambda: not htcondor.jobs(), 120)

@@ -16,7 +16,7 @@ import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
 
-from analysis.batch.driver import carry_out, gather
+from analysis.batch.driver import carry_out, merge_parts
 from analysis.batch.engines import Engines
 from analysis.batch.plan import Plan, Shard, read_plan, write_plan
 from analysis.batch.shards import run_shard
@@ -28,7 +28,7 @@ from common.runtime import files
 from common.runtime.errors import BatchError, ConfigError, InputError
 from tests.analysis.monojet.test_cutflow import NETWORKS, write_scores
 from tests.conftest import WriteEvents, make_stage
-from training.data.dataset import ImageFiles
+from training.data.image_reader import ImageFiles
 
 RunOf = Callable[..., Run]
 IMAGING, CUTFLOW = (partitioned_stage(name) for name in ("imaging", "cutflow"))
@@ -80,7 +80,7 @@ def test_any_cut_makes_the_same_images(
     cut = with_task_size(run, task_size)
     make_in_shards(IMAGING, cut, n_shards)
     assert len(list(run.parts("imaging").iterdir())) == n_parts
-    gather(IMAGING, cut, [cut.parts("imaging")])
+    merge_parts(IMAGING, cut, [cut.parts("imaging")])
     assert run.images("Znunu").read_bytes() == reference
 
 
@@ -118,15 +118,17 @@ def test_any_cut_makes_the_same_cutflow(
         make_stage("imaging", run)
     cut = with_task_size(run, task_size)
     make_in_shards(CUTFLOW, cut, 3)
-    gather(CUTFLOW, cut, [cut.parts("cutflow")])
+    merge_parts(CUTFLOW, cut, [cut.parts("cutflow")])
     assert run.table("cutflow").read_bytes() == reference
     flow = json.loads(reference)["samples"]["Znunu"]["regions"]["SR"]
-    assert 0 < flow["networks"][NETWORKS[0]]["all"]["raw"] < flow["bins"]["all"]["raw"] == 50
+    assert (
+        0 < flow["networks"][NETWORKS[0]]["all"]["entries"] < flow["bins"]["all"]["entries"] == 50
+    )
 
 
 @pytest.fixture
 def parts(run: Run) -> Run:
-    """All parts made, not yet joined."""
+    """All parts made, not yet merged."""
     cut = with_task_size(run, 10)
     make_in_shards(IMAGING, cut, 2)
     return cut
@@ -138,33 +140,33 @@ def names(run: Run) -> list[Path]:
 
 def refused(run: Run, match: str) -> None:
     with pytest.raises(BatchError, match=match):
-        gather(IMAGING, run, [run.parts("imaging")])
+        merge_parts(IMAGING, run, [run.parts("imaging")])
     assert not run.images("Znunu").exists()
 
 
 def test_a_missing_part_is_refused_and_its_file_named(parts: Run) -> None:
     task = next(iter(plans(IMAGING, parts)[0]))
     plans(IMAGING, parts)[0].path(task).unlink()
-    refused(parts, r"1 of 6 parts are missing, the first of .*29\.root\[0:10\]")
+    refused(parts, r"1 of 6 parts are missing, first that of .*29\.root\[0:10\]")
 
 
 def test_a_duplicate_is_refused(parts: Run) -> None:
     first = names(parts)[0]
     (parts.parts("imaging") / "again").mkdir()
     shutil.copy(first, parts.parts("imaging") / "again" / f"user.x.{first.name}")
-    refused(parts, "duplicate")
+    refused(parts, "duplicate of the part")
 
 
 def test_a_part_of_another_configuration_is_refused(parts: Run) -> None:
     other = replace(parts, config=parts.config.model_copy(update={"seed": 8}))
     make_in_shards(IMAGING, other, 1)
-    refused(parts, "foreign")
+    refused(parts, "foreign part")
 
 
 def test_a_part_under_a_wrong_name_is_refused(parts: Run) -> None:
     first, second, *_ = names(parts)
     shutil.copy(second, first)
-    refused(parts, f"{first.name}: a part of another plan")
+    refused(parts, f"{first.name}: belongs to another plan")
 
 
 @pytest.mark.parametrize("damage", ["cut short", "flipped", "empty"])
@@ -176,7 +178,7 @@ def test_a_damaged_part_is_refused_and_named(parts: Run, damage: str) -> None:
     content[place] ^= 0xFF
     damaged = {"cut short": content[:1000], "flipped": content, "empty": bytearray()}
     first.write_bytes(damaged[damage])
-    refused(parts, rf"{first.name}: a damaged part")
+    refused(parts, rf"{first.name}: damaged part")
 
 
 def test_parts_of_an_older_configuration_are_not_used_and_dropped_in_the_end(parts: Run) -> None:
@@ -211,7 +213,7 @@ def test_force_makes_parts_again_that_are_there(parts: Run) -> None:
 
 def test_linked_images_are_those_that_are_copied(parts: Run, tmp_path: Path) -> None:
     linked = replace(parts, merge="link")
-    gather(IMAGING, linked, [parts.parts("imaging")])
+    merge_parts(IMAGING, linked, [parts.parts("imaging")])
     with h5py.File(parts.images("Znunu")) as file:
         found = {
             name: file[name][:]
@@ -219,7 +221,7 @@ def test_linked_images_are_those_that_are_copied(parts: Run, tmp_path: Path) -> 
         }
         attributes = dict(file.attrs)
         assert file["cells/values"].is_virtual
-    gather(IMAGING, replace(parts, output=tmp_path / "copied"), [parts.parts("imaging")])
+    merge_parts(IMAGING, replace(parts, output=tmp_path / "copied"), [parts.parts("imaging")])
     with h5py.File(tmp_path / "copied" / "images" / "Znunu.h5") as file:
         for name, values in found.items():
             np.testing.assert_array_equal(file[name][:], values, strict=True)
@@ -229,7 +231,7 @@ def test_linked_images_are_those_that_are_copied(parts: Run, tmp_path: Path) -> 
     with ImageFiles([parts.images("Znunu")], [1], "cell") as images:
         assert len(images.read(images.ranges()[0]).fold) == 50
     names(parts)[0].unlink()
-    with pytest.raises(InputError, match="linked to .* which is not there"):
+    with pytest.raises(InputError, match="linked file .* is missing"):
         ImageFiles([parts.images("Znunu")], [1], "cell")
 
 

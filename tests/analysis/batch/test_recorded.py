@@ -1,5 +1,4 @@
-"""The plan that was submitted counts, whatever the task size is now; and parts that are joined can
-be removed."""
+"""A submitted plan takes precedence over the task size, and merged parts can be removed."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.batch.driver import gather
+from analysis.batch.driver import merge_parts
 from analysis.batch.places import clean
 from analysis.batch.plan import plans_of
 from analysis.batch.shards import run_shard
@@ -60,16 +59,16 @@ def finished(run: Run) -> Run:
     return with_task_size(run, 25)
 
 
-def test_parts_that_were_submitted_are_joined_with_another_task_size(
+def test_parts_that_were_submitted_are_merged_with_another_task_size(
     finished: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     assert states(look(finished))["done"] == 6
     make_submitted(finished)
     assert len(parts(finished)) == 6
-    gather(IMAGING, finished, [finished.parts("imaging")])
+    merge_parts(IMAGING, finished, [finished.parts("imaging")])
     assert finished.images("Znunu").read_bytes() == reference(finished)
-    assert "the tasks are those that were submitted, with a task size of 10, not 25" in caplog.text
+    assert "using the submitted tasks, with a task size of 10 instead of 25" in caplog.text
 
 
 def test_a_run_here_goes_on_with_what_jobs_have_made(finished: Run) -> None:
@@ -91,10 +90,10 @@ def test_a_plan_does_not_count_once_there_are_other_files(
     new = write_events("5.root", n_events=5, event_number="rdfentry_ + 5ull")
     sample = sample.model_copy(update={"files": (*sample.files, str(new))})
     run = replace(run, config=run.config.model_copy(update={"samples": (sample,)}))
-    with pytest.raises(BatchError, match="a plan of other options or inputs"):
+    with pytest.raises(BatchError, match="the plan was submitted with other options or inputs"):
         look(run)
     with pytest.raises(BatchError, match="1 of 7 parts are missing"):
-        gather(IMAGING, run, [run.parts("imaging")])
+        merge_parts(IMAGING, run, [run.parts("imaging")])
 
 
 def test_parts_of_another_cut_are_not_lost_without_a_word(
@@ -103,22 +102,22 @@ def test_parts_of_another_cut_are_not_lost_without_a_word(
     caplog.set_level("INFO")
     make_in_shards(IMAGING, run, 2)
     make_stage("imaging", with_task_size(run, 25))
-    assert "6 parts that are there are of another cut, configuration or code" in caplog.text
+    assert "ignoring 6 existing parts with another task size, configuration or code" in caplog.text
     assert not run.parts("imaging").exists()
     assert run.images("Znunu").read_bytes() == reference(run)
 
 
-def test_joined_parts_are_removed_and_nothing_else(
+def test_merged_parts_are_removed_and_nothing_else(
     finished: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     folder = finished.parts("imaging")
     assert (
         clean(IMAGING, finished, [folder]) == "imaging: 0 parts removed, 0.0 MB"
-    )  # not joined yet
-    gather(IMAGING, finished, [folder])
+    )  # not merged yet
+    merge_parts(IMAGING, finished, [folder])
     size = sum(path.stat().st_size for path in parts(finished)) / 1e6
-    assert f"hold {size:.1f} MB in 6 files: --clean-parts removes them" in caplog.text
+    assert f"occupy {size:.1f} MB in 6 files: remove them with --clean-parts" in caplog.text
     other = folder / "Znunu.0123456789abcdef0123.h5"
     for path in (other, folder / "mine.h5", folder / "sub" / "notes.json"):
         path.parent.mkdir(exist_ok=True)
@@ -132,27 +131,27 @@ def test_joined_parts_are_removed_and_nothing_else(
 def test_parts_that_an_output_refers_to_stay(finished: Run) -> None:
     linked = replace(finished, merge="link")
     folders = [finished.parts("imaging")]
-    gather(IMAGING, linked, folders)
-    with pytest.raises(ConfigError, match="with --merge link the parts must stay"):
+    merge_parts(IMAGING, linked, folders)
+    with pytest.raises(ConfigError, match="--merge link requires the parts"):
         clean(IMAGING, linked, folders)
-    assert "0 parts removed, 0.0 MB; those that 1 files refer to stay" in clean(
+    assert "0 parts removed, 0.0 MB; kept the parts that 1 files link to" in clean(
         IMAGING, finished, folders
     )
     assert len(parts(finished)) == 6
 
 
 @pytest.mark.slow
-def test_two_gathers_at_once(finished: Run, tmp_path: Path) -> None:
+def test_two_merges_at_once(finished: Run, tmp_path: Path) -> None:
     """One of them, or both in turn, and the output is whole."""
     config = tmp_path / "c.yaml"
     config.write_text(json.dumps(finished.config.model_dump(mode="json")))
     words = ["--config", config, "--output", finished.output, "--stage", "imaging", "--gather"]
-    gathers = [
+    merges = [
         subprocess.Popen([*PROGRAM, *map(str, words)], stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = {process.communicate(timeout=100)[1]: process.returncode for process in gathers}
+    said = {process.communicate(timeout=100)[1]: process.returncode for process in merges}
     assert 0 in said.values(), said
     for text, code in said.items():
-        assert code == 0 or (code == 2 and "another run is writing there" in text), said
+        assert code == 0 or (code == 2 and "another run is writing to this folder" in text), said
     assert finished.images("Znunu").read_bytes() == reference(finished)

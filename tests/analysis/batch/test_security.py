@@ -21,7 +21,7 @@ from distributed.utils import get_ip
 
 from analysis.batch.engines import _local
 from analysis.batch.jobs import Jobs
-from analysis.batch.security import credentials, known, refusal
+from analysis.batch.security import credentials, refusal, running_scheduler
 from analysis.workflow.run import Run
 from common.runtime.errors import ConfigError
 from tests.analysis.batch.test_engines import program, with_batch
@@ -84,8 +84,8 @@ def test_a_stranger_is_refused(cluster: str, run: Run) -> None:
         )
         assert ask(address, own)["type"] == "Scheduler"
         for other, scheme, said in (
-            (Security(), "tcp", "ends the connection: if it wants certificates, name them"),
-            (stranger, "tls", "another certificate than expected answers"),
+            (Security(), "tcp", "closes the connection: if it requires certificates, name them"),
+            (stranger, "tls", "the scheduler presents an unexpected certificate"),
             (claims, "tls", "refuses the certificate of distributed.comm.tls.client.cert"),
         ):
             with pytest.raises(OSError, match=".") as raised:  # as Dask's errors of connections are
@@ -137,7 +137,7 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
         config.write_text(f"{TINY.read_text()}\nbatch: {{interface: lo, port: {port}}}\n")
         options = ("--config", config, "--stage", "generate", "--output", tmp_path / "run")
         line = fails(*options, "--cluster", "slurm")
-    assert line.startswith(f"ERROR --cluster slurm: port {port} of this machine is taken: choose")
+    assert line.startswith(f"ERROR --cluster slurm: port {port} of this machine is in use: choose")
 
 
 def test_workers_of_this_machine_listen_on_loopback_alone_and_refuse_strangers(run: Run) -> None:
@@ -172,21 +172,21 @@ def test_certificates_of_dasks_configuration_are_used(
     trusted: Security, caplog: pytest.LogCaptureFixture
 ) -> None:
     for cluster in ("dask://far.example:8786", "tls://far.example:8786"):
-        assert known(cluster)[0] == "tls://far.example:8786"
+        assert running_scheduler(cluster)[0] == "tls://far.example:8786"
     assert not caplog.records
     Path(str(trusted.tls_client_key)).unlink()
     with pytest.raises(ConfigError, match=r"cannot read .*key\.pem, .*\.tls\.client\.key"):
-        known("dask://far.example:8786")
+        running_scheduler("dask://far.example:8786")
 
 
 def test_no_certificates_are_an_error_of_tls_and_a_warning_of_dask(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with pytest.raises(ConfigError, match="^--cluster tls://127.0.0.1:8786: no certificates: name"):
-        known("tls://127.0.0.1:8786")
-    assert known("dask://localhost:8786")[0] == "tcp://localhost:8786"
+        running_scheduler("tls://127.0.0.1:8786")
+    assert running_scheduler("dask://localhost:8786")[0] == "tcp://localhost:8786"
     assert not caplog.records
-    known("dask://192.0.2.1:8786")
+    running_scheduler("dask://192.0.2.1:8786")
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "--cluster dask://192.0.2.1:8786: not encrypted: " in record.getMessage()
@@ -201,11 +201,13 @@ def test_a_scheduler_with_another_certificate_is_one_line(
     with credentials(run.output) as own, Jobs(run, own) as jobs:
         address = jobs.cluster.scheduler_address
         line = fails(*GENERATE, "--output", tmp_path / "x", "--cluster", address)
-    assert line.startswith(f"ERROR --cluster {address}: another certificate than expected answers")
+    assert line.startswith(
+        f"ERROR --cluster {address}: the scheduler presents an unexpected certificate"
+    )
 
 
 def test_a_scheduler_that_wants_certificates_is_one_line(run: Run, tmp_path: Path) -> None:
     with credentials(run.output) as own, Jobs(run, own) as jobs:
         address = jobs.cluster.scheduler_address.replace("tls", "dask")
         line = fails(*GENERATE, "--output", tmp_path / "x", "--cluster", address)
-    assert "if it wants certificates, name them in Dask's configuration" in line
+    assert "if it requires certificates, name them in Dask's configuration" in line

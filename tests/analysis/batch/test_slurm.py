@@ -87,7 +87,7 @@ def test_a_job_that_is_cancelled_is_asked_for_again(
         _, stderr = process.communicate(timeout=200)
     assert process.returncode == 0, stderr
     assert "Traceback" not in stderr
-    assert "jobs ended: 1: asking for new ones" in stderr
+    assert "jobs ended: 1: requesting new ones" in stderr
     made = (output / "images" / "Znunu.h5").read_bytes()
     assert made == (reference / "images" / "Znunu.h5").read_bytes()
     assert not slurm.jobs()
@@ -102,7 +102,7 @@ def test_several_jobs_make_the_same_bytes_as_this_process(
     assert call(*options, "--output", reference, "--workers", 1).returncode == 0
     done = call(*options, "--output", output, "--cluster", "slurm", "--workers", 2)
     assert done.returncode == 0, done.stderr
-    assert "waiting for workers: 2 jobs asked for; dashboard: http://127.0.0.1:" in done.stderr
+    assert "waiting for workers: 2 jobs requested; dashboard: http://127.0.0.1:" in done.stderr
     made = (output / "images" / "Znunu.h5").read_bytes()
     assert made == (reference / "images" / "Znunu.h5").read_bytes()
     assert not slurm.jobs()
@@ -128,7 +128,7 @@ def ask(slurm: real.Slurm, run_of: Callable[..., Run], tmp_path: Path) -> Iterat
             run = with_batch(replace(run_of(Znunu=[tmp_path]), workers=2, cluster="slurm"), **batch)
             own = opened.enter_context(credentials(run.output))
             jobs = opened.enter_context(Jobs(run, own))
-            jobs.ask()
+            jobs.request()
             return jobs
 
         yield ask
@@ -163,8 +163,8 @@ def test_jobs_that_end_at_once_are_not_asked_for_forever(ask: Ask) -> None:
     with pytest.raises(EngineError) as raised:
         wait_for(look)
     assert re.fullmatch(
-        r"--cluster slurm: the jobs end before their workers have joined, 3 times in a row: see "
-        r".*/run/logs; the last said: .*No such file or directory: '/proc/nosuch'",
+        r"--cluster slurm: jobs end before their workers join, 3 times in a row: see "
+        r".*/run/logs; last line of their logs: .*No such file or directory: '/proc/nosuch'",
         str(raised.value),
     )
 
@@ -174,7 +174,10 @@ def test_held_jobs_are_named_once_and_given_up(ask: Ask, caplog: pytest.LogCaptu
     for _ in range(19):
         jobs._look()
     (record,) = (record for record in caplog.records if record.name == "monojet")
-    assert re.match(r"jobs held: 2: JobHeldUser \(.*: scontrol release \d+ \d+\)", record.message)
+    assert re.match(
+        r"jobs held: 2: JobHeldUser \(fix the cause, then scontrol release \d+ \d+\)",
+        record.message,
+    )
     with pytest.raises(EngineError, match=r"^--cluster slurm: all jobs are held \(JobHeldUser\): "):
         jobs._look()
 
@@ -186,7 +189,7 @@ def test_jobs_that_wait_are_told_now_and_then(ask: Ask, caplog: pytest.LogCaptur
         jobs._look()
     said = [record.getMessage() for record in caplog.records if record.name == "monojet"]
     assert [line.split(" (")[0] for line in said] == [
-        f"workers: 0 of 2; jobs that wait in the queue for {minutes} minutes: 2: BeginTime"
+        f"workers: 0 of 2; jobs waiting in the queue for {minutes} minutes: 2: BeginTime"
         for minutes in (1, 2, 4)
     ]
     assert re.search(r" \(scontrol show job \d+\)$", said[0])
@@ -209,9 +212,7 @@ def test_jobs_that_are_refused_do_not_end_those_that_wait(
     said = [record.getMessage() for record in caplog.records if record.name == "monojet"]
     assert len(said) == 2, said
     assert said[0].startswith("1 of 2 jobs accepted: ")
-    assert re.fullmatch(
-        r"jobs are refused, to be tried again: .*QOSMaxSubmitJobPerUserLimit", said[1]
-    )
+    assert re.fullmatch(r"jobs refused, trying again later: .*QOSMaxSubmitJobPerUserLimit", said[1])
 
 
 def test_a_job_neither_makes_nor_removes_an_environment(slurm: real.Slurm, tmp_path: Path) -> None:

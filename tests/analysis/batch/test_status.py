@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from analysis.batch.condor import TIME, notes
-from analysis.batch.driver import gather
+from analysis.batch.driver import merge_parts
 from analysis.batch.plan import Shard, read_plan
 from analysis.batch.submission import Submission
 from analysis.batch.submit import resubmit, submit
@@ -48,7 +48,7 @@ def test_a_lost_part_is_seen_and_only_its_job_goes_again(
     make_parts(run, "0/3", "1/3", "2/3")
     assert numbers(look(run)) == [5, 5, 0, 0]
     folders = [run.parts("imaging")]
-    assert "join them with --gather" in resubmit(IMAGING, run, None, dry_run=True)
+    assert "merge them with --gather" in resubmit(IMAGING, run, None, dry_run=True)
     tasks = read_plan(folder_of(run) / "plan.jsonl")
     (run.parts("imaging") / f"Znunu.{Shard(1, 3).of(tasks)[0].key}.h5").unlink()
     assert numbers(look(run)) == [5, 4, 0, 1]
@@ -56,7 +56,7 @@ def test_a_lost_part_is_seen_and_only_its_job_goes_again(
     _, jobs = parsed(folder_of(run), monkeypatch)
     assert [job["shard"] for job in jobs] == ["1"]
     make_parts(run, "1/3")
-    gather(IMAGING, run, folders)
+    merge_parts(IMAGING, run, folders)
     shutil.rmtree(run.output / "parts", ignore_errors=True)
     assert numbers(look(run)) == [5, 5, 0, 0]  # the images are there
 
@@ -80,25 +80,27 @@ def test_a_poisoned_file_is_named(run: Run, write_events: WriteEvents) -> None:
 
 def test_status_needs_no_submission_but_resubmit_does(run: Run) -> None:
     assert numbers(look(run)) == [5, 0, 0, 5]
-    with pytest.raises(BatchError, match="no submission of this stage"):
+    with pytest.raises(BatchError, match="no record of a submission of this stage"):
         resubmit(IMAGING, run, None, dry_run=True)
 
 
 def test_another_plan_is_refused(run: Run) -> None:
     submit(IMAGING, run, "condor", None, dry_run=True)
     other = replace(run, config=run.config.model_copy(update={"seed": 99}))
-    with pytest.raises(BatchError, match="a plan of other options or inputs"):
+    with pytest.raises(BatchError, match="the plan was submitted with other options or inputs"):
         look(other)
     plan = folder_of(run) / "plan.jsonl"
     text = plan.read_text()
     head, tasks = text.split("\n", 1)
-    plan.write_text(json.dumps(json.loads(head) | {"hash": "0"}) + "\n" + tasks)
-    with pytest.raises(BatchError, match="a plan of other code"):
+    plan.write_text(
+        json.dumps(json.loads(head) | {"code": {"run_analysis.py": "0"}}) + "\n" + tasks
+    )
+    with pytest.raises(BatchError, match="a different version of run_analysis.py"):
         resubmit(IMAGING, run, None, dry_run=True)
     plan.write_text(text)
     assert numbers(look(run)) == [5, 0, 0, 5]
     Path(run.config.samples[0].files[0]).touch()
-    with pytest.raises(BatchError, match="a plan of other options or inputs"):
+    with pytest.raises(BatchError, match="the plan was submitted with other options or inputs"):
         look(run)
 
 
@@ -156,7 +158,7 @@ def test_event_logs_tell_what_the_jobs_do(submitted: Run) -> None:
     found = {"tasks": 5, "done": 0, "queued": 1, "running": 1, "held": 1, "failed": 2, "missing": 0}
     assert states(text) == found
     where = "-name schedd.example.org 7.2"
-    assert f"held: job 7.2: Too much memory: once that is put right, condor_release {where}" in text
+    assert f"held: job 7.2: Too much memory: fix the cause, then condor_release {where}" in text
     assert "failed: job 7.3: exit 2: ERROR no such column" in text
     assert "failed: job 7.4: removed: via condor_rm (by user me)" in text
 
@@ -175,7 +177,7 @@ def test_reasons_that_many_jobs_share_are_said_once(submitted: Run) -> None:
     (note,) = (line for line in look(submitted).splitlines() if line.startswith("held"))
     assert note.startswith(
         "held: job 7.0, 7.1, 7.2, 7.3, 7.4: Transfer output files failure at execution point "
-        "slot1_0@localhost using protocol root. Permission denied: root://h//x/Znunu.00.h5: once"
+        "slot1_0@localhost using protocol root. Permission denied: root://h//x/Znunu.00.h5: fix"
     )
 
 
@@ -188,13 +190,13 @@ def test_jobs_that_have_not_ended_are_left_out(
     log(submitted, 7, 3, 3, RUNS, FAILS)
     log(submitted, 7, 4, 4, REMOVED)
     said = resubmit(IMAGING, submitted, None, dry_run=True).splitlines()
-    assert said[0].startswith("left out: 1 queued, 1 running, 1 held jobs (held: Too much memory: ")
+    assert said[0].startswith("not resubmitted: 1 queued, 1 running, 1 held jobs (held: Too much")
     assert "condor_release 7.2" in said[0]
     assert said[1].startswith("2 jobs written")
     _, jobs = parsed(folder_of(submitted), monkeypatch)
     assert [job["shard"] for job in jobs] == ["3", "4"]
     assert "5 jobs written" in resubmit(IMAGING, submitted, None, dry_run=True, force=True)
-    with pytest.raises(BatchError, match=r"1 queued, 1 running, 1 held jobs .*condor_rm 7"):
+    with pytest.raises(BatchError, match=r"1 queued, 1 running, 1 held jobs: .*condor_rm 7"):
         submit(IMAGING, submitted, "condor", 2, dry_run=True)  # which would change their shards
 
 
@@ -216,12 +218,12 @@ def test_a_part_that_is_there_is_done_whatever_its_job_does(submitted: Run) -> N
 def test_where_log_and_queue_are_silent_nothing_is_submitted_twice(submitted: Run) -> None:
     text = look(submitted)
     assert states(text)["missing"] == 5
-    assert "not known: 5 jobs of cluster 7: no event log tells of them, nor does condor_q" in text
+    assert "unknown: 5 jobs of cluster 7: neither an event log nor condor_q" in text
     for dry_run in (True, False):
-        with pytest.raises(BatchError, match="nobody knows whether 5 jobs of cluster 7 have ended"):
+        with pytest.raises(BatchError, match="cannot tell whether 5 jobs of cluster 7 have ended"):
             resubmit(IMAGING, submitted, None, dry_run)
     make_parts(submitted, "0/1")  # as they have, it does not matter
-    assert "join them with --gather" in resubmit(IMAGING, submitted, None, dry_run=True)
+    assert "merge them with --gather" in resubmit(IMAGING, submitted, None, dry_run=True)
 
 
 def test_the_queue_tells_where_no_log_does(
@@ -244,7 +246,7 @@ def test_the_queue_tells_where_no_log_does(
     found = {"tasks": 5, "done": 0, "queued": 1, "running": 1, "held": 1, "failed": 2, "missing": 0}
     assert states(text) == found
     assert "failed: job 7.3: exit 2" in text
-    assert "failed: job 7.4: not in the queue any more" in text
+    assert "failed: job 7.4: no longer in the queue" in text
 
 
 def test_another_schedd_tells_nothing(
@@ -258,7 +260,7 @@ def test_another_schedd_tells_nothing(
     log(run, 7, 0, 0, RUNS)
     text = look(run)
     assert states(text)["running"] == 1
-    assert "not known: 4 jobs of cluster 7" in text
+    assert "unknown: 4 jobs of cluster 7" in text
 
 
 def test_jobs_that_were_submitted_by_hand_are_known(run: Run) -> None:
@@ -277,7 +279,7 @@ def test_logs_of_another_plan_do_not_count(submitted: Run, monkeypatch: pytest.M
 def test_a_folder_that_was_moved_is_said(submitted: Run) -> None:
     moved = replace(submitted, output=submitted.output.with_name("moved"))
     submitted.output.rename(moved.output)
-    assert f"submitted as {submitted.output}: jobs of then" in look(moved)
+    assert f"submitted with the output folder {submitted.output}: jobs still" in look(moved)
 
 
 # --- Where the parts are ---------------------------------------------------------------
@@ -294,7 +296,7 @@ def sent(run: Run, tmp_path: Path) -> tuple[Run, Path]:
 
 def test_parts_that_cannot_be_seen_are_not_missing(sent: tuple[Run, Path]) -> None:
     run, folder = sent
-    unseen = f"and {folder} is no folder here .*: give --parts"
+    unseen = f"but the folder {folder} does not exist on this machine .*: give --parts"
     with pytest.raises(BatchError, match=unseen):
         look(run)
     with pytest.raises(BatchError, match=unseen):
@@ -306,7 +308,7 @@ def test_nothing_has_been_sent_before_a_job_has_ended(sent: tuple[Run, Path]) ->
     for shard in range(5):
         log(run, 9, shard, shard, RUNS)
     assert states(look(run))["running"] == 5
-    assert resubmit(IMAGING, run, None, dry_run=True) == "left out: 5 running jobs"
+    assert resubmit(IMAGING, run, None, dry_run=True) == "not resubmitted: 5 running jobs"
 
 
 def test_parts_are_found_where_the_server_is_mounted(sent: tuple[Run, Path]) -> None:
@@ -325,9 +327,9 @@ def test_a_folder_of_parts_is_remembered(sent: tuple[Run, Path], tmp_path: Path)
     assert numbers(look(run, tmp_path / "empty")) == [5, 0, 0, 5]  # which is not remembered
     assert numbers(look(run, tmp_path / "brought")) == [5, 5, 0, 0]
     assert numbers(look(run)) == [5, 5, 0, 0]
-    assert "join them with --gather" in resubmit(IMAGING, run, None, dry_run=True)
+    assert "merge them with --gather" in resubmit(IMAGING, run, None, dry_run=True)
     shutil.rmtree(tmp_path / "brought")
-    with pytest.raises(BatchError, match="brought: gone, and the parts were there"):
+    with pytest.raises(BatchError, match="brought: the folder of the parts is missing"):
         look(run)
     with pytest.raises(BatchError, match="--parts .*brought: no such folder"):
         look(run, tmp_path / "brought")
@@ -335,5 +337,5 @@ def test_a_folder_of_parts_is_remembered(sent: tuple[Run, Path], tmp_path: Path)
 
 def test_all_jobs_write_to_one_place(sent: tuple[Run, Path]) -> None:
     run = with_batch(sent[0], output_destination=None)
-    with pytest.raises(BatchError, match="output_destination now says nothing: put it back"):
+    with pytest.raises(BatchError, match="output_destination is now unset: restore it"):
         resubmit(IMAGING, run, None, dry_run=True)

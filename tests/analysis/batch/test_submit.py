@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from analysis.batch.driver import gather
+from analysis.batch.driver import merge_parts
 from analysis.batch.plan import Shard, read_plan
 from analysis.batch.shards import run_shard
 from analysis.batch.status import status
@@ -97,7 +97,7 @@ def parsed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, str
 def test_condor_reads_the_submit_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     said = submit(IMAGING, run, "condor", None, dry_run=True)
     folder = folder_of(run)
-    assert said == f"5 jobs written; to submit them: cd {folder} && condor_submit job.sub"
+    assert said == f"5 jobs written; submit them with: cd {folder} && condor_submit job.sub"
     commands, jobs = parsed(folder, monkeypatch)
     assert jobs == [
         {"shard": str(i), "begin": str(begin), "end": str(end), "file": f"{run.output.parent}/{n}"}
@@ -177,7 +177,7 @@ def test_settings_of_the_batch_system(run: Run, monkeypatch: pytest.MonkeyPatch)
     [
         ({"memory": "much"}, "batch.memory: 'much' is not a size"),
         ({"directives": ("gpu",)}, "'gpu' is not of the form 'name = value'"),
-        ({"directives": ("Log = x",)}, "'Log' is not to be changed: jobs are known by it"),
+        ({"directives": ("Log = x",)}, "'Log' is reserved, as jobs are recognised by it"),
         ({"output_destination": "/eos/x"}, "batch.output_destination: '/eos/x' is not a URL"),
     ],
 )
@@ -196,7 +196,9 @@ def test_a_ticket_is_asked_for_where_a_site_wants_it(run: Run) -> None:
 
 def test_fewer_tasks_than_jobs_are_said(run: Run) -> None:
     first, second = submit(IMAGING, run, "condor", 6, dry_run=True).splitlines()
-    assert first == "not 6 jobs, as there are 5 tasks to do (a smaller --task-size makes more)"
+    assert (
+        first == "5 jobs instead of 6, one for each task (a smaller --task-size makes more tasks)"
+    )
     assert second.startswith("5 jobs written")
     assert submit(IMAGING, run, "condor", 5, dry_run=True).startswith("5 jobs written")
 
@@ -234,7 +236,7 @@ def test_condor_refuses_in_one_line(
     with pytest.raises(EngineError) as refused:
         submit(IMAGING, run, "condor", None, dry_run=False)
     line = str(refused.value)
-    assert line.startswith("condor_submit refuses: ERROR: no room; ERROR: (in the queue): put that")
+    assert line.startswith("condor_submit refuses: ERROR: no room; ERROR: (in the queue): fix the")
     assert "\n" not in line
 
 
@@ -266,11 +268,11 @@ def test_the_command_line(run: Run, tmp_path: Path) -> None:
     assert done.stdout.startswith("2 jobs written")
     assert numbers(call(*common, "--status").stdout) == [5, 0, 0, 5]
     assert call(*common, "--resubmit-failed", "--dry-run").stdout.startswith("2 jobs written")
-    assert "a plan of other options" in fails(*common, "--seed", 5, "--status")
-    assert "at least 1, with --submit" in fails(*common, "--jobs", 0, "--submit", "condor")
-    assert "--task-size 0: at least 1" in fails(*common, "--task-size", 0, "--status")
-    assert "at least 1, with --submit" in fails(*common, "--jobs", 5)
-    assert "name one --stage" in fails(*common, "--stage", "generate", "--submit", "condor")
+    assert "with other options" in fails(*common, "--seed", 5, "--status")
+    assert "--jobs 0: must be at least 1" in fails(*common, "--jobs", 0, "--submit", "condor")
+    assert "--task-size 0: must be at least 1" in fails(*common, "--task-size", 0, "--status")
+    assert "--jobs requires --submit" in fails(*common, "--jobs", 5)
+    assert "give exactly one --stage" in fails(*common, "--stage", "generate", "--submit", "condor")
     if shutil.which("condor_submit") is None:
         assert "no condor_submit on the path" in fails(*common, "--submit", "condor")
 
@@ -330,7 +332,7 @@ def test_wrapper_writes_to_a_shared_folder(shared: Run) -> None:
     submit(IMAGING, shared, "condor", 2, dry_run=True)
     assert [new for _, new in on_condor(shared)] == [set(), set()]
     assert numbers(look(shared)) == [5, 5, 0, 0]
-    gather(IMAGING, shared, [shared.parts("imaging")])
+    merge_parts(IMAGING, shared, [shared.parts("imaging")])
     assert shared.images("Znunu").read_bytes() == reference(shared)
 
 
@@ -343,7 +345,7 @@ def test_wrapper_makes_no_output_folder_that_is_gone(shared: Run) -> None:
     shutil.rmtree(shared.output)
     done = run_job(shared.output.parent.absolute(), 0)
     assert done.returncode == 1
-    assert done.stderr == f"{shared.output.absolute()} is gone: condor_rm these jobs\n"
+    assert done.stderr == f"{shared.output.absolute()} is missing: condor_rm these jobs\n"
     assert not shared.output.exists()
 
 
@@ -381,7 +383,7 @@ def test_wrapper_leaves_its_parts_to_be_transferred(shared: Run) -> None:
             shutil.copy(node / name, arrived)
     assert not shared.parts("imaging").exists()
     assert numbers(look(shared, arrived)) == [5, 5, 0, 0]
-    gather(IMAGING, shared, [arrived])
+    merge_parts(IMAGING, shared, [arrived])
     assert shared.images("Znunu").read_bytes() == reference(shared)
 
 
@@ -438,7 +440,7 @@ def read_head(plan: Path) -> dict[str, Any]:
 def test_what_the_grid_cannot_reach(run: Run, tiny_config: Config, tmp_path: Path) -> None:
     with pytest.raises(BatchError, match="a.root: the grid cannot reach a local file"):
         submit(IMAGING, run, "grid", None, dry_run=True)
-    with pytest.raises(BatchError, match="reads what this run has made"):
+    with pytest.raises(BatchError, match="reads outputs of this run"):
         submit(IMAGING, Run(tiny_config, tmp_path / "run"), "grid", None, dry_run=True)
 
 
@@ -486,7 +488,7 @@ def test_the_task_of_the_grid_is_recorded(
     assert numbers(text) == [2, 0, 0, 2]
     assert "task 43210: https://bigpanda.cern.ch/task/43210/" in text
     said = resubmit(GENERATE, generation, None, dry_run=True)
-    assert said.startswith("task 43210 must have ended: that is not known here\n2 jobs written")
+    assert said.startswith("make sure that task 43210 has ended: not checked here\n2 jobs written")
 
 
 @pytest.mark.skipif(shutil.which("prun") is None, reason=PANDA)
@@ -551,5 +553,5 @@ def test_wrapper_on_the_grid(generation: Run, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         unpack(node / "parts.tar", arrived / str(number))
     assert numbers(status(GENERATE, generation, [arrived])) == [2, 2, 0, 0]
-    gather(GENERATE, generation, [arrived])
+    merge_parts(GENERATE, generation, [arrived])
     assert generation.sample("Znunu_high").exists()

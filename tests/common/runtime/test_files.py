@@ -32,7 +32,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_a_run_drops_what_its_killed_workers_have_left(tmp_path: Path) -> None:
     code = (
-        "import os, pathlib; from common import files\n"
+        "import os, pathlib; from common.runtime import files\n"
         f"with files.written_by({files.WRITER!r}):\n"
         f"    with files.whole(pathlib.Path({str(tmp_path / 'x.root')!r})) as partial:\n"
         "        partial.touch(); os._exit(9)"
@@ -48,7 +48,7 @@ def test_a_run_drops_what_its_killed_workers_have_left(tmp_path: Path) -> None:
 def test_what_others_write_is_kept_for_a_day(tmp_path: Path) -> None:
     """Others: on another machine, or in a container where this process has their number."""
     code = (
-        "import os, pathlib; from common import files\n"
+        "import os, pathlib; from common.runtime import files\n"
         f"with files.whole(pathlib.Path({str(tmp_path / 'x.root')!r})) as partial:\n"
         "    partial.touch(); os._exit(9)"
     )
