@@ -39,9 +39,9 @@ def _process_table(
     return Table(
         name="cutflow" if process == IRREDUCIBLE else f"cutflow_{process}",
         title=f"Cut-flow of {process}, "
-        + ("measured events" if data else f"{table.luminosity:g} fb⁻¹"),
+        + ("data" if data else f"{table.luminosity:g} fb⁻¹"),
         columns=(
-            *("cut", "raw", "events", "statistical error", "of the cross-section"),
+            *("cut", "entries", "events", "statistical error", "of the cross-section"),
             *("step", "total"),
         ),
         rows=[*_rows(cutflow, labels, data=data)],
@@ -128,7 +128,7 @@ def _region_table(table: CutflowTable) -> Table:
             "in quadrature.",
             *([provenance_notes.EDGE_NOTE] if near else []),
             *provenance_notes.all_gaps(table),
-            *([f"Measured events, not normalised: {', '.join(counted)}."] if counted else []),
+            *([f"Data, not normalised: {', '.join(counted)}."] if counted else []),
         ),
     )
 

@@ -37,7 +37,7 @@ _NOTES: dict[Origin, str] = {
     "generated": "Cross-sections of events generated here are of leading order, their errors those "
     "of the integration alone.",
     "files": "Cross-sections of events from files are those of the files or of the configuration.",
-    "measured": "Measured events are counted, not normalised; their errors are those of counting.",
+    "measured": "Data are counted, not normalised, with the errors of counting.",
 }
 
 
@@ -148,4 +148,4 @@ def completeness(table: CutflowTable) -> str:
 def simulated_alone(table: CutflowTable, what: str) -> str:
     """Return a sentence that ``what`` leaves out collision data; empty without any."""
     processes = table.data_processes
-    return f" {what} without measured events ({', '.join(processes)})." if processes else ""
+    return f" {what} without data ({', '.join(processes)})." if processes else ""

@@ -1,1 +1,1 @@
-"""Stages, their targets, and the question of what is up to date. Knows no physics and no ROOT."""
+"""Stages, their targets, and which of them are up to date. Knows neither physics nor ROOT."""

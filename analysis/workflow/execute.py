@@ -1,4 +1,4 @@
-"""Run stages: what they need, what is out of date, one after the other."""
+"""Run stages in order: those that are needed, and of these the targets that are out of date."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from analysis.workflow.run import Run
 from analysis.workflow.stage import AnyStage, PartitionedStage
-from analysis.workflow.target import NOT_THERE, Done, Target, reasons
+from analysis.workflow.target import MISSING, Done, Target, reasons, shared_targets
 from common.runtime.errors import InputError
 
 log = logging.getLogger("monojet")
 
 
 def needs(stage: AnyStage, run: Run) -> set[str]:
-    """Return the names of the stages that come before one: those that its targets are made from."""
+    """Return the names of the stages that must run before one: those that make its inputs."""
     upstream = {one.stage for target in stage.targets(run) for one in target.upstream}
     return (upstream | {*stage.after}) - {stage.name}
 
@@ -24,24 +24,25 @@ def with_needs(names: Iterable[str], stages: Sequence[AnyStage], run: Run) -> li
     """Return the named stages and all that they need, in the order of the data.
 
     Raises:
-        ConfigError: the configuration lacks what a stage is made from.
+        ConfigError: the configuration lacks an input of a stage.
     """
     by_name = {stage.name: stage for stage in stages}
     wanted: set[str] = set()
     queue = list(names)
-    while queue:
-        name = queue.pop()
-        if name not in wanted:
-            wanted.add(name)
-            queue += needs(by_name[name], run)
+    with shared_targets():
+        while queue:
+            name = queue.pop()
+            if name not in wanted:
+                wanted.add(name)
+                queue += needs(by_name[name], run)
     return [stage for stage in stages if stage.name in wanted]
 
 
 def require_inputs(stages: Sequence[AnyStage], run: Run) -> None:
-    """Make sure that what these stages need from others exists and is current.
+    """Make sure that the inputs of these stages from other stages exist and are current.
 
     Raises:
-        InputError: something is missing or out of date.
+        InputError: an input is missing or out of date.
     """
     targets = [target for stage in stages for target in stage.targets(run)]
     own = {target.output for target in targets}
@@ -53,7 +54,7 @@ def require_inputs(stages: Sequence[AnyStage], run: Run) -> None:
 
 
 def to_make(stage: AnyStage, run: Run, force: bool) -> list[Target]:
-    """Return the targets of a stage that are not current; all with ``force``."""
+    """Return the targets of a stage that are not current, or all with ``force``."""
     return [t for t in stage.targets(run) if force or t.state() != "current"]
 
 
@@ -63,20 +64,20 @@ InParts = Callable[[PartitionedStage, Run, Sequence[Target], Done, bool], None]
 def execute(
     stages: Sequence[AnyStage], run: Run, force: Collection[str], in_parts: InParts
 ) -> None:
-    """Make what is not current, stage by stage.
+    """Make the targets that are not current, stage by stage.
 
-    ``force`` names stages that are made again regardless. ``in_parts`` carries out those that work
-    in parts; its last argument says whether to make existing parts again.
+    ``force`` names stages to run regardless. ``in_parts`` carries out partitioned stages; its last
+    argument tells it to remake existing parts.
     """
     for stage in stages:
-        stage.targets(run)  # what cannot be carried out is refused before anything is run
+        stage.targets(run)  # raises errors of the configuration before any stage runs
     for stage in stages:
         targets = to_make(stage, run, stage.name in force)
         if not targets:
             log.info("%s: up to date", stage.name)
             continue
         for reason, names in reasons(targets).items():
-            why = "" if reason == NOT_THERE else f" ({reason})"
+            why = "" if reason == MISSING else f" ({reason})"
             log.info("%s: %s%s", stage.name, some(names), why)
         start = last = time.monotonic()
 
@@ -86,7 +87,7 @@ def execute(
             target.write_manifest(now - last)
             last = now
 
-        for target in targets:  # from here on nothing vouches for the old outputs
+        for target in targets:  # from here on, the old outputs no longer count as current
             target.manifest.unlink(missing_ok=True)
         if isinstance(stage, PartitionedStage):
             in_parts(stage, run, targets, done, stage.name in force)
@@ -96,5 +97,5 @@ def execute(
 
 
 def some(names: Sequence[str]) -> str:
-    """Return names as a list for people, shortened."""
+    """Return names as a readable list, shortened if long."""
     return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:5])}, … {len(names)} in all"

@@ -11,7 +11,7 @@ Four kinds of modules do not count:
 - what enters a target's settings by value: configuration, processes, selections;
 - `common.runtime` and `analysis.workflow`, which decide how work is done, not its result;
 - modules of other stages (``*_stage``), whose targets enter by their own fingerprints;
-- input formats, of which a target names those that its files may have (`INDIRECT`).
+- the list of input formats: a target names the modules of those that its files may have.
 """
 
 from __future__ import annotations
@@ -33,15 +33,14 @@ from common.runtime.errors import OutputError
 
 BY_VALUE = (
     *("analysis.by_value", "analysis.config", "analysis.datasets", "analysis.processes"),
-    *("analysis.inputs.paths", "analysis.simulation.sources", "selections"),
+    *("analysis.formats.registry", "analysis.inputs.paths", "analysis.simulation.sources"),
+    "selections",
 )
 """Modules, and packages of them, whose content or result enters a target by value."""
 NEUTRAL = ("analysis.workflow", "analysis.batch", "common.repository", "common.runtime")
 """Modules, and packages of them, that decide no result; nor does ``analysis/__init__.py``."""
 COUNTED = ("selections.cuts",)
 """Exceptions to these: code that works with values."""
-INDIRECT = "analysis.formats.registry"
-"""Imports all formats. Those that a target depends on are among its modules."""
 
 _HEADERS = "cpp_helpers"
 _HELPER = re.compile(r"\bmonojet::(?:\w+::)*(\w+)")
@@ -68,10 +67,9 @@ def code_of(modules: Iterable[str], text: str = "") -> dict[str, str]:
     Paths are relative to the repository. ``text`` holds C++ expressions of the settings: the
     helpers that they call are included.
     """
-    paths = _closure(tuple(dict.fromkeys(modules)))
-    names = {name for path in paths for name in _source(path).names}
-    names.update(_HELPER.findall(text))
-    return {path: _source(path).hash for path in sorted((*paths, *_headers_of(frozenset(names))))}
+    paths, names = _found(tuple(dict.fromkeys(modules)))
+    names |= frozenset(_HELPER.findall(text))
+    return {path: _source(path).hash for path in (*paths, *_headers_of(names))}
 
 
 def hash_of_file(path: str) -> str | None:
@@ -83,6 +81,13 @@ def hash_of_file(path: str) -> str | None:
 
 
 @functools.cache
+def _found(modules: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the closure of some modules, and the C++ names that it uses."""
+    paths = _closure(modules)
+    return paths, frozenset(name for path in paths for name in _source(path).names)
+
+
+@functools.cache
 def _closure(modules: tuple[str, ...]) -> tuple[str, ...]:
     found: set[str] = set()
     queue = [path for module in modules for path in _paths_of(module)]
@@ -90,8 +95,7 @@ def _closure(modules: tuple[str, ...]) -> tuple[str, ...]:
         path = queue.pop()
         if path not in found:
             found.add(path)
-            if path != _path_of(INDIRECT):
-                queue += (p for p in _source(path).imports if _counts(p))
+            queue += (p for p in _source(path).imports if _counts(p))
     return tuple(sorted(found))
 
 
@@ -332,7 +336,7 @@ def _cache() -> _Cache:
 
 def forget(sources: bool = True) -> None:
     """Forget what was found, as sources have changed; with ``sources`` also what was parsed."""
-    for function in (_closure, _headers_of, _source, _path_of):
+    for function in (_closure, _found, _headers_of, _source, _path_of):
         function.cache_clear()
     if sources:
         _cache.cache_clear()

@@ -1,4 +1,4 @@
-"""A run: its configuration, its output folder and how the work is carried out."""
+"""A run: its configuration, its output folder, and options of its execution."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from analysis.config import Config
 
 @dataclass(frozen=True)
 class Run:
-    """A configuration and the folder that its outputs lie in.
+    """A configuration and the folder of its outputs.
 
-    The other fields change no result: the cluster, its worker processes and their threads, how
-    parts are merged, and whether unreadable files are left out.
+    The other fields set the cluster, its worker processes and their threads, how parts are merged,
+    and whether unreadable files are skipped; only the last can change results.
     """
 
     config: Config
@@ -38,7 +38,7 @@ class Run:
         return self.output / "rmm" / f"{name}.h5"
 
     def model(self, network: str) -> Path:
-        """Return the folder of a trained network, which may lie in another run."""
+        """Return the folder of a trained network, which may belong to another run."""
         return self._trained_in(network) / "models" / network
 
     def _trained_in(self, network: str) -> Path:
@@ -72,7 +72,7 @@ class Run:
         return self.output / "parts" / stage
 
     def denoised(self, name: str) -> Path:
-        """Return the file of pictures before and after a denoising autoencoder."""
+        """Return the file with images before and after a denoising autoencoder."""
         return self.output / "denoising" / f"{name}.h5"
 
     @property

@@ -1,4 +1,4 @@
-"""The folder of a run: its name where none is given, and the run that it holds."""
+"""The folder of a run: its default name, and the record of the run that it holds."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the settings of a run come from: the name of the configuration's file, and the options
-    of the command line that change what it says."""
+    """Where the settings of a run come from: the name of the configuration file, and the options of
+    the command line that change its settings."""
 
     file: str
     options: Mapping[str, Any]
@@ -33,7 +33,7 @@ class Origin:
 
 
 def default_folder(config: Config, options: Mapping[str, Any]) -> Path:
-    """Return the folder of a run, of its own where options change what the configuration says."""
+    """Return the default folder of a run: a separate one if options change the configuration."""
     parts = [config.name]
     if "input" in options:
         parts += dict.fromkeys(sample.process for sample in config.samples)
@@ -45,30 +45,33 @@ def default_folder(config: Config, options: Mapping[str, Any]) -> Path:
 
 
 def require_own(folder: Path, origin: Origin, config: Config) -> None:
-    """Make sure that a folder holds no other run. One of a configuration of the same name, edited
-    or not, with the same options, or one of the same settings, is the same run.
+    """Make sure that a folder holds no other run.
+
+    Runs are the same if they have the same settings, or the same options and a configuration file
+    of the same name, edited or not. Settings of older versions have other keys: there only the
+    second applies.
 
     Raises:
-        ConfigError: it does.
+        ConfigError: the folder holds another run.
     """
     try:
         record = json.loads((folder / RECORD).read_text())
-        there = Origin(record["file"], record["options"])
+        recorded = Origin(record["file"], record["options"])
         settings = record["settings"]
     except (OSError, ValueError, KeyError, TypeError):
-        return  # a new folder, or of a version that kept no record
-    if there != origin and settings != _settings(config):
+        return  # a new folder, or one without a readable record
+    if recorded != origin and settings != _settings(config):
         raise ConfigError(
-            f"{folder}: holds another run ({there}), not this one ({origin}): choose another "
-            "--output, or --force to write over it"
+            f"{folder}: holds another run ({recorded}), not this one ({origin}): choose another "
+            "--output, or overwrite it with --force"
         )
 
 
 def record(folder: Path, origin: Origin, config: Config) -> None:
-    """Note which run a folder holds."""
+    """Record which run a folder holds."""
     data = {"file": origin.file, "options": dict(origin.options), "settings": _settings(config)}
     files.write_json(folder / RECORD, data)
 
 
 def _settings(config: Config) -> Any:
-    return config.model_dump(mode="json", exclude={"batch"})  # which changes no result
+    return config.model_dump(mode="json", exclude={"batch"})  # batch changes no result

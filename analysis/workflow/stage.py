@@ -1,4 +1,4 @@
-"""What a stage is: one object in a module ``…_stage`` beside the code that it runs.
+"""Stages: each is one object in a module ``…_stage`` beside the code that it runs.
 
 Such a module holds ``STAGE`` and the functions that return its targets. It imports the code that it
 runs inside a function, so that ``--list`` and ``--help`` import neither ROOT nor Keras. To add a
@@ -22,11 +22,11 @@ Study = str
 
 @dataclass(frozen=True, kw_only=True)
 class _Stage:
-    """What both kinds of stages have.
+    """Attributes of both kinds of stages.
 
-    ``targets`` returns the outputs for a run. What the stage needs follows from what these are made
-    from; ``after`` names stages that come first though nothing is made from their outputs.
-    ``tables`` are shown to the user at the end.
+    ``targets`` returns the outputs for a run. The stages that must run before follow from the
+    inputs of these; ``after`` names further ones, whose outputs are no inputs. ``tables`` are
+    printed at the end.
     """
 
     name: str
@@ -41,18 +41,18 @@ class _Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage(_Stage):
-    """A stage that one process makes: ``run(run, targets, done)`` calls ``done(target)`` as each is
-    finished."""
+    """A stage that runs in one process: ``run(run, targets, done)`` calls ``done(target)`` after
+    each target."""
 
     run: Callable[[Run, Sequence[Target], Done], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartitionedStage(_Stage):
-    """A stage whose work is cut into tasks, which any process may carry out.
+    """A stage whose work is divided into tasks, which any process may carry out.
 
-    ``work`` imports and returns the functions. ``uses_all_cores`` says that on one machine a single
-    process is as fast as several.
+    ``work`` imports and returns the functions. ``uses_all_cores`` means that on one machine a
+    single process is as fast as several.
     """
 
     work: Callable[[], PartitionedWork]
@@ -66,10 +66,10 @@ AnyStage = Stage | PartitionedStage
 class PartitionedWork:
     """How the parts of an output are made and merged.
 
-    ``ranges`` cuts the work, in the same way at each call. ``make_part`` carries out a task, writes
-    its part as a whole and returns the number of events. ``provenance`` reads what a part says
-    about itself. ``merge`` makes the output from its parts. ``suffix`` is that of a part's file;
-    with ``links`` an output may refer to its parts, which then stay.
+    ``ranges`` divides the work, in the same way at each call. ``make_part`` carries out a task,
+    writes its part atomically and returns the number of events. ``provenance`` reads the origin of
+    a part. ``merge`` makes the output from its parts. ``suffix`` is that of a part's file; with
+    ``links`` an output may link to its parts, which then must stay.
     """
 
     ranges: Callable[[Run, Target], Iterable[Range]]
@@ -88,8 +88,8 @@ class Parts(Protocol):
 
     @property
     def skipped(self) -> list[Skipped]:
-        """Return the files left out so far."""
+        """Return the files skipped so far."""
 
     @property
     def single(self) -> bool:
-        """Return whether the plan has one task only."""
+        """Return whether the plan has only one task."""

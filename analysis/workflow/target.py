@@ -1,4 +1,4 @@
-"""Targets: the outputs of a stage, and the question of what is up to date.
+"""Targets: the outputs of a stage, and which of them are up to date.
 
 The fingerprint of a target is a hash of its settings, of the code that makes it
 (`analysis.workflow.fingerprint`), of its input files and of the fingerprints of the targets it is
@@ -9,15 +9,17 @@ sizes.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from analysis.workflow.fingerprint import code_of
 from analysis.workflow.versions import versions
@@ -25,23 +27,22 @@ from common.runtime import files
 from common.runtime.errors import InputError
 
 LAYOUT = 2
-"""Version of what outputs hold and how they are recorded; an older one is not read."""
+"""Version of the content of outputs and their records; those of older versions are not read."""
 
-NOT_THERE = "not there yet"
-OLDER = "an older version of this program made it"
+MISSING = "missing"
+OLDER = "made by an older version of this program"
 
-# What a manifest records beside the settings, and how a difference is said.
-_RECORDED = {"code": "changed", "input_files": "changed", "upstream": "differs"}
-_SHOWN = 4  # changes that are named one by one
-_WIDTH = 60  # characters of a value that is shown
+_RECORDED = ("code", "input_files", "upstream")  # in a manifest, beside the settings
+_SHOWN = 4  # maximum number of changes that are shown
+_WIDTH = 60  # maximum characters of a value that is shown
 
 
 @dataclass(frozen=True)
 class Target:
-    """One output of a stage, with all that decides its content.
+    """One output of a stage, and everything that determines its content.
 
-    ``modules`` are those whose code makes it: that of the stage and, where it reads files of
-    events, those of the input formats that these may have.
+    ``modules`` contain the code that makes it: the module of the stage and, if it reads event
+    files, those of their possible input formats.
     """
 
     stage: str
@@ -66,11 +67,11 @@ class Target:
     @functools.cached_property
     def code_settings_hash(self) -> str:
         """Return a hash of the code and the settings."""
-        return _hash([self.stage, self.name, self.settings, self.code])
+        return _hash([self.stage, self.name, self.modules, self.settings, self.code])
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Return a hash of all that decides the content of the target."""
+        """Return a hash of everything that determines the content of the target."""
         return _hash(
             [
                 self.code_settings_hash,
@@ -111,35 +112,35 @@ class Target:
         return "current"
 
     def reason(self) -> str:
-        """Return why the target is to be made: what has changed, or ``--force``."""
+        """Return why the target must be made: the changes since it was made, or ``--force``."""
         state = self.state()
         if state != "stale":
-            return NOT_THERE if state == "missing" else "--force"
+            return MISSING if state == "missing" else "--force"
         try:
             recorded = json.loads(self.manifest.read_text())
             if recorded.get("layout") != LAYOUT:
                 return OLDER
             if recorded["fingerprint"] == self.fingerprint:
-                return "its files are not those that were made"
-            found = [*self._changes(recorded)] or ["changed: its record does not say how"]
+                return "its files have changed"
+            found = [*self._changes(recorded)] or ["changed in a way that its manifest lacks"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return "no record of how it was made"
+            return "its manifest is missing or damaged"
         shown = found if len(found) <= _SHOWN else [*found[:_SHOWN], f"{len(found) - _SHOWN} more"]
         return "; ".join(shown)
 
     def _changes(self, recorded: Mapping[str, Any]) -> Iterator[str]:
-        """Yield what differs from the record."""
+        """Yield the differences from the manifest."""
         yield from differences(recorded["settings"], json.loads(json.dumps(self.settings)))
         current = self._contents()
-        for what, says in _RECORDED.items():
-            old, new = recorded[what], current[what]
+        for section in _RECORDED:
+            old, new = recorded[section], current[section]
             for name in sorted(old.keys() | new.keys()):
                 if name not in new:
-                    yield f"without {name}"
+                    yield f"{name} removed"
                 elif name not in old:
-                    yield f"with {name}"
+                    yield f"{name} added"
                 elif old[name] != new[name]:
-                    yield f"{name} {says}"
+                    yield f"{name} changed"
 
     def _contents(self) -> dict[str, dict[str, Any]]:
         """Return code, inputs and upstream targets, each with its version."""
@@ -150,7 +151,7 @@ class Target:
         }
 
     def write_manifest(self, seconds: float) -> None:
-        """Record how the outputs were made. The last file that is written for a target."""
+        """Write the manifest, which records how the outputs were made, as the last file."""
         files.write_json(
             self.manifest,
             {
@@ -171,15 +172,52 @@ class Target:
 Done = Callable[[Target], None]
 
 
+# --- Targets that several stages are made from --------------------------------------------------
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_made: ContextVar[dict[Any, Any] | None] = ContextVar("made", default=None)
+
+
+@contextlib.contextmanager
+def shared_targets() -> Iterator[None]:
+    """Make each target only once while the context lasts."""
+    token = _made.set({}) if _made.get() is None else None
+    try:
+        yield
+    finally:
+        if token is not None:
+            _made.reset(token)
+
+
+def shared(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Share what a function of a run returns with all who call it within `shared_targets`, or
+    within one outermost call: most targets are upstream of many others."""
+
+    @functools.wraps(function)
+    def share(*arguments: _P.args, **named: _P.kwargs) -> _T:
+        run, *others = arguments
+        with shared_targets():
+            made = _made.get()
+            assert made is not None
+            key = (function, id(run), *others)
+            if key not in made:
+                made[key] = run, function(*arguments, **named)  # the run lives as long as its id
+            found: _T = made[key][1]
+            return found
+
+    return share
+
+
 def differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
-    """Yield which keys of plain data differ, with both values: ``imaging.jet_threshold: 20 → 30``."""
+    """Yield the keys in which plain data differ, as ``imaging.jet_threshold: 20 → 30``."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in dict.fromkeys((*old, *new)):
             inner = f"{key}.{name}" if key else name
             if name in old and name in new:
                 yield from differences(old[name], new[name], inner)
             else:
-                yield f"{'with' if name in new else 'without'} {inner}"
+                yield f"{inner} {'added' if name in new else 'removed'}"
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for number, pair in enumerate(zip(old, new, strict=True)):
             yield from differences(*pair, f"{key}[{number}]")
@@ -193,7 +231,7 @@ def _shown(value: Any) -> str:
 
 
 def reasons(targets: Iterable[Target]) -> dict[str, list[str]]:
-    """Return why targets are to be made: the names of the targets by reason."""
+    """Return the names of targets, by the reason why they must be made."""
     found: dict[str, list[str]] = {}
     for target in targets:
         found.setdefault(target.reason(), []).append(target.name)
@@ -205,12 +243,12 @@ def _hash(data: Any) -> str:
 
 
 def _version_of_file(path: str) -> list[Any]:
-    """Return path, size and time of change of a user's file, which tell its versions apart."""
+    """Return path, size and time of the last change of a user's file: its version."""
     if "://" in path:
         return [path]
     try:
         status = os.stat(path)  # noqa: PTH116 (there may be a million)
-    except FileNotFoundError:  # which is an error once it is read
+    except FileNotFoundError:  # an error once the file is read
         return [path, None]
     except OSError as error:
         raise InputError(f"{path}: cannot read the file: {error.strerror}") from error
