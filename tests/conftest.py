@@ -74,8 +74,8 @@ EVENTS = {
     "muon_eta": "ROOT::RVecF{}",
     "muon_phi": "ROOT::RVecF{}",
     "muon_charge": "ROOT::RVecI{}",
-    "met": "float(260. + 10 * rdfentry_)",
-    "met_phi": "-2.f",
+    "met_no_muons": "float(260. + 10 * rdfentry_)",
+    "met_no_muons_phi": "-2.f",
     "boson_pt": "300.f",
 }
 """A monojet-like event as C++ expressions, one a canonical column."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from analysis.cli.options import parser
 from analysis.config import Config
-from run_analysis import parser
 from tests.conftest import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()

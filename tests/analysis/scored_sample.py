@@ -1,4 +1,4 @@
-"""Image and score files with the columns that `analysis.monojet.scored` reads."""
+"""Image and score files with the columns that `analysis.monojet.selected_events` reads."""
 
 from __future__ import annotations
 

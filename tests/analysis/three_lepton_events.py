@@ -116,10 +116,10 @@ def columns_of(events: Sequence[Event]) -> dict[str, str]:
             made[f"jet_{part}"] = column(kind, values)
     made["jet_width"] = "ROOT::RVecF(jet_pt.size(), 0.1f)"
     met = ", ".join(f"float({event.met})" for event in events)
-    made["met"] = f"static const float all[] = {{{met}}}; return all[rdfentry_];"
-    for name in ("full_met", "full_met_phi"):
+    made["met_no_muons"] = f"static const float all[] = {{{met}}}; return all[rdfentry_];"
+    for name in ("met", "met_phi"):
         found = np.array([full_met(event) for event in events], complex)
-        values = np.abs(found) if name == "full_met" else np.angle(found)
+        values = np.abs(found) if name == "met" else np.angle(found)
         numbers = ", ".join(f"float({x})" for x in values)
         made[name] = f"static const float all[] = {{{numbers}}}; return all[rdfentry_];"
     return made

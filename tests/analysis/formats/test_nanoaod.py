@@ -270,7 +270,8 @@ def test_luminosity_blocks_tell_events_apart(
 def test_a_number_that_leaves_no_room_for_the_block_stops_the_loop(tmp_path: Path) -> None:
     run = np.full(N, 320000, "uint32")
     path = write_nano(tmp_path / "n.root", identity={"run": run, "luminosityBlock": BLOCKS})
-    with pytest.raises(Exception, match="event 1099511627776 of luminosity block 3 has no unique number"):
+    said = "event 1099511627776 of luminosity block 3 has no unique number"
+    with pytest.raises(Exception, match=said):
         taken(reader.inspect(str(path)))
 
 

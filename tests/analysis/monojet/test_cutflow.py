@@ -359,7 +359,7 @@ def test_notes_are_of_the_samples_at_hand(tiny_config: Config) -> None:
     )
     assert len(provenance_notes.notes([generated, generated, files_])) == 3  # and of errors
     (note,) = provenance_notes.notes([data])
-    assert note.startswith("Measured events are counted, not normalised")
+    assert note.startswith("Data are counted, not normalised")
     assert "simulation" not in note
 
 
@@ -389,7 +389,8 @@ def test_regions_say_which_share_lies_at_the_edge_of_what_is_generated(
     events = {"low": "float(260 + 20 * rdfentry_)", "high": "1000.f"}
     (run.output / "samples").mkdir(parents=True)
     for slice_, boson_pt in events.items():
-        made = write_events(n_events=10, met_no_muons="float(260 + 40 * rdfentry_)", boson_pt=boson_pt)
+        met = "float(260 + 40 * rdfentry_)"
+        made = write_events(n_events=10, met_no_muons=met, boson_pt=boson_pt)
         made.rename(run.sample(f"Znunu_{slice_}"))
     given = {"cross_section": 1.0, "sum_of_weights": 10.0}
     data = make(
