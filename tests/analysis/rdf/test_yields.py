@@ -129,7 +129,7 @@ def test_json_is_short() -> None:
 
 
 def test_what_is_no_sum_of_doubles_is_not_written() -> None:
-    with pytest.raises(ValueError, match="1/3 is no sum of doubles"):
+    with pytest.raises(ValueError, match="1/3 is not a sum of doubles"):
         ExactYield(1, Fraction(1, 3)).to_json()
 
 
