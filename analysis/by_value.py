@@ -1,6 +1,7 @@
-"""What enters the settings of a target by value, in place of the code that says it.
+"""Selections and configuration as plain data for the settings of targets.
 
-A comment in a selection, or one more region, then makes out of date only what uses it.
+A target then depends on their values, not on their source code: a comment in a selection, or one
+more region, makes nothing out of date that does not use it.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ from analysis.batch.driver import carry_out
 from analysis.batch.engines import Engines
 from analysis.batch.plan import Plan, read_plan, write_plan
 from analysis.config import load
-from analysis.workflow.fingerprint import code_of
 from analysis.workflow.registry import partitioned_stage
 from analysis.workflow.run import Run
+from analysis.workflow.source_code import code_of
 from benchmarks import empty_stage
 from benchmarks.event_files import config_of
 from benchmarks.measure import (

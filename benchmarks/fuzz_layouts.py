@@ -25,7 +25,7 @@ from benchmarks.fuzz_damages import (
     rewrite_hepmc,
 )
 from cpp_helpers import load_root
-from cpp_helpers.errors import event_loop
+from cpp_helpers.errors import event_loop_errors
 from tests.analysis import hepmc_events, hepmc_tree_events, mini_events, xaod_events
 from tests.analysis import three_lepton_events as leptons
 from tests.analysis.formats import test_delphes, test_nanoaod
@@ -79,7 +79,7 @@ class Kind:
         if needs is not None:
             reader.require_columns(file, needs)
         df = load_root().RDF.AsRNode(reader.open_range(file, 0, file.n_events))
-        with event_loop(path):
+        with event_loop_errors(path):
             count = df.Count()
             booked = {
                 name: load_root().fuzz.total[kind](df, name)

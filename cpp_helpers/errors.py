@@ -15,7 +15,7 @@ from cpp_helpers import declare, load_root
 
 
 @contextlib.contextmanager
-def event_loop(path: str, kind: type[MonojetError] = InputError) -> Iterator[None]:
+def event_loop_errors(path: str, kind: type[MonojetError] = InputError) -> Iterator[None]:
     """Turn a C++ exception thrown while events are read into an error that names the file.
 
     Raises:

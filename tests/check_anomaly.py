@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
 from analysis.processes import HEAVY_NEUTRINOS
-from analysis.three_lepton.findings_model import read_findings
+from analysis.three_lepton.search_model import read_search_results
 from common.schema.matrices import frame
 from common.schema.scores import read_scores
 from selections import three_lepton
@@ -50,7 +50,7 @@ def check_autoencoders(output: Path) -> None:
 
 
 def check_scores_and_yields(output: Path) -> None:
-    findings = read_findings(output / "tables" / "anomaly.json")
+    findings = read_search_results(output / "tables" / "anomaly.json")
     names = [one.autoencoder for one in findings]
     for path in (output / "rmm").glob("*.h5"):
         scores = read_scores(output / "anomaly_scores" / path.name, names)
@@ -78,7 +78,7 @@ def check_pseudo_data(output: Path) -> None:
         frame(output / "rmm" / f"pseudo_data{variant}.h5") for variant in ("", "_injected")
     )
     assert 0 < len(plain) < len(injected)
-    for one in read_findings(output / "tables" / "anomaly.json"):
+    for one in read_search_results(output / "tables" / "anomaly.json"):
         seen = {(o.observed, o.quantile): o.n_observed for o in one.observations}
         for region in one.regions:
             quantile = region.quantile

@@ -1,7 +1,7 @@
-"""env.sh, run for real: in bash and zsh, against a small tree of its own.
+"""Run env.sh in bash and zsh; one module, as its environments take minutes to make.
 
-No network is needed: the requirements are empty or one tiny wheel made here,
-and pip is told to use no index.
+The tests need no network: the requirements are empty or one tiny wheel made here,
+and pip uses no index.
 """
 
 from __future__ import annotations

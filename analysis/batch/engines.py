@@ -278,7 +278,7 @@ def _on_dask(run: Run) -> Engine:
                 cluster = opened.enter_context(_local(run))
                 engine = _Dask(opened.enter_context(distributed.Client(cluster)), run)
             else:
-                from analysis.batch.jobs import Jobs
+                from analysis.batch.dask_jobs import Jobs
 
                 own = opened.enter_context(security.credentials(run.output.absolute()))
                 jobs = opened.enter_context(Jobs(run, own))

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.workflow.fingerprint import hash_of_file
 from analysis.workflow.run import Run
+from analysis.workflow.source_code import hash_of_file
 from analysis.workflow.stage import AnyStage, PartitionedStage, PartitionedWork
 from analysis.workflow.target import LAYOUT, OLDER, Target
 from common.runtime import files

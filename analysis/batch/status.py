@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from analysis.batch.condor import Job, arguments_of, in_brief, latest
+from analysis.batch.condor_status import Job, arguments_of, in_brief, latest
 from analysis.batch.places import UnseenError, places
 from analysis.batch.plan import failures, plans_of
-from analysis.batch.queue import reason_kind
+from analysis.batch.queue_status import reason_kind
 from analysis.batch.submission import Submission
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedStage

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from analysis.batch import condor
-from analysis.batch.condor import Job
+from analysis.batch import condor_status
+from analysis.batch.condor_status import Job
 from analysis.batch.plan import Shard, plan_file, recorded, version
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedStage
@@ -86,7 +86,7 @@ class Submission:
 
     def with_cluster(self, number: int, schedd: str | None, shards: Sequence[int]) -> Submission:
         """Return the submission with jobs that the batch system has just accepted."""
-        new = Cluster(number, schedd, self.plan, tuple(shards), time.strftime(condor.TIME))
+        new = Cluster(number, schedd, self.plan, tuple(shards), time.strftime(condor_status.TIME))
         return replace(self, clusters=(*self.clusters, new))
 
     @classmethod
@@ -154,7 +154,7 @@ class Submission:
             return []
         jobs = self._logged()
         asked = {(job.plan, job.schedd) for job in jobs.values() if job.live}
-        answers = {key: condor.in_queue(*key) for key in asked}
+        answers = {key: condor_status.in_queue(*key) for key in asked}
         if asked:
             jobs = self._logged()  # again: a job that has ended meanwhile is in no queue
         queued = {job.number: job for answer in answers.values() for job in answer or ()}
@@ -179,7 +179,7 @@ class Submission:
             for cluster in self.clusters
             for proc, shard in enumerate(cluster.shards)
         }
-        for job in condor.in_logs(self.folder / "logs"):
+        for job in condor_status.in_logs(self.folder / "logs"):
             noted = jobs.get(job.number)
             jobs[job.number] = replace(job, schedd=noted.schedd if noted else None)
         return jobs

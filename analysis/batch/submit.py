@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 
 from analysis.batch import grid
-from analysis.batch.condor import LIVE, Job, arguments_of, in_brief, schedd_of
+from analysis.batch.condor_status import LIVE, Job, arguments_of, in_brief, schedd_of
 from analysis.batch.places import UnseenError, places
 from analysis.batch.plan import Plan, plan_file, write_plan
 from analysis.batch.status import jobs_by_task, present

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.batch.condor import notes
+from analysis.batch.condor_status import notes
 from analysis.batch.environment import directive, exports
 from analysis.batch.submission import Submission
 from analysis.workflow.run import Run

@@ -11,8 +11,8 @@ from typing import Any
 
 from analysis.batch.engines import check_cluster
 from analysis.config import Config, load
-from analysis.datasets import can_train
 from analysis.processes import PROCESSES
+from analysis.sample_roles import can_train
 from analysis.workflow.execute import require_inputs, with_needs
 from analysis.workflow.registry import stages as all_stages
 from analysis.workflow.run import Run

@@ -100,8 +100,8 @@ class Autoencoder(ConditionalModel):
     def _reachable(self) -> Autoencoder:
         if self.output == "sigmoid" and self.scaling != "min_max":
             raise ValueError(
-                f"autoencoder '{self.name}': a sigmoid lies between 0 and 1, as does only an input "
-                "with 'scaling: min_max': choose 'output: linear'"
+                f"autoencoder '{self.name}': a sigmoid output needs inputs in [0, 1]: set "
+                "'scaling: min_max' or 'output: linear'"
             )
         return self
 

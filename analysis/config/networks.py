@@ -176,7 +176,12 @@ class Training(Model):
     signal: Name = Field("Znunu", description="signal process, also for the evaluation")
     background: Name | tuple[Name, ...] = Field("Wtaunu", description="background processes")
     slices: tuple[str, ...] = Field(("high",), description="pT slices, also for the evaluation")
-    folds: int = Field(2, ge=1, le=100, description="each is scored by a network of the others")
+    folds: int = Field(
+        2,
+        ge=1,
+        le=100,
+        description="number of folds; each is scored by a network trained on the others",
+    )
     models: str | None = Field(
         None, description="finished run whose networks score these events; none is trained"
     )

@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.config import Config, Detector
-from analysis.datasets import image_regions
 from analysis.formats.columns import canonical_in
 from analysis.images.image_file import ImageColumns, ImageWriter
 from analysis.images.image_links import ImageLinker
@@ -40,6 +39,7 @@ from analysis.inputs.sample_info import (
     info_of_ranges,
 )
 from analysis.rdf.regions import apply_region, define_summary
+from analysis.sample_roles import image_regions
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedWork, Parts
 from analysis.workflow.target import Target
@@ -54,7 +54,7 @@ from common.tables import Table, percent
 from common.tasks import Provenance, Range, Skipped, Task
 from cpp_helpers import declare, declare_detector, load_root
 from cpp_helpers.arrays import as_array
-from cpp_helpers.errors import event_loop
+from cpp_helpers.errors import event_loop_errors
 from selections import monojet36
 from selections.cuts import Definition, used_definitions
 
@@ -232,7 +232,7 @@ def make_images(
         declare_detector().use_detector(options, _detector(config.imaging.detector))
     df = reader.open_range(file, begin, end)
     df = define_columns(df, config)
-    with event_loop(file.path):
+    with event_loop_errors(file.path):
         helpers.make_images(df, options, block)
     return _columns(block, list(image_regions(config)))
 
@@ -376,9 +376,9 @@ def losses_table(run: Run) -> Table:
         ),
         rows=rows,
         notes=(
-            "Cells: mean of non-empty cells an event. Too soft: share of the visible particles' pT "
-            f"not above {run.config.imaging.particle_threshold:g} GeV. Outside: beyond the grid. "
-            "The file of each sample has all counts.",
+            "Cells: mean number of non-empty cells per event. Too soft: share of the visible "
+            f"particles' pT not above {run.config.imaging.particle_threshold:g} GeV. Outside: "
+            "beyond the grid. The file of each sample has all counts.",
         ),
     )
 

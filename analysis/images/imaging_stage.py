@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis.by_value import dump, monojet_regions
 from analysis.config import Sample
-from analysis.datasets import image_regions
+from analysis.sample_roles import image_regions
 from analysis.simulation.sources import event_source
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedStage, PartitionedWork

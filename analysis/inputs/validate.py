@@ -22,7 +22,7 @@ from common.runtime.errors import InputError, WorkerError
 from common.tables import Table
 from cpp_helpers import declare
 from cpp_helpers.arrays import as_array
-from cpp_helpers.errors import event_loop
+from cpp_helpers.errors import event_loop_errors
 
 log = logging.getLogger("monojet")
 
@@ -157,7 +157,7 @@ def _check_file(run: Run, sample: Sample, path: str) -> _Checked:
 def _check_events(file: reader.File, found: _Checked) -> None:
     """Add the problems of the events of a file and their identities to its row."""
     helpers = declare()
-    with event_loop(file.path):
+    with event_loop_errors(file.path):
         checks = helpers.check_events(reader.open_range(file, 0, file.n_events))
         few = reader.open_range(file, 0, min(N_MOMENTA_CHECKED, file.n_events))
         largest = {

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.config import PseudoData, Sample
-from analysis.datasets import background_samples, signal_samples
 from analysis.inputs.sample_info import run_number_of
+from analysis.sample_roles import background_samples, signal_samples
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
 from analysis.workflow.versions import versions

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.by_value import dump
-from analysis.datasets import background_samples, signal_samples
 from analysis.matrices.rmm_stage import rmm_target
+from analysis.sample_roles import background_samples, signal_samples
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import Done, Target, shared

@@ -27,8 +27,8 @@ from analysis.inputs.sample_info import (
     normalisation,
 )
 from analysis.matrices import rmm_names
-from analysis.matrices.cutflow_table import cutflow_table
 from analysis.matrices.subsets import DRAW, subset_of
+from analysis.matrices.three_lepton_cutflow import cutflow_table
 from analysis.rdf.regions import apply_cut, define, define_per_sample
 from analysis.rdf.yields import ExactYield, read_out
 from analysis.workflow.run import Run
@@ -41,7 +41,7 @@ from common.schema.parts import damaged_part
 from common.tasks import Provenance, Range, Task
 from cpp_helpers import declare
 from cpp_helpers.arrays import as_array
-from cpp_helpers.errors import event_loop
+from cpp_helpers.errors import event_loop_errors
 from selections import three_lepton
 from selections.cuts import Definition, ObjectType
 
@@ -147,7 +147,7 @@ def _event_loop(
     channels = helpers.book_yields(df, own("muons"), own("event_weight"), edges)
     names = rmm_names.names(tuple(rmm.objects.items()))
     block = _block(len(quantities), len(names))
-    with event_loop(file.path):
+    with event_loop_errors(file.path):
         helpers.make_table(df, own("event_weight"), block)
     flow = {name: sum(read_out(y.GetValue()), ExactYield()) for name, y in booked.items()}
     flow |= dict(zip(three_lepton.CHANNELS, read_out(channels.GetValue()), strict=True))

@@ -40,7 +40,7 @@ from common.runtime.errors import InputError, ScoreError
 from common.schema import hdf5
 from common.tasks import Provenance, Range, Skipped, Task
 from cpp_helpers import declare, load_root
-from cpp_helpers.errors import event_loop
+from cpp_helpers.errors import event_loop_errors
 from selections import monojet36
 from selections.cuts import Cut, Definition, Region
 from training.classifier.evaluation_model import WorkingPoint, read_working_points
@@ -163,7 +163,7 @@ def make_part(run: Run, task: Task, path: Path) -> int:
         ]
     root = load_root()
     root.RDF.RunGraphs.__release_gil__ = True  # Python's other threads run during the event loop
-    with event_loop(file.path, ScoreError):
+    with event_loop_errors(file.path, ScoreError):
         root.RDF.RunGraphs(handles)
     try:
         regions = {name: get() for name, get in booked.items()}

@@ -38,8 +38,7 @@ def _process_table(
     labels["all events"] = provenance_notes.all_events(slices)
     return Table(
         name="cutflow" if process == IRREDUCIBLE else f"cutflow_{process}",
-        title=f"Cut-flow of {process}, "
-        + ("data" if data else f"{table.luminosity:g} fb⁻¹"),
+        title=f"Cut-flow of {process}, " + ("data" if data else f"{table.luminosity:g} fb⁻¹"),
         columns=(
             *("cut", "entries", "events", "statistical error", "of the cross-section"),
             *("step", "total"),

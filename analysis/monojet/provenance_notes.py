@@ -22,9 +22,9 @@ NEAR = 1.1  # times the lowest generated boson pT: events below are at the edge
 
 EDGE_NOTE = (
     f"At the edge: share of the events whose boson pT is less than {NEAR:g} times the lowest that "
-    "was generated; where no event is, with the share that one would have. Events of lower boson "
-    "pT are missing: a region is complete where the share is small, and not known to be complete "
-    "where one event would be a large share."
+    "was generated; without such an event, the share that a single one would have. Events of lower "
+    "boson pT are missing: a region is complete if the share is small; if a single event would be "
+    "a large share, the sample cannot tell."
 )
 
 _ERRORS = (

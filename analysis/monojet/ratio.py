@@ -26,8 +26,7 @@ Rates = Mapping[str, float]
 def im1_background() -> dict[str, float]:
     """Return the expected events of ATLAS in IM1 by process, without the non-collision background
     of 360."""
-    data = published.atlas_36ifb()
-    return {name: float(value) for name, value in data["im1_background"].items()}
+    return dict(published.atlas_36ifb().im1_background)
 
 
 def ratio_of(rates: Rates, background: Mapping[str, float]) -> float:

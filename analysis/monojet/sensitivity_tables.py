@@ -16,8 +16,9 @@ _RATES_NOTE = (
     "IM1. Wenu rejected, too: if it is simulated; the thesis leaves it unchanged. Largest: all "
     "Znunu kept, all of the rejected processes removed. Signal efficiency: that of the working "
     "point, which has a threshold for each fold: the largest precision × recall on validation "
-    "events of the training slices; with its own threshold the largest ratio, given for Znunu in "
-    "the region and chosen by the events of even number for those of odd number and vice versa."
+    "events of the training slices. 'Own threshold' maximises the ratio; it is chosen on "
+    "even-numbered events and applied to odd-numbered ones, and vice versa, and its efficiency is "
+    "that of Znunu in the region."
 )
 
 _ERRORS_NOTE = (
@@ -43,7 +44,7 @@ def table(
         columns=(
             "region",
             "network",
-            "version",
+            "rates",
             "signal efficiency",
             "ratio",
             "of which statistical, cross-sections, trainings",

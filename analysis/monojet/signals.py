@@ -157,7 +157,7 @@ def table(comparisons: Sequence[SignalComparison], empty: str = "", note: str = 
         columns=(
             "signal",
             "network",
-            "version",
+            "rates",
             "raw events",
             "χ²/ndf",
             "pass rate / Znunu's",
@@ -178,10 +178,9 @@ def table(comparisons: Sequence[SignalComparison], empty: str = "", note: str = 
             f"ratio is 1. χ² is of the exclusive regions with at least {LEAST_EVENTS:g} effective "
             "events of both. In the ratio, Znunu has the signal's spectrum of missing transverse "
             "momentum. As published: before the lepton veto; consistent: after the whole "
-            "selection. Errors are statistical and of the cross-sections, which mix the slices; "
-            "how much the networks of the folds differ, which moves both rates together, is in "
-            "none. Where nearly all events pass they are wider than the fluctuations, and χ² falls "
-            "below ndf." + note,
+            "selection. Errors are statistical and of the cross-sections, which mix the slices. "
+            "The spread between folds shifts both rates together and is not included. Where nearly "
+            "all events pass, the errors exceed the fluctuations, and χ² falls below ndf." + note,
         ),
         empty=empty,
     )
@@ -196,7 +195,7 @@ def bin_table(comparisons: Sequence[SignalComparison], empty: str = "") -> Table
             "region",
             "signal",
             "network",
-            "version",
+            "rates",
             "signal selected",
             "Znunu selected",
             "raw events",

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from analysis.config import Sample
-from analysis.datasets import background_samples, signal_samples
 from analysis.matrices import rmm_names
 from analysis.matrices.subsets import test_share
 from analysis.reporting.figures import Captioned, make
-from analysis.three_lepton.findings_model import Findings, read_findings
+from analysis.sample_roles import background_samples, signal_samples
+from analysis.three_lepton.search_model import SearchResult, read_search_results
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
 from common.schema import hdf5
@@ -47,7 +47,7 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
 def figures(run: Run) -> Iterator[Captioned]:
     """Yield all figures of the search, not yet drawn."""
     config = run.config
-    findings = read_findings(run.table("anomaly"))
+    findings = read_search_results(run.table("anomaly"))
     everything, tested = _samples(run, all_events=True), _samples(run, all_events=False)
     luminosity = config.luminosity
     with MatrixFile(everything[0].path) as file:
@@ -137,7 +137,7 @@ def _element(name: str) -> Axis:
 
 
 def _autoencoder(
-    run: Run, found: Findings, tested: Sequence[MatrixSample], simulated: Sequence[MatrixSample]
+    run: Run, found: SearchResult, tested: Sequence[MatrixSample], simulated: Sequence[MatrixSample]
 ) -> Iterator[Captioned]:
     """Yield the figures of one autoencoder."""
     name = found.autoencoder

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.matrices.cutflow_table import cutflow_table
+from analysis.matrices.three_lepton_cutflow import cutflow_table
 from analysis.reporting import page
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target

@@ -38,7 +38,7 @@ def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
 
 STAGE = Stage(
     name="anomaly_report",
-    summary="one page with all that is found of anomalies",
+    summary="report of the anomaly search",
     reads="tables, plots",
     writes="anomaly_report.{html,md}",
     targets=anomaly_report_targets,

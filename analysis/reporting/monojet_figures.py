@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
-from analysis.datasets import judging_samples
 from analysis.monojet.cutflow_model import CutflowTable
 from analysis.monojet.provenance_notes import simulated_alone
-from analysis.monojet.published import thesis
+from analysis.monojet.published import Thesis, thesis
 from analysis.monojet.sensitivity_model import SensitivityRatio, read_sensitivity
 from analysis.monojet.signals_model import SignalComparison, read_signals
 from analysis.reporting.figures import Captioned, make
+from analysis.sample_roles import evaluation_samples
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
 from plots import style
@@ -65,7 +64,7 @@ def figures(run: Run) -> Iterator[Captioned]:
 
 
 def _images(run: Run, samples: Sequence[SampleFiles]) -> Iterator[Captioned]:
-    judged = judging_samples(run.config, run.config.training.signal_networks()[0])
+    judged = evaluation_samples(run.config, run.config.training.signal_networks()[0])
     path = run.images(next(name for name, label in judged.items() if label == 1))
     event = images.read_event(path, images.typical_event(path))
     yield (
@@ -125,7 +124,7 @@ def _scores(
     )
 
 
-def _thresholds(network: str, result: NetworkEvaluation, reference: Mapping[str, Any]) -> Captioned:
+def _thresholds(network: str, result: NetworkEvaluation, reference: Thesis) -> Captioned:
     return (
         f"thresholds_{network}",
         partial(thresholds.threshold_scan, result, reference),
@@ -162,8 +161,8 @@ def _yields(
         ),
         "Missing transverse momentum in the signal region, before and after "
         f"{style.network(best)}, the network with the largest area under its ROC curve. "
-        "Leading-order cross-sections; processes that the run has no sample of are left out. The "
-        "shapes of signals mean something, their cross-sections little: see the physics notes."
+        "Leading-order cross-sections; processes that the run has no sample of are left out. Only "
+        "the shapes of the signals are meaningful, not their normalisation (docs/physics.md)."
         f"{_generated_above(run)}{note}",
     )
 
@@ -180,10 +179,10 @@ def _generated_above(run: Run) -> str:
 
 
 def _sensitivity(
-    ratios: Sequence[SensitivityRatio], luminosity: float, reference: Mapping[str, Any]
+    ratios: Sequence[SensitivityRatio], luminosity: float, reference: Thesis
 ) -> Iterator[Captioned]:
     regions = {region.name: region.low for region in monojet36.INCLUSIVE}
-    published = reference["sensitivity_ratio"]["cell_strides"]
+    published = reference.sensitivity_ratio
     for network in dict.fromkeys(ratio.network for ratio in ratios):
         chosen = [ratio for ratio in ratios if ratio.network == network]
         yield (

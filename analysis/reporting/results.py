@@ -8,9 +8,8 @@ The report writes ``results.json``. Files of runs worth keeping are in ``docs/re
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +33,7 @@ from common.runtime.machine import cores, processor
 from common.stats.measured import Averaged, Measured
 from common.tables import Table
 from training.classifier.evaluation_model import NetworkEvaluation, read_evaluation
+from training.classifier.records import read_training_record
 
 SCHEMA = 2
 KEPT = "docs/results/*.json"
@@ -150,31 +150,32 @@ class Results(_Model):
 
 
 def training_summary(run: Run, network: str) -> TrainingSummary:
-    """Read the training record of a network; values that it lacks are None."""
-    record = json.loads((run.model(network) / "training.json").read_text())
-    folds = record["folds"]
+    """Return the size and the cost of a network, from the record of its training.
 
-    def mean(key: str) -> float:
-        return float(sum(fold[key] for fold in folds)) / len(folds)
-
-    def if_known(key: str) -> float | None:
-        return mean(key) if all(fold.get(key) is not None for fold in folds) else None
-
-    def names(key: str) -> str:
-        return ", ".join(dict.fromkeys(fold[key] for fold in folds if fold.get(key)))
+    Raises:
+        InputError: the record is missing or damaged.
+    """
+    record = read_training_record(run.model(network))
+    folds = record.folds
+    flops = [fold.flops_an_event for fold in folds if fold.flops_an_event is not None]
 
     return TrainingSummary(
-        parameters=record["parameters"],
-        flops_an_event=if_known("flops_an_event"),
-        events=int(mean("events")),
-        validation_events=int(if_known("validation_events") or 0),
-        steps=int(mean("steps")),
-        epochs=mean("epochs"),
-        seconds=mean("seconds"),
-        events_per_second=if_known("events_per_second"),
-        device=names("device") or None,
-        backend=names("backend"),
+        parameters=record.parameters,
+        flops_an_event=_mean(flops) if len(flops) == len(folds) else None,
+        events=int(_mean(fold.events for fold in folds)),
+        validation_events=int(_mean(fold.validation_events for fold in folds)),
+        steps=int(_mean(fold.steps for fold in folds)),
+        epochs=_mean(fold.epochs for fold in folds),
+        seconds=_mean(fold.seconds for fold in folds),
+        events_per_second=_mean(fold.events_per_second for fold in folds),
+        device=", ".join(dict.fromkeys(fold.device for fold in folds)) or None,
+        backend=", ".join(dict.fromkeys(fold.backend for fold in folds)),
     )
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return float(sum(found)) / len(found)
 
 
 def of_run(run: Run) -> Results:
@@ -294,7 +295,7 @@ def _networks(results: Sequence[Results]) -> Table:
             "size",
             "network",
             "parameters",
-            "MFLOP an event",
+            "MFLOP per event",
             "trained on (events, steps, device)",
             "hours",
             "scored events/s",
@@ -304,11 +305,11 @@ def _networks(results: Sequence[Results]) -> Table:
         ),
         rows=rows,
         notes=(
-            f"Size: what there is to learn from, next to the thesis's {THESIS_EVENTS} events: "
-            "full, a tenth, or the number of events. Rejection is of simulated events that the "
-            "network was not trained on, at the efficiency that the thesis's cell + strides has at "
-            "its best threshold. Hours of training, and events scored a second, on the device "
-            "named. Of several folds, the mean: the first error is statistical, the second the "
+            f"Size: number of training events relative to the {THESIS_EVENTS} of the thesis (full, "
+            "a tenth), or the number itself. Rejection: simulated events that the network was not "
+            "trained on, at the signal efficiency that cell + strides has in the thesis at its "
+            "best threshold. Hours of training, and events scored per second, on the device "
+            "named. With several folds, the mean: the first error is statistical, the second the "
             "spread between trainings." + _before(results),
         ),
     )
@@ -319,8 +320,8 @@ def _before(results: Sequence[Results]) -> str:
     if all(result.schema_version == SCHEMA for result in results):
         return ""
     return (
-        f"{OLDER}: made before folds were judged apart, with scores of all folds under one "
-        "threshold that the judged events chose, and statistical errors alone; to be run again."
+        f"{OLDER}: made before folds were evaluated separately: one threshold for all folds, "
+        "chosen on the evaluation events; statistical errors only. To be rerun."
     )
 
 

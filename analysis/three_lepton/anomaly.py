@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from analysis.datasets import background_samples
-from analysis.three_lepton.findings import SearchEvents, findings, quantiles
+from analysis.sample_roles import background_samples
 from analysis.three_lepton.scored_events import (
     counts_of_pseudo_data,
     mean_errors,
     merged,
     read_scored,
 )
-from analysis.three_lepton.tables import findings_table, observations_table, regions_table
+from analysis.three_lepton.search_results import SearchEvents, findings, quantiles
+from analysis.three_lepton.tables import observations_table, regions_table, search_table
 from analysis.three_lepton.yields import expected_yields
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
@@ -27,7 +27,7 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     events = _search_events(run)
     found = [findings(config, spec.name, events) for spec in search.autoencoders]
     (target,) = targets
-    tables = [findings_table(config, found), regions_table(config, found)]
+    tables = [search_table(config, found), regions_table(config, found)]
     if any(one.observations for one in found):
         tables.append(observations_table(config, found))
     for table in tables:

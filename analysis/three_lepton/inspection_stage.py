@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.datasets import background_samples
+from analysis.sample_roles import background_samples
 from analysis.three_lepton.anomaly_stage import anomaly_targets
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
@@ -32,12 +32,12 @@ def inspection_targets(run: Run) -> list[Target]:
 
 def inspect(run: Run, targets: Sequence[Target], done: Done) -> None:
     """Inspect the autoencoders of the targets on the test events of all samples."""
-    from analysis.three_lepton.findings_model import read_findings
+    from analysis.three_lepton.search_model import read_search_results
     from training.autoencoder.autoencoder import TrainedAutoencoder
     from training.autoencoder.inspection import inspect as inspect_one
 
     config = run.config
-    findings = read_findings(run.table("anomaly"))
+    findings = read_search_results(run.table("anomaly"))
     thresholds = {one.autoencoder: one.regions[-1].threshold for one in findings}
     samples = {s.name: (s.process, run.matrices(s.name)) for s in config.samples}
     backgrounds = {sample.name for sample in background_samples(config)}

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.config import Config, Sample
-from analysis.datasets import background_samples
 from analysis.matrices.subsets import test_share
 from analysis.rdf.yields import Yield
+from analysis.sample_roles import background_samples
 from analysis.workflow.run import Run
 from common.schema.matrices import MatrixFile, Subset, read_events
 from common.schema.scores import KEYS, read_paired_scores

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.config import Config
-from analysis.three_lepton.findings_model import Findings
+from analysis.three_lepton.search_model import SearchResult
 from common.tables import Table, with_error
 from selections import three_lepton
 
 
-def findings_table(config: Config, findings: Sequence[Findings]) -> Table:
+def search_table(config: Config, findings: Sequence[SearchResult]) -> Table:
     """Return the AUC and significances of each signal."""
     return Table(
         name="anomaly",
@@ -51,7 +51,7 @@ def findings_table(config: Config, findings: Sequence[Findings]) -> Table:
     )
 
 
-def observations_table(config: Config, findings: Sequence[Findings]) -> Table:
+def observations_table(config: Config, findings: Sequence[SearchResult]) -> Table:
     """Return observed events and the background in each region."""
     return Table(
         name="anomaly_observed",
@@ -89,7 +89,7 @@ def observations_table(config: Config, findings: Sequence[Findings]) -> Table:
     )
 
 
-def regions_table(config: Config, findings: Sequence[Findings]) -> Table:
+def regions_table(config: Config, findings: Sequence[SearchResult]) -> Table:
     """Return expected events of each sample in each region and channel."""
     rows = []
     for one in findings:

@@ -20,7 +20,7 @@ from analysis.three_lepton.scored_events import Bins, Thresholds
 from analysis.workflow.run import Run
 from common.schema.matrices import read_normalisation
 from cpp_helpers import declare, load_root
-from cpp_helpers.errors import event_loop
+from cpp_helpers.errors import event_loop_errors
 from selections import three_lepton
 from selections.cuts import Cut, Definition
 
@@ -74,7 +74,7 @@ def _event_loop(
                 in_channel, own(f"score_{i}"), own("event_weight"), below
             )
     root = load_root()
-    with event_loop(file.path):
+    with event_loop_errors(file.path):
         root.RDF.RunGraphs(list(booked.values()))
     found: dict[str, dict[str, list[ExactYield]]] = {name: {} for name in thresholds}
     for (name, channel), y in booked.items():

@@ -1,7 +1,7 @@
 """Targets: the outputs of a stage, and which of them are up to date.
 
 The fingerprint of a target is a hash of its settings, of the code that makes it
-(`analysis.workflow.fingerprint`), of its input files and of the fingerprints of the targets it is
+(`analysis.workflow.source_code`), of its input files and of the fingerprints of the targets it is
 made from: all known without opening a data file. A manifest beside the output records the
 fingerprint it was made with. A target is current when both agree and its files have their recorded
 sizes.
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from analysis.workflow.fingerprint import code_of
+from analysis.workflow.source_code import code_of
 from analysis.workflow.versions import versions
 from common.runtime import files
 from common.runtime.errors import InputError

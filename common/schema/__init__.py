@@ -1,1 +1,1 @@
-"""Layouts of the files that rooms share. Needs neither ROOT nor `analysis`."""
+"""Layouts of the files that several packages read or write. Needs neither ROOT nor `analysis`."""

@@ -89,7 +89,7 @@ def measured_share(
     `measured_efficiency`, exactly. Where negative weights push the share beyond 0 or 1 it keeps its
     value.
 
-    Without ``prior`` the first formula holds: where a part is light events, such as those of a
+    Without ``prior`` the first formula holds: where a subset has small weights, such as that of a
     high slice, one event of the effective weight would exceed all of it.
     """
     (sumw, sumw2), (whole_sumw, whole_sumw2) = part, whole

@@ -37,8 +37,8 @@ def luminosity_scale(
     ]
     if missing:
         raise NormalisationError(
-            f"sample '{sample}' has no {' and no '.join(missing)}: its files do not say, or say "
-            "different things: give it under 'samples' in the configuration"
+            f"sample '{sample}' has no {' and no '.join(missing)}: its files do not "
+            "state it, or disagree: set it under 'samples' in the configuration"
         )
     assert cross_section is not None
     assert sum_of_weights is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.monojet.published import Thesis
 from plots import style
 from training.classifier.evaluation_model import NetworkEvaluation
 
@@ -44,17 +45,15 @@ _QUANTITIES: tuple[tuple[str, str, str, Any, str | None], ...] = (
 )
 
 
-def _published_scan(reference: Mapping[str, Any], name: str) -> Scan:
+def _published_scan(reference: Thesis, name: str) -> Scan:
     """Return table 2 of the thesis for one of its networks, by the names of the quantities here."""
-    rows = reference["table2"]
-    first = 1 if name == "rowcol_maxpool" else 5
-    names = ("precision", "recall", "mean_precision_recall", "precision_times_recall")
-    scan = {key: [row[first + i] for row in rows] for i, key in enumerate(names)}
-    return scan | {"threshold": [row[0] for row in rows]}
+    rows = reference.networks[name].table2
+    names = ("threshold", *(key for key, *_, marker in _QUANTITIES if marker))
+    return {key: [getattr(row, key) for row in rows] for key in names}
 
 
 @style.styled()
-def threshold_scan(result: NetworkEvaluation, reference: Mapping[str, Any]) -> Figure:
+def threshold_scan(result: NetworkEvaluation, reference: Thesis) -> Figure:
     """Draw precision against recall, and all measures against the threshold (figure 17 of the
     thesis).
 
@@ -117,7 +116,7 @@ def _draw_measures(axes: Axes, scan: Scan, thesis: Scan, fold_thresholds: Sequen
 
 
 @style.styled()
-def roc_curves(results: Sequence[NetworkEvaluation], reference: Mapping[str, Any]) -> Figure:
+def roc_curves(results: Sequence[NetworkEvaluation], reference: Thesis) -> Figure:
     """Draw background rejection against signal efficiency for all networks.
 
     A curve ends where fewer than ten background events pass. The points of the thesis are those
@@ -146,10 +145,10 @@ def roc_curves(results: Sequence[NetworkEvaluation], reference: Mapping[str, Any
     efficiency = np.linspace(0.01, 1, 200)
     axes.plot(efficiency, 1 / efficiency, color="0.6", linewidth=1, label="by chance, AUC 0.5")
     for marker, (name, label) in zip("os", PUBLISHED.values(), strict=True):
-        kept, rejected, _ = reference["table3"][name]["high"]
+        rates = reference.networks[name].table3["high"]
         axes.plot(
-            kept,
-            1 / (1 - rejected),
+            rates.znunu_selected,
+            1 / (1 - rates.wtaunu_rejected),
             marker,
             color=style.GREY,
             markerfacecolor="none",

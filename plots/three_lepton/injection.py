@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from analysis.three_lepton.findings_model import Findings, Observation
+from analysis.three_lepton.search_model import Observation, SearchResult
 from plots import style
 from plots.three_lepton.stacks import garwood
 
@@ -20,7 +20,7 @@ _SPREAD = 0.6  # of the points of different sets of observed events
 
 
 @style.styled()
-def injection(findings: Sequence[Findings], luminosity: float | None = None) -> Figure:
+def injection(findings: Sequence[SearchResult], luminosity: float | None = None) -> Figure:
     """Draw observed and expected events of each region, and their significance below; a column per
     autoencoder, a marker per set of observed events.
 

@@ -1,4 +1,4 @@
-"""Files of the layouts of ATLAS's derivations, hand-made: two events each, in MeV."""
+"""Write files in the layouts of ATLAS derivations, with two events each, in MeV."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SUMS: Columns = {
 
 
 def vectors(container: str, **values: str) -> Columns:
-    """Variables of a container: of ints, but where a number ends in f."""
+    """Return variables of a container: floats where a number ends in f, else ints."""
     return {
         f"{container}{name}": f"std::vector<{_kind(text)}>{text}" for name, text in values.items()
     }
@@ -56,7 +56,7 @@ def _kind(text: str) -> str:
 
 
 def truth1() -> Columns:
-    """All particles and jets of them; of an old release, which has fixed sets of variables."""
+    """Return all particles and their jets as in old releases, with fixed sets of variables."""
     return EVENT | {
         **vectors("TruthParticlesAux.", **PARTICLES),
         **vectors("AntiKt4TruthJetsAux.", pt="{60e3f}", eta="{0.2f}", phi="{0.1f}", m="{5e3f}"),
@@ -64,7 +64,7 @@ def truth1() -> Columns:
 
 
 def truth3() -> Columns:
-    """Lists of leptons, and no full list of particles."""
+    """Return lists of leptons without a full list of particles."""
     return EVENT | {
         **vectors(
             "AntiKt4TruthDressedWZJetsAux.",
@@ -98,12 +98,13 @@ def truth3() -> Columns:
     }
 
 
-def physlite() -> Columns:
-    """Three jets, of which one is of pile-up and one an electron; the discriminants in another
-    order; a muon; tracks; and objects that are not identified."""
-    char = "std::vector<char>{{{}}}".format
-    return EVENT | {
-        **{f"EventInfoAuxDyn.beamPosSigma{axis}": "0.f" for axis in ("X", "Y", "XY")},
+def _char(values: str) -> str:
+    return f"std::vector<char>{{{values}}}"
+
+
+def _physlite_jets() -> Columns:
+    """Return three jets, one from pile-up, one an electron; discriminants are in another order."""
+    return {
         **vectors(
             "AnalysisJetsAuxDyn.",
             pt="{100e3f, 40e3f, 30e3f}",
@@ -112,7 +113,7 @@ def physlite() -> Columns:
             m="{9e3f, 5e3f, 4e3f}",
             Width="{0.1f, 0.2f, 0.3f}",
         ),
-        "AnalysisJetsAuxDyn.NNJvtPass": char("1, 1, 0"),
+        "AnalysisJetsAuxDyn.NNJvtPass": _char("1, 1, 0"),
         "AnalysisJetsAuxDyn.SumPtTrkPt500": (
             "std::vector<std::vector<float>>{{60e3f}, {30e3f}, {4e3f}}"
         ),
@@ -123,6 +124,12 @@ def physlite() -> Columns:
             DL1dv01_pc="{0.1f, 0.1f, 0.01f}",
             DL1dv01_pu="{0.8f, 0.8f, 0.01f}",
         ),
+    }
+
+
+def _physlite_electrons() -> Columns:
+    """Return two electrons, the first one identified, with tracks and vertices."""
+    return {
         **vectors(
             "AnalysisElectronsAuxDyn.",
             pt="{38e3f, 12e3f}",
@@ -132,8 +139,8 @@ def physlite() -> Columns:
             topoetcone20="{1e3f, 9e3f}",
             ptvarcone30_Nonprompt_All_MaxWeightTTVALooseCone_pt1000="{1e3f, 0.f}",
         ),
-        "AnalysisElectronsAuxDyn.DFCommonElectronsLHLoose": char("1, 0"),
-        "AnalysisElectronsAuxDyn.DFCommonElectronsLHTight": char("1, 0"),
+        "AnalysisElectronsAuxDyn.DFCommonElectronsLHLoose": _char("1, 0"),
+        "AnalysisElectronsAuxDyn.DFCommonElectronsLHTight": _char("1, 0"),
         **vectors(
             "GSFTrackParticlesAuxDyn.",
             d0="{9.f, 0.04f}",
@@ -149,15 +156,12 @@ def physlite() -> Columns:
         ),
         "PrimaryVerticesAuxDyn.vertexType": "std::vector<short>{3, 1}",
         **vectors("PrimaryVerticesAuxDyn.", z="{50.f, 1.f}"),
-        **vectors(
-            "AnalysisMuonsAuxDyn.",
-            pt="{20e3f, 15e3f}",
-            eta="{-0.5f, 0.f}",
-            phi="{-1.f, 0.f}",
-            charge="{1.f, 1.f}",
-        ),
-        "AnalysisMuonsAuxDyn.quality": "std::vector<unsigned char>{9, 3}",
-        # of both the first is identified, and is the electron; the others are not
+    }
+
+
+def _physlite_taus_and_photons() -> Columns:
+    """Return taus and photons; the first of each is identified and is the electron."""
+    return {
         **vectors(
             "AnalysisTauJetsAuxDyn.",
             pt="{40e3f, 50e3f}",
@@ -175,7 +179,26 @@ def physlite() -> Columns:
             topoetcone20="{1e3f, 0.f, 5e3f}",
             ptcone20="{1e3f, 0.f, 0.f}",
         ),
-        "AnalysisPhotonsAuxDyn.DFCommonPhotonsIsEMTight": char("1, 0, 1"),
+        "AnalysisPhotonsAuxDyn.DFCommonPhotonsIsEMTight": _char("1, 0, 1"),
+    }
+
+
+def physlite() -> Columns:
+    """Return the columns of PHYSLITE, with objects that fail the identification."""
+    return {
+        **EVENT,
+        **{f"EventInfoAuxDyn.beamPosSigma{axis}": "0.f" for axis in ("X", "Y", "XY")},
+        **_physlite_jets(),
+        **_physlite_electrons(),
+        **vectors(
+            "AnalysisMuonsAuxDyn.",
+            pt="{20e3f, 15e3f}",
+            eta="{-0.5f, 0.f}",
+            phi="{-1.f, 0.f}",
+            charge="{1.f, 1.f}",
+        ),
+        "AnalysisMuonsAuxDyn.quality": "std::vector<unsigned char>{9, 3}",
+        **_physlite_taus_and_photons(),
         "MET_Core_AnalysisMETAuxDyn.name": (
             'std::vector<std::string>{"SoftClusCore", "PVSoftTrkCore"}'
         ),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from common.runtime.errors import InputError, ScoreError
-from cpp_helpers.errors import cause_of, event_loop, forget_errors
+from cpp_helpers.errors import cause_of, event_loop_errors, forget_errors
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,10 @@ def test_a_failed_event_loop_names_the_file() -> None:
     forget_errors()
     with (
         pytest.raises(InputError, match=r"^a\.root: the event loop failed: no score$"),
-        event_loop("a.root"),
+        event_loop_errors("a.root"),
     ):
         raise RuntimeError("void f() =>\n    runtime_error: no score")
-    with pytest.raises(ScoreError, match="^a.root: "), event_loop("a.root", ScoreError):
+    with pytest.raises(ScoreError, match="^a.root: "), event_loop_errors("a.root", ScoreError):
         raise RuntimeError("no score")
-    with pytest.raises(InputError, match="^ours$"), event_loop("a.root", ScoreError):
+    with pytest.raises(InputError, match="^ours$"), event_loop_errors("a.root", ScoreError):
         raise InputError("ours")

@@ -13,11 +13,11 @@ import numpy.typing as npt
 import pytest
 
 from analysis.formats.columns import own
-from analysis.monojet.published import atlas_36ifb
+from analysis.monojet.published import MetRegion, atlas_36ifb
 from analysis.rdf.regions import define, define_summary
 from cpp_helpers import declare, load_root
 from selections import monojet36
-from selections.cuts import Definition
+from selections.cuts import Definition, MetBin
 from selections.monojet36 import REGIONS
 
 PUBLISHED = atlas_36ifb()
@@ -261,17 +261,22 @@ def test_quantities_of_events_are_those_of_their_good_jets(
 
 
 def test_luminosity_and_edges_are_the_published_ones() -> None:
-    assert PUBLISHED["luminosity_fb"] == monojet36.LUMINOSITY
-    lows = [region["met_low"] for region in PUBLISHED["exclusive_regions"]]
+    assert PUBLISHED.luminosity_fb == monojet36.LUMINOSITY
+    lows = [region.met_low for region in PUBLISHED.exclusive_regions]
     assert list(monojet36.MET_EDGES) == lows
 
 
 @pytest.mark.parametrize(
     ("bins", "published"),
-    [(monojet36.EXCLUSIVE, "exclusive_regions"), (monojet36.INCLUSIVE, "inclusive_regions")],
+    [
+        (monojet36.EXCLUSIVE, PUBLISHED.exclusive_regions),
+        (monojet36.INCLUSIVE, PUBLISHED.inclusive_regions),
+    ],
 )
-def test_regions_in_missing_momentum_are_the_published_ones(bins: Any, published: str) -> None:
-    expected = [(r["name"], r["met_low"], r.get("met_high")) for r in PUBLISHED[published]]
+def test_regions_in_missing_momentum_are_the_published_ones(
+    bins: Sequence[MetBin], published: Sequence[MetRegion]
+) -> None:
+    expected = [(r.name, r.met_low, r.met_high) for r in published]
     assert [(b.name, b.low, b.high) for b in bins] == expected
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,10 @@ import numpy as np
 import pytest
 
 from analysis.config import NetworkTraining, parse_network
+from analysis.config.networks import AnyNetwork
 from training.classifier import fit
 from training.classifier.keras_batches import Batches
+from training.classifier.records import TrainingRecord, read_training_record
 from training.classifier.score import Scorer
 from training.data.image_reader import ImageFiles, LabelledFiles
 from training.data.sparse_images import Floats
@@ -20,7 +21,7 @@ from training.data.sparse_images import Floats
 EPOCHS = 6
 
 
-def spec(**changes: Any) -> NetworkTraining:
+def spec(**changes: Any) -> AnyNetwork:
     values: dict[str, Any] = {
         "network": "pfn",
         "width": 0.25,
@@ -35,7 +36,7 @@ def spec(**changes: Any) -> NetworkTraining:
     return parse_network(values | changes)
 
 
-def train(spec: NetworkTraining, paths: list[Path], folder: Path, **options: Any) -> dict[str, Any]:
+def train(spec: AnyNetwork, paths: list[Path], folder: Path, **options: Any) -> TrainingRecord:
     labels = options.pop("labels", [0, 1])
     settings: dict[str, Any] = {
         "folds": 2,
@@ -44,8 +45,7 @@ def train(spec: NetworkTraining, paths: list[Path], folder: Path, **options: Any
         "fingerprint": "fingerprint",
     } | options
     fit.train(spec, fit.TrainingInputs(samples=LabelledFiles(paths, labels), **settings), folder)
-    found: dict[str, Any] = json.loads((folder / "training.json").read_text())
-    return found
+    return read_training_record(folder)
 
 
 def score(spec: NetworkTraining, paths: list[Path], folder: Path) -> Floats:
@@ -87,6 +87,6 @@ class Trained:
     """A whole training, and the batches it was given."""
 
     folder: Path
-    record: dict[str, Any]
+    record: TrainingRecord
     recorder: Recorder
     scores: Floats

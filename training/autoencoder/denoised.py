@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.datasets import background_samples
+from analysis.sample_roles import background_samples
 from common.runtime import files
 from common.schema import hdf5
 from common.schema.hdf5 import create_file

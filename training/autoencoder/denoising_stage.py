@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.by_value import dump
-from analysis.datasets import background_samples
 from analysis.images.imaging_stage import image_target, imaging_targets
+from analysis.sample_roles import background_samples
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import Done, Target, shared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.config import Denoising
-from analysis.datasets import background_samples
+from analysis.sample_roles import background_samples
 from analysis.workflow.run import Run
 from training.autoencoder.denoising import fit_denoising
 from training.data.image_settings import image_settings

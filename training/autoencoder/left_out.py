@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.config import Autoencoder
-from analysis.datasets import background_samples
+from analysis.sample_roles import background_samples
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
 from common.runtime import files

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.config import NetworkTraining
-from analysis.datasets import judging_samples, threshold_samples, training_samples
+from analysis.sample_roles import evaluation_samples, threshold_samples, training_samples
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
 from common.runtime import files
@@ -45,7 +45,7 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
             for name, columns in events.items()
         }
         judged = [
-            _classes_of({n: samples[n][fold] for n in samples}, judging_samples(config, spec))
+            _classes_of({n: samples[n][fold] for n in samples}, evaluation_samples(config, spec))
             for fold in range(config.folds)
         ]
         results.append(
@@ -209,7 +209,7 @@ def _class_tables(run: Run) -> Iterator[Table]:
             rows.append([sample.name, f"{len(found)}", *map(str, shares)])
         yield Table(
             name=f"classes_{spec.name}",
-            title=f"What {spec.name} takes each process for",
+            title=f"Classification of each process by {spec.name}",
             columns=("sample", "events", *processes),
             rows=rows,
             notes=("Shares of events by their most probable class, with statistical errors.",),

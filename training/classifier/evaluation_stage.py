@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.by_value import dump
-from analysis.datasets import judging_samples, threshold_samples
+from analysis.sample_roles import evaluation_samples, threshold_samples
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import Done, Target, shared
@@ -28,7 +28,7 @@ def evaluation_targets(run: Run) -> list[Target]:
             (__name__,),
             settings={
                 "evaluation": dump(config.evaluation),
-                "samples": {n.name: judging_samples(config, n) for n in networks},
+                "samples": {n.name: evaluation_samples(config, n) for n in networks},
                 "choosing": {n.name: threshold_samples(config, n) for n in networks},
                 "seed": config.seed,
             },

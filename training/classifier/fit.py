@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common.runtime import files
 from common.runtime.errors import InputError
 from training.classifier.fold import TENSORBOARD, FoldEvents, train_fold
 from training.classifier.keras_batches import SelectedEvents
+from training.classifier.records import (
+    FoldRecord,
+    TrainingRecord,
+    read_fold_record,
+    write_training_record,
+)
 from training.data.image_reader import ImageFiles, LabelledFiles
 
 if TYPE_CHECKING:
-    from analysis.config import NetworkTraining
+    from analysis.config.networks import AnyNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,7 @@ class TrainingInputs:
     test: LabelledFiles | None = None
 
 
-def train(spec: NetworkTraining, inputs: TrainingInputs, folder: Path) -> None:
+def train(spec: AnyNetwork, inputs: TrainingInputs, folder: Path) -> None:
     """Train the network once per fold on the events of all other folds; on all with one fold.
 
     Writes ``fold<i>.keras`` (the best weights: with the least validation loss or, with a budget of
@@ -58,7 +62,7 @@ def train(spec: NetworkTraining, inputs: TrainingInputs, folder: Path) -> None:
     """
     work = folder / f".{inputs.fingerprint}"
     work.mkdir(parents=True, exist_ok=True)
-    record: dict[str, Any] = {"network": spec.model_dump(), "seed": inputs.seed, "folds": []}
+    folds: list[FoldRecord] = []
     with contextlib.ExitStack() as stack:
 
         def opened(some: LabelledFiles) -> ImageFiles:
@@ -84,20 +88,23 @@ def train(spec: NetworkTraining, inputs: TrainingInputs, folder: Path) -> None:
                     threshold=SelectedEvents(images, others & validation),
                 )
                 train_fold(spec, events, work, fold, inputs.seed)
-            record["folds"].append(json.loads(finished.read_text()))
-    record["parameters"] = record["folds"][0].pop("parameters")
+            folds.append(read_fold_record(finished))
+    parameters = folds[0].parameters
+    assert parameters is not None
+    folds[0] = replace(folds[0], parameters=None)
+    record = TrainingRecord(network=spec, seed=inputs.seed, folds=folds, parameters=parameters)
     _publish(work, folder, record)
 
 
-def _publish(work: Path, folder: Path, record: Mapping[str, Any]) -> None:
+def _publish(work: Path, folder: Path, record: TrainingRecord) -> None:
     """Move the finished files to the folder of the network, and remove unfinished work."""
-    for fold in range(len(record["folds"])):
+    for fold in range(len(record.folds)):
         for suffix in ("keras", "csv", "h5"):
             os.replace(work / f"fold{fold}.{suffix}", folder / f"fold{fold}.{suffix}")
     shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)
     if (work / TENSORBOARD).exists():
         os.replace(work / TENSORBOARD, folder / TENSORBOARD)
-    files.write_json(folder / "training.json", record)
+    write_training_record(folder, record)
     for leftover in folder.glob(".*"):  # this work, and abandoned work of other fingerprints
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)

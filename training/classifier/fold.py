@@ -34,6 +34,7 @@ from training.classifier.network_io import (
     network_input,
     signal_probability,
 )
+from training.classifier.records import FoldRecord, write_fold_record
 from training.data.batches import channel_means
 from training.data.sparse_images import Floats
 from training.networks.flops import device, flops_per_event
@@ -138,22 +139,24 @@ def train_fold(spec: NetworkTraining, events: FoldEvents, work: Path, fold: int,
     history = _fit(model, spec, batches, work, fold)
     best = work / f"fold{fold}.keras"
     _write_scores(work / f"fold{fold}.h5", best, events.threshold, means, spec)
-    files.write_json(
-        work / f"fold{fold}.json",
-        {
-            "fold": fold,
-            "parameters": model.count_params(),
-            "classes": n_classes,
-            "channel_means": [float(mean) for mean in means],
-            "events": len(training.pools),
-            "validation_events": int(np.count_nonzero(events.monitored.mask)),
-            "epochs": len(history) * len(training) / training.steps_per_epoch,
-            "steps": len(history) * len(training),
-            "seconds": round(time.monotonic() - start, 1),
-            "backend": keras.backend.backend(),
-            **_cost_of_scoring(model, training),
-        },
+    seconds = round(time.monotonic() - start, 1)
+    flops, rate = _cost_of_scoring(model, training)
+    record = FoldRecord(
+        fold=fold,
+        parameters=model.count_params(),
+        classes=n_classes,
+        channel_means=[float(mean) for mean in means],
+        events=len(training.pools),
+        validation_events=int(np.count_nonzero(events.monitored.mask)),
+        epochs=len(history) * len(training) / training.steps_per_epoch,
+        steps=len(history) * len(training),
+        seconds=seconds,
+        backend=keras.backend.backend(),
+        flops_an_event=flops,
+        events_per_second=rate,
+        device=device(),
     )
+    write_fold_record(work / f"fold{fold}.json", record)
 
 
 def _fit(
@@ -232,13 +235,16 @@ def _write_scores(
             file.create_dataset(name, data=np.concatenate(arrays), chunks=True, fletcher32=True)
 
 
-def _cost_of_scoring(model: keras.Model, batches: Batches) -> dict[str, Any]:
-    """Return operations per event, and the device and rate of reading, preparing and scoring."""
+def _cost_of_scoring(model: keras.Model, batches: Batches) -> tuple[float | None, float]:
+    """Return the operations per event, and the events read, prepared and scored per second.
+
+    The operations are None if they cannot be counted.
+    """
+    flops: float | None = None
     try:
         flops = flops_per_event(model)
     except Exception as error:  # must not lose the training
         log.warning("%s: its operations cannot be counted: %s", batches.spec.name, error)
-        flops = None
     pools, means, spec = batches.pools, batches.means, batches.spec
     size = min(spec.batch_size, len(pools))  # one shape for all batches: compiled once
     n_batches = math.ceil(SPEED_EVENTS / size)
@@ -254,4 +260,4 @@ def _cost_of_scoring(model: keras.Model, batches: Batches) -> dict[str, Any]:
     for batch in range(n_batches):
         score(batch)
     rate = n_batches * size / (time.monotonic() - start)
-    return {"flops_an_event": flops, "events_per_second": float(f"{rate:.3g}"), "device": device()}
+    return flops, float(f"{rate:.3g}")

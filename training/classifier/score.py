@@ -8,7 +8,6 @@ to the last bit, on how the work is cut.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ from training.classifier.network_io import (
     network_input,
     signal_probability,
 )
+from training.classifier.records import TRAINING, read_training_record
 from training.data.image_reader import EventRange, ImageFiles
 from training.data.image_settings import image_settings
 from training.data.sparse_images import Floats
@@ -44,9 +44,9 @@ class Scorer:
 
     def __init__(self, spec: NetworkTraining, folder: Path) -> None:
         self.spec = spec
+        folds = read_training_record(folder).folds
+        self.means = [np.array(fold.channel_means, np.float32) for fold in folds]
         try:
-            record = json.loads((folder / "training.json").read_text())
-            self.means = [np.array(f["channel_means"], np.float32) for f in record["folds"]]
             self.models = [
                 keras.saving.load_model(folder / f"fold{i}.keras", compile=False)
                 for i in range(len(self.means))
@@ -116,7 +116,7 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     scores: dict[str, npt.NDArray[Any]] = {}
     for spec in run.config.training.networks:
         folder = run.model(spec.name)
-        scorer = _scorer(spec, folder, (folder / "training.json").stat().st_mtime_ns)
+        scorer = _scorer(spec, folder, (folder / TRAINING).stat().st_mtime_ns)
         with ImageFiles([image_file], [0], spec.compression, settings) as images:
             found = scorer.classify(images, begin, end)
             scores |= dict(zip(spec.columns, found, strict=False))

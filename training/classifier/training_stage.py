@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.by_value import dump
 from analysis.config import Config, NetworkTraining
-from analysis.datasets import monitored_samples, training_samples
 from analysis.images.imaging_stage import image_target
+from analysis.sample_roles import monitored_samples, training_samples
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import LAYOUT, Done, Target, differences, shared
 from common.runtime.errors import ConfigError
+from training.classifier.records import TRAINING
 from training.networks.registry import module_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def training_targets(run: Run) -> list[Target]:
             Target(
                 "training",
                 network.name,
-                run.model(network.name) / "training.json",
+                run.model(network.name) / TRAINING,
                 (__name__, module_of(network.network)),
                 settings={
                     **_network_settings(config, network),

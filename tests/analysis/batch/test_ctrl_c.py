@@ -26,7 +26,7 @@ def test_the_import_of_dask_jobqueue_leaves_the_handler() -> None:
     code = (
         "import signal\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from analysis.batch.jobs import _dask_jobqueue\n"
+        "from analysis.batch.dask_jobs import _dask_jobqueue\n"
         "_dask_jobqueue()\n"
         "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
     )

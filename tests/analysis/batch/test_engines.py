@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from analysis.batch.dask_jobs import Jobs
 from analysis.batch.driver import carry_out
 from analysis.batch.engines import Engines, _Sendable
-from analysis.batch.jobs import Jobs
 from analysis.batch.security import credentials
 from analysis.workflow.registry import partitioned_stage
 from analysis.workflow.run import Run
@@ -195,7 +195,7 @@ def test_condor_replaces_its_jobs(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """On programs that stand for HTCondor's: the first job is removed as soon as it runs."""
-    monkeypatch.setattr("analysis.batch.jobs._PERIOD", 1.0)
+    monkeypatch.setattr("analysis.batch.dask_jobs._PERIOD", 1.0)
     for name in ("condor_submit", "condor_q", "condor_rm"):
         program(tmp_path / "bin", name, CONDOR)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")

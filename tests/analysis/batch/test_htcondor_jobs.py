@@ -15,7 +15,7 @@ import yaml
 from analysis.batch.submit import submit
 from analysis.workflow.run import Run
 from tests.analysis.batch.conftest import Inputs, MakeInputs
-from tests.analysis.batch.test_submit import IMAGING, folder_of, states, with_batch
+from tests.analysis.batch.submissions import IMAGING, folder_of, states, with_batch
 from tests.conftest import REPOSITORY, WriteEvents
 from tests.daemons import wait_for
 from tests.htcondor import HELD, IDLE, Pool

@@ -17,8 +17,8 @@ from analysis.batch.shards import run_shard
 from analysis.batch.submit import submit
 from analysis.workflow.run import Run
 from common.runtime.errors import BatchError, ConfigError
+from tests.analysis.batch.submissions import look, states
 from tests.analysis.batch.test_parts import IMAGING, make_in_shards, with_task_size
-from tests.analysis.batch.test_submit import look, states
 from tests.conftest import WriteEvents, make_stage
 from tests.test_run_analysis import PROGRAM
 

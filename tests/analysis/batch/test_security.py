@@ -19,8 +19,8 @@ from distributed.core import rpc
 from distributed.security import Security
 from distributed.utils import get_ip
 
+from analysis.batch.dask_jobs import Jobs
 from analysis.batch.engines import _local
-from analysis.batch.jobs import Jobs
 from analysis.batch.security import credentials, refusal, running_scheduler
 from analysis.workflow.run import Run
 from common.runtime.errors import ConfigError

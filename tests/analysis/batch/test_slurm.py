@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from analysis.batch.jobs import Jobs
+from analysis.batch.dask_jobs import Jobs
 from analysis.batch.security import credentials
 from analysis.workflow.run import Run
 from common.runtime.errors import EngineError

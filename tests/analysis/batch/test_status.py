@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from analysis.batch.condor import TIME, notes
+from analysis.batch.condor_status import TIME, notes
 from analysis.batch.driver import merge_parts
 from analysis.batch.plan import Shard, read_plan
 from analysis.batch.submission import Submission
 from analysis.batch.submit import resubmit, submit
 from analysis.workflow.run import Run
 from common.runtime.errors import BatchError
-from tests.analysis.batch.test_submit import (
+from tests.analysis.batch.submissions import (
     IMAGING,
     five_tasks,
     folder_of,

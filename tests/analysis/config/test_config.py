@@ -17,7 +17,7 @@ from analysis.config import (
     parse_network,
     parse_sample,
 )
-from analysis.datasets import judging_samples, training_samples
+from analysis.sample_roles import evaluation_samples, training_samples
 from common.runtime.errors import ConfigError
 from tests.conftest import TINY
 
@@ -235,7 +235,7 @@ def test_samples_to_learn_from_are_used_for_no_more(tiny_config: Config) -> None
         "Znunu_high_training": 0,
         "Wtaunu_high_training": 1,
     }
-    assert judging_samples(config, network) == training_samples(tiny_config, network)
+    assert evaluation_samples(config, network) == training_samples(tiny_config, network)
     assert config.analysis_samples() == tiny_config.samples
     assert (config.folds, tiny_config.folds) == (1, 2)
     data["samples"].pop()
@@ -269,8 +269,8 @@ def test_a_network_may_learn_more_than_the_others(tiny_config: Config) -> None:
     }
     assert training_samples(config, classes) == {"Znunu_high": 0, "Wmunu_high": 1, "Wtaunu_high": 2}
     assert training_samples(config, muons) == {"Wmunu_high": 0, "Wtaunu_high": 1}
-    assert [judging_samples(config, n) for n in (first, wide, classes)] == [usual] * 3
-    assert judging_samples(config, muons) == {"Wmunu_high": 0, "Wtaunu_high": 1}
+    assert [evaluation_samples(config, n) for n in (first, wide, classes)] == [usual] * 3
+    assert evaluation_samples(config, muons) == {"Wmunu_high": 0, "Wtaunu_high": 1}
     assert config.training.signal_networks() == (first, wide, classes)
     assert classes.columns == (classes.name, f"{classes.name}:class")
     data["training"]["networks"] = [{**plain, "background": ["Wtaunu", "Znunu"]}]

@@ -22,7 +22,7 @@ from analysis.workflow.run import Run
 from cpp_helpers import load_root
 from tests.analysis import hepmc_events, hepmc_tree_events
 from tests.analysis.formats.test_delphes import taken
-from tests.analysis.simulation.test_convert import in_order
+from tests.analysis.simulation.converted import in_order
 from tests.conftest import make_stage
 
 N_EVENTS = 60

@@ -25,7 +25,7 @@ from cpp_helpers import load_root
 from tests.analysis.formats.test_delphes import taken
 from tests.analysis.hepmc_events import MUON, NEUTRINO, PION, event, of_pythia
 from tests.analysis.hepmc_tree_events import write
-from tests.analysis.simulation.test_convert import TTBAR, require_same
+from tests.analysis.simulation.converted import TTBAR, require_same
 from tests.conftest import make_stage, shared_file
 
 MEV = (pyhepmc.Units.MEV, pyhepmc.Units.CM)

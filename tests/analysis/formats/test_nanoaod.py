@@ -109,16 +109,8 @@ FAKES: dict[str, list[tuple[int, dict[str, bool | int]]]] = {
 CODES = [[-211, 22, -13, 1, 2, 211], []]
 
 
-def write_nano(
-    path: Path,
-    version: str = "old",
-    candidates: bool = False,
-    drop: tuple[str, ...] = (),
-    fakes: bool = False,
-    identity: dict[str, Any] | None = None,
-) -> Path:
-    """Write ``Events``, arrays with counters as in real files, and ``Runs``; with `FAKES` if these
-    are asked for."""
+def nano_objects(version: str, fakes: bool) -> dict[str, Any]:
+    """Return the columns of each collection in a NanoAOD version; with `FAKES` if requested."""
     made: dict[str, Any] = {
         kind: {x: ak.values_astype(ak.Array(v), "float32") for x, v in parts.items()}
         for kind, parts in FLOATS.items()
@@ -138,6 +130,20 @@ def write_nano(
             more = [but.get(x, first[i]) for i, but in copies]
             longer = ak.Array([first + more, *values[1:].to_list()])
             made[kind][x] = ak.values_astype(longer, values.type.content.content.primitive)
+    return made
+
+
+def write_nano(
+    path: Path,
+    version: str = "old",
+    candidates: bool = False,
+    drop: tuple[str, ...] = (),
+    fakes: bool = False,
+    identity: dict[str, Any] | None = None,
+) -> Path:
+    """Write ``Events``, arrays with counters as in real files, and ``Runs``; with `FAKES` if
+    requested."""
+    made = nano_objects(version, fakes)
     if candidates:
         made["PFCands"] = {
             x: ak.values_astype(ak.Array(v), "float32") for x, v in CANDIDATES.items()

@@ -1,4 +1,4 @@
-"""Files as people have them: what must come out of each, or the message that must."""
+"""Read files as users have them, or refuse them with a message that names the cause."""
 
 from __future__ import annotations
 
@@ -29,79 +29,20 @@ from cpp_helpers import load_root
 from tests.analysis.formats.test_delphes import EVENTS as DELPHES_EVENTS
 from tests.analysis.formats.test_delphes import taken, write_delphes
 from tests.analysis.formats.test_nanoaod import write_nano
+from tests.analysis.inputs.flat_files import (
+    COLUMNS,
+    LAYOUT,
+    N,
+    entries,
+    expected,
+    flat,
+    flows,
+    run_with,
+)
 from tests.analysis.three_lepton_events import E1, E2, M1, Event, columns_of
 from tests.analysis.xaod_events import SUMS, truth1
 from tests.analysis.xaod_events import write as write_xaod
 from tests.conftest import WriteEvents, make_stage
-
-COLUMNS = {
-    "run_number": "run",
-    "event_number": "event",
-    "weight": "1",
-    "met_no_muons": "met",
-    "met_no_muons_phi": "3.14",
-    "jet_pt": "ROOT::RVecF{float(j1pt)}",
-    "jet_eta": "ROOT::RVecF{0}",
-    "jet_phi": "ROOT::RVecF{0}",
-    "jet_n_tracks": "ROOT::RVecI(jet_pt.size(), 9)",
-} | {f"{kind}_{x}": "ROOT::RVecF{}" for kind in ("electron", "muon") for x in ("pt", "eta", "phi")}
-LAYOUT = Layout(None, None, tuple(COLUMNS.items()))
-N = 5
-"""Events of the flat files; all pass the selection."""
-
-
-def flat(
-    path: Path, tree: str = "nt", ntuple: bool = False, further: dict[str, Any] | None = None
-) -> Path:
-    """A tree, or ntuple, maybe in a folder, of `N` events with numbers alone; with further
-    columns."""
-    numbers = {
-        "run": np.full(N, 7, np.int32),
-        "event": np.arange(1, N + 1, dtype=np.int32),
-        "met": np.full(N, 300, np.float32),
-        "j1pt": np.full(N, 300, np.float32),
-    }
-    return write_tree(path, tree, numbers | (further or {}), ntuple)
-
-
-def write_tree(path: Path, tree: str, columns: dict[str, Any], ntuple: bool = False) -> Path:
-    with uproot.recreate(path) as file:
-        if ntuple:
-            file[tree] = columns
-        else:
-            types = {
-                k: v.type.content if isinstance(v, ak.Array) else v.dtype
-                for k, v in columns.items()
-            }
-            file.mktree(tree, types).extend(columns)
-    return path
-
-
-def run_with(config: Config, folder: Path, *samples: dict[str, Any], **batch: Any) -> Run:
-    """A run without networks."""
-    data = config.model_dump() | {"luminosity": 1.0, "samples": samples}
-    data["training"]["networks"] = []
-    data["batch"] |= batch
-    data["anomaly"] = {}
-    return Run(Config.model_validate(data), folder / "run")
-
-
-def flows(run: Run) -> dict[str, Any]:
-    """The samples of the cut-flow."""
-    make_stage("cutflow", run)
-    found: dict[str, Any] = json.loads(run.table("cutflow").read_text())["samples"]
-    return found
-
-
-def raw(sample: dict[str, Any]) -> list[int]:
-    """Events after each cut."""
-    return [y["entries"] for y in sample["regions"]["SR"]["steps"].values()]
-
-
-def expected(sample: dict[str, Any]) -> float:
-    """Events before any cut, normalised."""
-    return float(sample["regions"]["SR"]["steps"]["all events"]["sumw"] * sample["normalisation"])
-
 
 # --- Branches that were not filled for each event ------------------------------------------------
 
@@ -183,7 +124,7 @@ def test_the_weights_of_a_file_without_events_count(
     sample = {"process": "other", "files": (str(empty), str(full)), "cross_section": 4.0}
     run = run_with(tiny_config, tmp_path, sample, open_files=open_files)
     found = flows(replace(run, skip_bad_files=skip_bad_files))
-    assert raw(found["other"])[0] == 2
+    assert entries(found["other"])[0] == 2
     assert expected(found["other"]) == pytest.approx(4000 * 2.0 / (37.5 + 12.5))
     assert not json.loads(run.table("cutflow").read_text())["skipped_files"]
     make_stage("rmm", run)
@@ -364,7 +305,7 @@ def test_columns_of_the_file_may_have_the_names_of_ours(
     columns = COLUMNS | {"jet_pt": "ROOT::RVecF{float(n_jets)}", "met": "met"}
     known = {"cross_section": 1.0, "sum_of_weights": 1000.0, "columns": columns}
     run = run_with(tiny_config, tmp_path, {"process": "other", "files": (str(path),)} | known)
-    assert raw(flows(run)["other"]) == [N] * 7
+    assert entries(flows(run)["other"]) == [N] * 7
     df = frames(run, "SR")["other"]
     assert (df.Count().GetValue(), df.Sum("n_jets").GetValue()) == (N, N)
     assert df.Sum("expected").GetValue() == pytest.approx(N)
@@ -416,7 +357,7 @@ def test_a_tree_may_lie_in_a_folder(
     path = flat(tmp_path / "flat.root", "ana/deep/nt", ntuple)
     sample = {"process": "other", "files": (str(path),), "columns": COLUMNS, "tree": tree}
     known = {"cross_section": 1.0, "sum_of_weights": 1000.0}
-    assert raw(flows(run_with(tiny_config, tmp_path, sample | known))["other"]) == [N] * 7
+    assert entries(flows(run_with(tiny_config, tmp_path, sample | known))["other"]) == [N] * 7
     with pytest.raises(InputError, match="no tree or ntuple 'nt' .the file holds: ana/deep/nt"):
         reader.inspect(str(path), replace(LAYOUT, tree="nt"))
 

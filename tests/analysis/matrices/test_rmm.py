@@ -13,8 +13,8 @@ import pytest
 from analysis.config import Config, Rmm
 from analysis.inputs.sample_info import SampleInfo
 from analysis.matrices import rmm
-from analysis.matrices.cutflow_table import cutflow_table
 from analysis.matrices.rmm_names import names
+from analysis.matrices.three_lepton_cutflow import cutflow_table
 from analysis.workflow.run import Run
 from common.runtime.errors import ConfigError, InputError, NormalisationError
 from common.schema.matrices import Subset, frame, read_events

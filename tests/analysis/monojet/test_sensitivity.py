@@ -57,11 +57,11 @@ THESIS = thesis()
 )
 def test_ratio_from_the_tables_of_the_thesis(network: str, expected: float) -> None:
     """Tables 4 and 5 of Praderio 2018 give the 1.118 of its section 5.3."""
-    znunu, wtaunu, wmunu = THESIS["table4"][network]
+    table_4 = THESIS.networks[network].table4
     rates = {
-        "Znunu": Measured(znunu, 0),
-        "Wtaunu": Measured(1 - wtaunu, 0),
-        "Wmunu": Measured(1 - wmunu, 0),
+        "Znunu": Measured(table_4.znunu_selected, 0),
+        "Wtaunu": Measured(1 - table_4.wtaunu_rejected, 0),
+        "Wmunu": Measured(1 - table_4.wmunu_rejected, 0),
     }
     ratio, error = sensitivity_ratio(rates, im1_background())
     assert ratio == pytest.approx(expected, abs=5e-5)

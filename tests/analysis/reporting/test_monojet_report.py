@@ -13,8 +13,10 @@ from analysis.config import Config
 from analysis.reporting import monojet_report, results
 from analysis.workflow.run import Run
 from analysis.workflow.target import Target
+from common.runtime.errors import InputError
 from common.stats.measured import Averaged, Measured
 from common.tables import with_error
+from training.classifier.records import FoldRecord, TrainingRecord, write_training_record
 
 PICTURE = b"\x89PNG, as far as the report knows"
 
@@ -23,16 +25,11 @@ def measured(value: float, error: float = 0.01) -> dict[str, float]:
     return {"value": value, "error": error}
 
 
-@pytest.fixture
-def finished(tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A run with all that the report reads, in numbers that are easy to follow."""
-    monkeypatch.setattr(results, "kept", list)  # none, whatever the repository holds
-    data = tiny_config.model_dump()
-    data["training"]["networks"] = [{"network": "strides", "compression": "cell"}]
-    run = Run(Config.model_validate(data), tmp_path)
+def evaluation() -> dict[str, Any]:
+    """Return the evaluation of one network, in round numbers."""
     slices = ("high", "medium", "low")
     rates = {f"{p}_{s}": measured(0.2) for p in ("Wtaunu", "Wmunu") for s in slices}
-    result = {
+    return {
         "network": "strides+cell",
         "n_signal": 120,
         "n_background": 130,
@@ -51,7 +48,11 @@ def finished(tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "pass_rates": rates | {f"Znunu_{s}": measured(0.9) for s in slices},
         "folds": [],
     }
-    ratio = {
+
+
+def sensitivities() -> list[dict[str, Any]]:
+    """Return the ratios of three pairs of rate definition and region."""
+    ratio: dict[str, Any] = {
         "network": "strides+cell",
         "rates": {p: measured(0.25) for p in ("Znunu", "Wtaunu", "Wmunu")},
         "error": 0.01,
@@ -69,26 +70,53 @@ def finished(tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("consistent", "IM1", 1.05),
         ("as published", "IM10", 1.02),
     )
+    return [
+        ratio | {"rate_definition": name, "region": region, "ratio": value}
+        for name, region, value in found
+    ]
+
+
+def training_record(config: Config) -> TrainingRecord:
+    """Return the record of two folds whose operations are not known, in round numbers."""
+    folds = [
+        FoldRecord(
+            fold=fold,
+            classes=2,
+            channel_means=[1.0],
+            events=events,
+            validation_events=10,
+            epochs=1.5,
+            steps=7,
+            seconds=3.0,
+            backend="jax",
+            flops_an_event=None,
+            events_per_second=50.0,
+            device="device",
+        )
+        for fold, events in enumerate((100, 300))
+    ]
+    (network,) = config.training.networks
+    return TrainingRecord(network=network, seed=config.seed, folds=folds, parameters=4684738)
+
+
+@pytest.fixture
+def finished(tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run with all that the report reads, in numbers that are easy to follow."""
+    monkeypatch.setattr(results, "kept", list)  # none, whatever the repository holds
+    data = tiny_config.model_dump()
+    data["training"]["networks"] = [{"network": "strides", "compression": "cell"}]
+    run = Run(Config.model_validate(data), tmp_path)
     made: dict[Path, Any] = {
-        run.table("evaluation"): {"strides+cell": result},
-        run.table("sensitivity"): [
-            ratio | {"rate_definition": name, "region": region, "ratio": value}
-            for name, region, value in found
-        ],
+        run.table("evaluation"): {"strides+cell": evaluation()},
+        run.table("sensitivity"): sensitivities(),
         run.plots / "figures.json": [
             {"name": "roc", "files": ["roc.pdf", "roc.png"], "caption": "Curves."}
         ],
-        run.model("strides+cell") / "training.json": {
-            "parameters": 4684738,
-            "folds": [
-                {"events": 100 * n, "steps": 7, "epochs": 1.5, "seconds": 3.0, "backend": "jax"}
-                for n in (1, 3)
-            ],
-        },
     }
     for path, content in made.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
+    write_training_record(run.model("strides+cell"), training_record(run.config))
     for name in ("evaluation", "cutflow", "sensitivity", "signals", "images"):
         run.table(name).with_suffix(".md").write_text(f"| table | {name} |\n| --- | ---: |\n")
     (run.plots / "roc.png").write_bytes(PICTURE)
@@ -146,7 +174,7 @@ def test_samples_that_the_run_has_not_are_left_out(finished: Run) -> None:
 
 def test_cost_is_the_mean_of_the_folds(finished: Run) -> None:
     (row,) = monojet_report.cost(finished).rows
-    assert row == ["strides+cell", "4684738", "-", "200", "7", "1.5", "3", "-", "jax"]
+    assert row == ["strides+cell", "4684738", "-", "200", "7", "1.5", "3", "50", "jax"]
     path = finished.model("strides+cell") / "training.json"
     record = json.loads(path.read_text())
     for number, fold in enumerate(record["folds"]):
@@ -154,6 +182,18 @@ def test_cost_is_the_mean_of_the_folds(finished: Run) -> None:
     path.write_text(json.dumps(record))
     (row,) = monojet_report.cost(finished).rows
     assert (row[2], row[7]) == ("1790", "150")
+
+
+@pytest.mark.parametrize("content", ["{", '{"folds": []}'])
+def test_a_damaged_training_record_is_one_line_with_the_remedy(finished: Run, content: str) -> None:
+    path = finished.model("strides+cell") / "training.json"
+    path.write_text(content)
+    with pytest.raises(InputError) as error:
+        monojet_report.cost(finished)
+    message = str(error.value)
+    assert message.startswith(f"{path}: cannot read: ")
+    assert message.endswith(": make it with --stage training --force")
+    assert "\n" not in message
 
 
 def test_the_background_is_given_line_by_line(finished: Run) -> None:

@@ -15,9 +15,9 @@ from analysis.matrices import pseudo_data
 from analysis.matrices.pseudo_data_stage import pseudo_data_targets
 from analysis.three_lepton import anomaly
 from analysis.three_lepton.anomaly_stage import anomaly_targets
-from analysis.three_lepton.findings import auc, quantiles
 from analysis.three_lepton.scored_events import ScoredEvents
-from analysis.three_lepton.tables import findings_table, observations_table
+from analysis.three_lepton.search_results import auc, quantiles
+from analysis.three_lepton.tables import observations_table, search_table
 from analysis.workflow.run import Run
 from analysis.workflow.target import Target
 from common.runtime.errors import InputError, ScoreError
@@ -209,7 +209,7 @@ def test_area_under_the_curve_of_weighted_events() -> None:
 
 def test_empty_tables_say_what_to_add() -> None:
     config = load(CONFIGS / "anomaly_tiny.yaml")
-    signals = findings_table(config, []).text()
+    signals = search_table(config, []).text()
     assert "Empty: no signal sample: add one to 'samples'" in signals
     assert "AUC:" not in signals
     assert (

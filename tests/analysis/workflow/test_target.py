@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from analysis.workflow import fingerprint
+from analysis.workflow import source_code
 from analysis.workflow.target import OLDER, Target
 
 
@@ -58,8 +58,8 @@ def test_an_output_without_manifest_is_stale(tmp_path: Path) -> None:
 
 
 def test_what_has_changed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fingerprint, "REPOSITORY", tmp_path)
-    fingerprint.forget()
+    monkeypatch.setattr(source_code, "REPOSITORY", tmp_path)
+    source_code.forget()
     (tmp_path / "code.py").write_text("pass")
     files = [tmp_path / "first", tmp_path / "second"]
     for file in files:
@@ -98,13 +98,13 @@ def test_what_has_changed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert reason() == f"{files[0]} changed"
     files[0].write_text("x")
     (tmp_path / "code.py").write_text("return")
-    fingerprint.forget()
+    source_code.forget()
     assert "code.py changed" in reason()
     base.output.write_text("of another size")
     make(dataclasses.replace(base))
     base.output.write_text("again")
     assert reason() == "its files have changed"
-    fingerprint.forget()
+    source_code.forget()
 
 
 def test_an_output_of_an_older_version_is_stale_and_says_so(tmp_path: Path) -> None:

@@ -1,15 +1,11 @@
-"""The rapidity-mass matrix: the check event, an independent numpy, and its symmetries."""
+"""Test rapidity-mass matrices: a check event, a numpy reference and their symmetries."""
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -17,119 +13,7 @@ from hypothesis import strategies as st
 from cpp_helpers import declare, load_root
 from tests.cpp_helpers import rmm_reference
 from tests.cpp_helpers.bridge import array, implicit_mt
-
-Object = tuple[float, float, float, float]  # pt, eta, phi, mass
-Array = npt.NDArray[Any]
-
-SQRT_S, C = 13e3, 0.15
-
-_CODE = """
-#include "three_lepton/rmm.hxx"
-namespace monojet_test {
-
-/// Objects as (events, types, 4, objects); those of pt 0 are absent.
-struct RmmEvents {
-  const float *numbers;
-  std::size_t n_types, n_objects;
-  const double *met, *met_phi;
-
-  const float *column(std::size_t event, std::size_t type, int number) const {
-    return numbers + ((event * n_types + type) * 4 + number) * n_objects;
-  }
-};
-
-inline RmmEvents &rmm_events() {
-  static RmmEvents held;
-  return held;
-}
-
-inline void hold(const float *numbers, std::size_t n_types, std::size_t n_objects,
-                 const double *met, const double *met_phi) {
-  rmm_events() = {numbers, n_types, n_objects, met, met_phi};
-}
-
-inline ROOT::RVecF rmm_column(std::size_t event, std::size_t type, int number) {
-  const float *first = rmm_events().column(event, type, number);
-  return ROOT::RVecF(first, first + rmm_events().n_objects);
-}
-
-inline void fill(std::size_t n_events, const int *slots, double sqrt_s, double c, float *out) {
-  const RmmEvents &events = rmm_events();
-  std::vector<monojet::Objects> types(events.n_types);
-  for (std::size_t i = 0; i < n_events; ++i) {
-    for (std::size_t t = 0; t < types.size(); ++t) {
-      types[t] = {events.column(i, t, 0), events.column(i, t, 1), events.column(i, t, 2),
-                  events.column(i, t, 3), 0.f, events.n_objects, std::size_t(slots[t])};
-    }
-    monojet::fill_rmm(out, {sqrt_s, c}, events.met[i], events.met_phi[i], types.data(),
-                      types.size());
-    const std::size_t dimension = monojet::rmm_dimension(types.data(), types.size());
-    out += dimension * dimension;
-  }
-}
-
-/// Light (mask 0) and tagged (mask 1) jets of one collection.
-inline ROOT::RVecF by_tag(const ROOT::RVecF &pt, const ROOT::RVecF &eta, const ROOT::RVecF &phi,
-                          const ROOT::RVecI &tag) {
-  const auto jets = monojet::objects(pt, eta, phi, 5.f, 2);
-  return monojet::rmm(13e3, 1, 50, 0, {jets.where(!tag), jets.where(tag)});
-}
-
-inline std::size_t dimension(const std::vector<std::size_t> &slots) {
-  std::vector<monojet::Objects> types;
-  for (std::size_t n : slots)
-    types.push_back({nullptr, nullptr, nullptr, nullptr, 0.f, 0, n});
-  return monojet::rmm_dimension(types.data(), types.size());
-}
-
-} // namespace monojet_test
-"""
-
-
-@functools.cache
-def _compiled() -> Any:
-    declare()
-    if not load_root().gInterpreter.Declare(_CODE):
-        raise RuntimeError("cling could not compile the test's events")
-    return load_root().monojet_test
-
-
-@dataclass(frozen=True)
-class Events:
-    objects: Array  # (events, types, 4, objects), float32
-    met: Array
-    met_phi: Array
-
-    def hold(self) -> None:
-        """Let the C++ see the arrays, which must outlive it."""
-        _, n_types, _, n_objects = self.objects.shape
-        _compiled().hold(self.objects, n_types, n_objects, self.met, self.met_phi)
-
-    def matrices(self, slots: Sequence[int], sqrt_s: float = SQRT_S, c: float = C) -> Array:
-        """Those of `fill_rmm`, over memory that held something else."""
-        self.hold()
-        n = 1 + sum(slots)
-        out = np.full((len(self.met), n, n), np.nan, np.float32)
-        _compiled().fill(len(self.met), np.array(slots, np.int32), sqrt_s, c, out)
-        return out
-
-
-def matrix(
-    *types: tuple[int, Sequence[Object]],
-    met: float = 100.0,
-    met_phi: float = 0.5,
-    sqrt_s: float = SQRT_S,
-    c: float = C,
-) -> Array:
-    """The matrix of one event: slots and objects of each type."""
-    most = max(1, *(len(found) for _, found in types))
-    objects = np.zeros((1, len(types), 4, most), np.float32)
-    for t, (_, found) in enumerate(types):
-        objects[0, t, :, : len(found)] = np.array(found, np.float32).reshape(-1, 4).T
-    events = Events(objects, np.array([float(met)]), np.array([float(met_phi)]))
-    one: Array = events.matrices([n for n, _ in types], sqrt_s, c)[0]
-    return one
-
+from tests.cpp_helpers.rmm_events import SQRT_S, C, Events, Object, compiled, matrix
 
 # --- The check event ---------------------------------------------------------------------------
 
@@ -421,16 +305,16 @@ def test_the_softest_objects_beyond_the_slots_are_left_out() -> None:
 def test_masks_divide_a_collection(root: Any) -> None:
     jets = [(90.0, 0.1, 0.4, 5.0), (70.0, 1.0, -1.0, 5.0), (50.0, -2.0, 3.0, 5.0)]
     columns = [root.RVecF(list(x)) for x in list(zip(*jets, strict=True))[:3]]
-    found = _compiled().by_tag(*columns, root.RVecI([0, 1, 0]))
+    found = compiled().by_tag(*columns, root.RVecI([0, 1, 0]))
     expected = matrix((2, [jets[0], jets[2]]), (2, [jets[1]]), met=50, met_phi=0, c=1)
     np.testing.assert_array_equal(np.array(found, np.float32), expected.ravel())
 
 
 def test_too_many_slots_are_refused() -> None:
-    assert _compiled().dimension([32, 32]) == 65
+    assert compiled().dimension([32, 32]) == 65
     for slots in ([65], [32, 33], [64, 2**64 - 1]):
         with pytest.raises(Exception, match="at most 64 objects"):
-            _compiled().dimension(slots)
+            compiled().dimension(slots)
 
 
 @pytest.mark.parametrize("sqrt_s", [0.0, -1.0, math.nan])

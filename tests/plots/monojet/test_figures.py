@@ -216,23 +216,21 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | None) -> None:
 # --- thresholds ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("network", "column"), [(NETWORKS[0], 5), (NETWORKS[1], 5)])
-def test_threshold_scan_shows_the_table_and_that_of_the_thesis(
-    finished: Run, network: str, column: int
-) -> None:
+@pytest.mark.parametrize("network", NETWORKS)
+def test_threshold_scan_shows_the_table_and_that_of_the_thesis(finished: Run, network: str) -> None:
     result = read_evaluation(finished.table("evaluation"))[network]
     left, right = thresholds.threshold_scan(result, THESIS).axes
     thesis, ours, best = left.lines
-    published = THESIS["table2"]
-    assert ys(thesis) == [row[column] for row in published]
-    assert xs(thesis) == [row[column + 1] for row in published]
+    published = THESIS.networks["cell_strides"].table2
+    assert ys(thesis) == [row.precision for row in published]
+    assert xs(thesis) == [row.recall for row in published]
     assert xs(ours) == [row.recall for row in result.scan]
     assert (*xs(best), *ys(best)) == (result.recall.value, result.precision.value)
     assert len(result.thresholds) == FOLDS
     drawn = [ys(line) for line in right.lines]
     for key in ("precision", "recall", "mean_precision_recall", "precision_times_recall"):
         assert [getattr(row, key) for row in result.scan] in drawn
-    assert [row[column + 3] for row in published] in drawn
+    assert [row.precision_times_recall for row in published] in drawn
     assert (left.get_xlabel(), left.get_ylabel()) == ("recall", "precision")
     assert right.get_xlabel() == "threshold"
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.three_lepton.findings_model import Findings, Observation
+from analysis.three_lepton.search_model import Observation, SearchResult
 from common.stats.measured import Measured
 from plots.three_lepton.injection import injection
 from tests.plots.drawn import draw, texts, xs, ys
@@ -28,8 +28,8 @@ def observation(observed: str, quantile: float, n: int, **others: Any) -> Observ
     return Observation(**(values | others))
 
 
-def findings(autoencoder: str, *observations: Observation) -> Findings:
-    return Findings(autoencoder, {}, [], [], list(observations))
+def findings(autoencoder: str, *observations: Observation) -> SearchResult:
+    return SearchResult(autoencoder, {}, [], [], list(observations))
 
 
 OBSERVATIONS = [
@@ -73,7 +73,7 @@ def test_every_region_has_its_points() -> None:
         [findings("dense", observation("data", 0.5, 3, significance=None, with_error=None))],
     ],
 )
-def test_nothing_found_is_drawn(results: list[Findings]) -> None:
+def test_nothing_found_is_drawn(results: list[SearchResult]) -> None:
     figure = injection(results)
     draw(figure)
     low, high = figure.axes[-1].get_ylim()

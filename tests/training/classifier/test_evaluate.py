@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,9 @@ def test_nothing_is_selected_at_a_threshold_of_one() -> None:
 def test_thresholds_are_uniform_with_both_ends() -> None:
     thresholds = [row.threshold for row in two_folds().scan]
     assert thresholds == pytest.approx([i / 20 for i in range(21)])
-    assert thresholds == pytest.approx([row[0] for row in THESIS["table2"]])
+    assert thresholds == pytest.approx(
+        [row.threshold for row in THESIS.networks["cell_strides"].table2]
+    )
 
 
 # --- Where a network cuts -----------------------------------------------------------------------
@@ -344,9 +346,9 @@ def test_precision_is_one_where_nothing_is_selected() -> None:
 # --- Table 2 of the thesis ----------------------------------------------------------------------
 
 ROWS = [
-    (network, row[0], *row[first : first + 4])
-    for network, first in (("rowcol_maxpool", 1), ("cell_strides", 5))
-    for row in THESIS["table2"]
+    (network, *astuple(row))
+    for network in ("rowcol_maxpool", "cell_strides")
+    for row in THESIS.networks[network].table2
 ]
 MISPRINTED = ("cell_strides", 0.55)  # its precision, 0.714, must be 0.814
 ROUNDING = 0.0005 + 1e-9
@@ -378,4 +380,4 @@ def test_the_misprinted_row_follows_from_a_precision_of_0_814_but_for_its_accura
 @pytest.mark.parametrize("network", ["rowcol_maxpool", "cell_strides"])
 def test_best_thresholds_of_the_thesis_have_its_largest_products(network: str) -> None:
     products = {row[1]: row[5] for row in ROWS if row[0] == network}
-    assert max(products, key=products.__getitem__) == THESIS["best_threshold"][network]
+    assert max(products, key=products.__getitem__) == THESIS.networks[network].best_threshold

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from importlib.util import find_spec
@@ -21,6 +22,7 @@ from tests.training.trainings import EPOCHS, Recorder, Trained, score, spec, tra
 from training.classifier import callbacks
 from training.classifier.fold import build
 from training.classifier.network_io import input_shape
+from training.classifier.records import TrainingRecord, write_training_record
 from training.classifier.score import Scorer
 from training.data.image_reader import ImageFiles, LabelledFiles
 from training.data.validation import in_validation
@@ -36,10 +38,36 @@ def test_a_network_learns_and_scores_events_it_did_not_see(trained: Trained) -> 
         boards = (trained.folder / "tensorboard").rglob("events.out.tfevents.*")
         assert {board.parent.name for board in boards} == {"train", "validation"}
     # 200 of 400 events are in the other fold, about a fifth of them watch
-    for fold in trained.record["folds"]:
-        assert fold["events"] + fold["validation_events"] == 200
-        assert 20 <= fold["validation_events"] <= 60
+    for fold in trained.record.folds:
+        assert fold.events + fold.validation_events == 200
+        assert 20 <= fold.validation_events <= 60
     assert np.mean((trained.scores > 0.5) == (np.arange(400) < 200)) > 0.95
+
+
+def test_the_record_keeps_its_keys_and_their_order(trained: Trained, tmp_path: Path) -> None:
+    text = (trained.folder / "training.json").read_text()
+    record = json.loads(text)
+    assert list(record) == ["network", "seed", "folds", "parameters"]
+    assert list(record["network"].items()) == list(spec().model_dump(mode="json").items())
+    keys = [
+        "fold",
+        "classes",
+        "channel_means",
+        "events",
+        "validation_events",
+        "epochs",
+        "steps",
+        "seconds",
+        "backend",
+        "flops_an_event",
+        "events_per_second",
+        "device",
+    ]
+    first, second = record["folds"]
+    assert list(first) == keys
+    assert list(second) == ["fold", "parameters", *keys[1:]]
+    write_training_record(tmp_path, trained.record)
+    assert (tmp_path / "training.json").read_text() == text
 
 
 def test_files_of_one_process_are_not_told_apart(tmp_path: Path) -> None:
@@ -71,7 +99,7 @@ def test_the_best_weights_are_kept_when_the_loss_is_lost(
 def test_an_image_network_trains_on_dense_batches(good: list[Path], tmp_path: Path) -> None:
     image = spec(network="strides", compression="cell", crop_size=8, width=0.05, epochs=1)
     record = train(image, good, tmp_path / "model")
-    assert record["parameters"] > 0
+    assert record.parameters > 0
 
 
 def test_every_epoch_has_other_batches(trained: Trained) -> None:
@@ -126,8 +154,8 @@ def test_a_sample_that_stands_for_no_events_is_refused(good: list[Path], tmp_pat
 
 def test_events_of_a_region_alone_are_learned_from(good: list[Path], tmp_path: Path) -> None:
     record = train(spec(region="SR", epochs=1), good, tmp_path / "model")
-    (first, second) = record["folds"]
-    assert sum(f["events"] + f["validation_events"] for f in (first, second)) == 2 * 67
+    (first, second) = record.folds
+    assert sum(f.events + f.validation_events for f in (first, second)) == 2 * 67
     with pytest.raises(InputError, match="pass_SR_no_veto"):
         train(spec(region="SR_no_veto", epochs=1), good, tmp_path / "other")
 
@@ -138,7 +166,9 @@ def test_the_learning_rate_falls_to_0() -> None:
     np.testing.assert_allclose(rates, [0.1, 0.05, 0], atol=1e-8)
 
 
-def train_apart(samples: list[Path], test: list[Path], folder: Path, **changes: Any) -> Any:
+def train_apart(
+    samples: list[Path], test: list[Path], folder: Path, **changes: Any
+) -> TrainingRecord:
     """One network, trained on all events of some samples in steps, and watched on others."""
     in_steps = spec(**IN_STEPS | changes)
     return train(in_steps, samples, folder, folds=1, test=LabelledFiles(test, [0, 1]))
@@ -150,12 +180,13 @@ def test_a_training_in_steps_looks_at_events_it_did_not_see(
     recorder = Recorder(monkeypatch)
     apart = {"early_stopping": IN_STEPS["early_stopping"] | {"sample": "test"}}
     record = train_apart(good, others, tmp_path / "model", **apart)
-    (fold,) = record["folds"]
-    assert fold["events_per_second"] > 0
-    assert fold["flops_an_event"] > 2 * record["parameters"]  # all cells share them
-    assert fold["device"]
-    assert (fold["steps"], fold["events"], fold["validation_events"]) == (20, 400, 120)
-    assert fold["epochs"] == 1.0  # 20 steps of 20 events
+    (fold,) = record.folds
+    assert fold.events_per_second > 0
+    assert fold.flops_an_event is not None
+    assert fold.flops_an_event > 2 * record.parameters  # all cells share them
+    assert fold.device
+    assert (fold.steps, fold.events, fold.validation_events) == (20, 400, 120)
+    assert fold.epochs == 1.0  # 20 steps of 20 events
     # All events of an epoch once, then looks at three batches of either, drawn anew each time.
     by_batches: dict[Any, list[tuple[int, bytes]]] = {}
     for batches, index, content in recorder.batches:
@@ -307,3 +338,24 @@ def test_a_network_of_another_configuration_is_refused(trained: Trained, tmp_pat
     build(spec(network="dense_cells"), 1).save(folder / "fold1.keras")
     with pytest.raises(InputError, match=r"model: .*fold1\.keras is another network"):
         Scorer(spec(), folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (None, "No such file"),
+        ("{", "Expecting property name"),
+        ('{"seed": 1, "parameters": 1, "network": {"network": "pfn"}}', "'folds': Field required"),
+    ],
+)
+def test_a_damaged_record_is_one_line_with_the_remedy(
+    tmp_path: Path, content: str | None, cause: str
+) -> None:
+    if content is not None:
+        (tmp_path / "training.json").write_text(content)
+    with pytest.raises(InputError) as error:
+        Scorer(spec(), tmp_path)
+    message = str(error.value)
+    assert message.startswith(f"{tmp_path / 'training.json'}: cannot read: {cause}")
+    assert message.endswith(": make it with --stage training --force")
+    assert "\n" not in message

@@ -23,7 +23,7 @@ class RegionYields:
 
 
 @dataclass(frozen=True)
-class Excess:
+class ExpectedSignificance:
     """Expected significance of a signal in a region, all channels together.
 
     Both significances are None without a background; ``with_error`` includes the error of the
@@ -57,20 +57,20 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Findings:
+class SearchResult:
     """Results of one autoencoder; ``auc`` is keyed by signal sample."""
 
     autoencoder: str
     auc: dict[str, Measured]
     regions: list[RegionYields]
-    excesses: list[Excess]
+    excesses: list[ExpectedSignificance]
     observations: list[Observation]
 
 
-def read_findings(path: Path) -> list[Findings]:
+def read_search_results(path: Path) -> list[SearchResult]:
     """Read the table.
 
     Raises:
         InputError: the file is missing or damaged.
     """
-    return read_model(path, list[Findings], "anomaly")
+    return read_model(path, list[SearchResult], "anomaly")

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis.batch import queue
+from analysis.batch import queue_status
 from analysis.batch.environment import directive, exports
-from analysis.batch.queue import Queued
+from analysis.batch.queue_status import Queued
 from analysis.batch.security import LOOPBACK
 from analysis.workflow.run import Run
 from common.repository import REPOSITORY
@@ -212,7 +212,7 @@ class Jobs:
         if len(present) >= self.run.workers:
             self._vain = self._held = self._waits = 0
             return
-        queued = queue.look(self.run.cluster)
+        queued = queue_status.look(self.run.cluster)
         if queued is None:
             return
         ids = {name: job.job_id or "" for name, job in list(self.cluster.workers.items())}
@@ -250,7 +250,7 @@ class Jobs:
             EngineError: they end before their workers join.
         """
         ended = [identity for identity in missing.values() if identity]
-        line = queue.last_line(_logs(self.run), ended, self.spooled)
+        line = queue_status.last_line(_logs(self.run), ended, self.spooled)
         if self._vain == _MAX_VAIN:
             quoted = f"; last line of their logs: {line}" if line else ""
             raise EngineError(
@@ -273,13 +273,13 @@ class Jobs:
         kinds: dict[str, list[Queued]] = {}
         for job in jobs.values():
             if job is not None and job.state == "held":
-                kinds.setdefault(queue.reason_kind(job.reason), []).append(job)
+                kinds.setdefault(queue_status.reason_kind(job.reason), []).append(job)
         for kind in kinds.keys() - self._reported:
             self._reported.add(kind)
             alike = kinds[kind]
             log.warning(
                 "jobs held: %d: %s (fix the cause, then %s %s)",
-                *(len(alike), alike[0].reason, queue.RELEASE[self.run.cluster]),
+                *(len(alike), alike[0].reason, queue_status.RELEASE[self.run.cluster]),
                 " ".join(job.id for job in alike),
             )
 
@@ -294,7 +294,7 @@ class Jobs:
                 "workers: %d of %d; jobs waiting in the queue for %.0f minutes: %d%s (%s %s)",
                 *(present, self.run.workers, self._waits * _PERIOD / 60, len(waiting)),
                 f": {reasons}" if reasons else "",
-                *(queue.EXPLAIN[self.run.cluster], waiting[0].id),
+                *(queue_status.EXPLAIN[self.run.cluster], waiting[0].id),
             )
 
     def _replace(self, names: Iterable[str]) -> None:

@@ -13,10 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.config import Config
-from analysis.datasets import background_samples, signal_samples
 from analysis.rdf.yields import Yield
-from analysis.three_lepton.findings_model import Excess, Findings, Observation, RegionYields
+from analysis.sample_roles import background_samples, signal_samples
 from analysis.three_lepton.scored_events import Bins, Floats, ScoredEvents, Thresholds
+from analysis.three_lepton.search_model import (
+    ExpectedSignificance,
+    Observation,
+    RegionYields,
+    SearchResult,
+)
 from analysis.three_lepton.significance import observed_significance, significance
 from common.runtime.errors import InputError
 from common.stats.measured import Measured
@@ -65,7 +70,7 @@ def auc(signal: ScoredEvents, background: ScoredEvents, name: str, seed: int) ->
     return weighted_auc(scored_signal, scored_background, seed)
 
 
-def findings(config: Config, name: str, events: SearchEvents) -> Findings:
+def findings(config: Config, name: str, events: SearchEvents) -> SearchResult:
     """Return the results of one autoencoder."""
     regions = _regions(config, name, events)
     areas = {
@@ -73,7 +78,7 @@ def findings(config: Config, name: str, events: SearchEvents) -> Findings:
         for s in signal_samples(config)
         if len(events.events[s.name].weight)
     }
-    return Findings(
+    return SearchResult(
         name,
         areas,
         regions,
@@ -99,7 +104,7 @@ def _regions(config: Config, name: str, events: SearchEvents) -> list[RegionYiel
     ]
 
 
-def _excesses(config: Config, regions: Sequence[RegionYields]) -> list[Excess]:
+def _excesses(config: Config, regions: Sequence[RegionYields]) -> list[ExpectedSignificance]:
     """Return the expected significance of each signal in each region."""
     excesses = []
     for signal in signal_samples(config):
@@ -107,7 +112,9 @@ def _excesses(config: Config, regions: Sequence[RegionYields]) -> list[Excess]:
             s = _total(region, [signal.name])
             b, error = _background(config, region)
             excesses.append(
-                Excess(signal.name, region.quantile, s, b, _expected(s, b), _expected(s, b, error))
+                ExpectedSignificance(
+                    signal.name, region.quantile, s, b, _expected(s, b), _expected(s, b, error)
+                )
             )
     return excesses
 

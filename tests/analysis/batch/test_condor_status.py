@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.batch.condor import Job, arguments_of, in_log, latest
+from analysis.batch.condor_status import Job, arguments_of, in_log, latest
 
 LOG = Path(__file__).with_name("condor.log")
 WHEN = "2026-11-27 19:41:39"

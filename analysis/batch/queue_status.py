@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from analysis.batch import condor
+from analysis.batch import condor_status
 
 log = logging.getLogger("monojet")
 
@@ -68,7 +68,7 @@ def _condor(line: str) -> Queued | None:
     cluster, process, status, code, reason = (*line.split(maxsplit=4), *[""] * 5)[:5]
     if not (cluster.isdigit() and process.isdigit()):  # second line of a reason
         return None
-    match condor.state_of(status, code):
+    match condor_status.state_of(status, code):
         case "ended":  # spooled jobs stay in the queue after their end
             return None
         case "held":

@@ -44,7 +44,7 @@ def monitored_samples(config: Config, network: NetworkTraining) -> dict[str, int
     return _learned(config, network, "analysis")
 
 
-def judging_samples(config: Config, network: NetworkTraining) -> dict[str, int]:
+def evaluation_samples(config: Config, network: NetworkTraining) -> dict[str, int]:
     """Return the samples that judge a network, on events that it has not seen: 0 is the signal, 1
     the background.
 

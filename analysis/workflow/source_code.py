@@ -32,7 +32,7 @@ from common.runtime import files
 from common.runtime.errors import OutputError
 
 BY_VALUE = (
-    *("analysis.by_value", "analysis.config", "analysis.datasets", "analysis.processes"),
+    *("analysis.by_value", "analysis.config", "analysis.sample_roles", "analysis.processes"),
     *("analysis.formats.registry", "analysis.inputs.paths", "analysis.simulation.sources"),
     "selections",
 )

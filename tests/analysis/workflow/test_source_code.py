@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from analysis.config import CONFIGS, load
-from analysis.workflow import fingerprint
-from analysis.workflow.fingerprint import BY_VALUE, NEUTRAL, code_of
+from analysis.workflow import source_code
 from analysis.workflow.registry import MODULES, stages
 from analysis.workflow.run import Run
+from analysis.workflow.source_code import BY_VALUE, NEUTRAL, code_of
 from analysis.workflow.target import Target
 from common.runtime import files
 from selections import monojet36
@@ -38,11 +38,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             REPOSITORY / room, copy / room, ignore=shutil.ignore_patterns("__pycache__")
         )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fingerprint, "REPOSITORY", copy)
+        patch.setattr(source_code, "REPOSITORY", copy)
         patch.setattr(files, "cache_folders", lambda: iter(()))
-        fingerprint.forget()
+        source_code.forget()
         yield copy
-    fingerprint.forget()
+    source_code.forget()
 
 
 @pytest.fixture
@@ -54,12 +54,12 @@ def change(tree: Path) -> Iterator[Callable[[str, Callable[[str], str]], None]]:
         text = (tree / path).read_text()
         kept.setdefault(tree / path, text)
         (tree / path).write_text(new(text))
-        fingerprint.forget(sources=False)
+        source_code.forget(sources=False)
 
     yield edit
     for path, text in kept.items():
         path.write_text(text)
-    fingerprint.forget(sources=False)
+    source_code.forget(sources=False)
 
 
 def targets(folder: Path) -> dict[tuple[str, str], Target]:
@@ -275,5 +275,5 @@ def test_what_a_stage_imports_is_found(module: str, imported: dict[str, set[str]
 def test_a_stage_does_not_depend_on_the_version_of_python() -> None:
     """The hash leaves out what is empty: fields of the syntax tree that later versions add."""
     function = ast.parse("def f(x: int) -> int:\n    return x\n")
-    assert "type_params" not in fingerprint._canonical(function)
-    assert "type_comment" not in fingerprint._canonical(function)
+    assert "type_params" not in source_code._canonical(function)
+    assert "type_comment" not in source_code._canonical(function)
