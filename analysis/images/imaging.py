@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.config import Config, Detector
-from analysis.formats.columns import canonical_in
 from analysis.images.image_file import ImageColumns, ImageWriter
 from analysis.images.image_links import ImageLinker
 from analysis.images.input_files import read_sources
@@ -179,14 +178,12 @@ def _all_skipped(target: Target) -> BatchError:
 
 def needs(regions: Iterable[str] = monojet36.IMAGE_REGIONS) -> reader.Needs:
     """Return the canonical columns that images and the summaries of their events use."""
-    named = canonical_in(
-        (
-            *(definition.expression for definition in _definitions(regions)),
-            *(monojet36.REGIONS[name].expression for name in regions),
-            *monojet36.QUANTITIES.values(),
-        )
+    expressions = (
+        *(definition.expression for definition in _definitions(regions)),
+        *(monojet36.REGIONS[name].expression for name in regions),
+        *monojet36.QUANTITIES.values(),
     )
-    return reader.Needs(named | {"run_number", "event_number", "weight", *_IMAGED}, "imaging")
+    return reader.Needs.of("imaging", expressions, "run_number", "event_number", "weight", *_IMAGED)
 
 
 def _definitions(regions: Iterable[str]) -> tuple[Definition, ...]:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from analysis.formats.columns import CANONICAL, PREFIX, converts, names_in, own, plain_type, renamed
+from analysis.formats.columns import (
+    CANONICAL,
+    PREFIX,
+    canonical_in,
+    converts,
+    names_in,
+    own,
+    plain_type,
+    renamed,
+)
 from analysis.formats.custom import custom
 from analysis.formats.format import IS_DATA, Column, Format, Layout
 from analysis.formats.registry import FORMATS
@@ -79,6 +88,11 @@ class Needs:
 
     columns: frozenset[str]
     purpose: str
+
+    @classmethod
+    def of(cls, purpose: str, expressions: Iterable[str], *columns: str) -> Needs:
+        """Return the canonical columns that expressions use, and further ones."""
+        return cls(canonical_in(expressions) | {*columns}, purpose)
 
 
 def require_columns(file: File, needs: Needs) -> None:

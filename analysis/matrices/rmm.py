@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.config import Anomaly, Rmm, Sample
-from analysis.formats.columns import canonical_in, own
+from analysis.formats.columns import own
 from analysis.inputs import reader
 from analysis.inputs.cluster_ranges import info_of, input_ranges, task_input
 from analysis.inputs.sample_info import (
@@ -69,13 +69,11 @@ def _objects(kind: ObjectType, slots: int) -> str:
 
 def needs(rmm: Rmm) -> reader.Needs:
     """Return the canonical columns that the matrices and their selection need."""
-    named = canonical_in(
-        (
-            *(d.expression for d in (*three_lepton.definitions(rmm.objects), features(rmm))),
-            *three_lepton.QUANTITIES.values(),
-        )
+    definitions = (*three_lepton.definitions(rmm.objects), features(rmm))
+    return reader.Needs.of(
+        "the three-lepton selection",
+        (*(one.expression for one in definitions), *three_lepton.QUANTITIES.values()),
     )
-    return reader.Needs(named, "the three-lepton selection")
 
 
 @functools.cache

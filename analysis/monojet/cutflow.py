@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.config import Sample
-from analysis.formats.columns import canonical_in, own
+from analysis.formats.columns import own
 from analysis.images.input_files import read_sources, skipped_files
 from analysis.inputs import reader
 from analysis.inputs.cluster_ranges import info_of, input_of, input_ranges, task_input
@@ -131,14 +131,14 @@ def ranges(run: Run, target: Target) -> Iterator[Range]:
 
 def needs() -> reader.Needs:
     """Return the canonical columns that the cut-flow and the keys of the scores need."""
-    named = canonical_in(
-        (
-            *(definition.expression for definition in monojet36.DEFINITIONS),
-            *(region.expression for region in monojet36.REGIONS.values()),
-        )
+    expressions = (
+        *(definition.expression for definition in monojet36.DEFINITIONS),
+        *(region.expression for region in monojet36.REGIONS.values()),
     )
-    return reader.Needs(
-        named | {"run_number", "event_number", "weight", "met_no_muons"}, "the cut-flow"
+    return reader.Needs.of(
+        "the cut-flow",
+        expressions,
+        *("run_number", "event_number", "weight", "met_no_muons"),
     )
 
 

@@ -410,7 +410,7 @@ def test_regions_say_which_share_lies_at_the_edge_of_what_is_generated(
     assert all(gap in table.markdown() for table in tables(data))
     assert gap in provenance_notes.completeness(data)
     assert "Znunu 0.15" in provenance_notes.completeness(data)
-    assert "complete where the share is small" in tables(data)[-1].markdown()
+    assert "complete if the share is small" in tables(data)[-1].markdown()
 
 
 def test_only_samples_of_slices_and_with_a_boson_have_an_edge(tiny_config: Config) -> None:
