@@ -253,7 +253,7 @@ def test_files_of_a_sample_state_the_sum_of_all(
     sample = FileSample(process="WZ", files=("x",), cross_section=5.0, sum_of_weights=10.0)
     assert configured(mixed, sample).cross_section == 5.0
     run = run_with(WZ=tmp_path / "[02].root", sample=UNKNOWN)
-    with pytest.raises(NormalisationError, match="'WZ' has no cross_section .* different things"):
+    with pytest.raises(NormalisationError, match="'WZ' has no cross_section .* or disagree"):
         make_stage("rmm", run)
 
 
