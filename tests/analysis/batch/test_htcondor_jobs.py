@@ -96,7 +96,7 @@ def test_jobs_whose_files_the_schedd_keeps(htcondor: Pool, inputs: MakeInputs) -
     assert not list(folder.output.glob("submit/imaging/logs/*.log"))
     found, text = table(htcondor, folder)
     assert found == {"tasks": 12, "queued": 4, "held": 4, "failed": 4}
-    assert f"failed: job {cluster}.1: not in the queue any more" in text
+    assert f"failed: job {cluster}.1: no longer in the queue" in text
     htcondor.run("condor_rm", "-all")
 
 

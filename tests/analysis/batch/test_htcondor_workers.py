@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 IMPATIENT = f"""\
 import runpy, sys
 sys.path.insert(0, {str(REPOSITORY)!r})
-from analysis.batch import jobs
-jobs._PERIOD = 0.2
+from analysis.batch import dask_jobs
+dask_jobs._PERIOD = 0.2
 sys.argv[0] = {str(REPOSITORY / "run_analysis.py")!r}
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
