@@ -53,8 +53,11 @@ _LAST_NAME = re.compile(r"(\w+)\s*$")
 
 @dataclass(frozen=True)
 class _Source:
-    """A source file: the hash of its code, what it imports or includes (paths relative to the
-    repository), the C++ names that it uses, or, of a header, defines."""
+    """A source file: the hash of its code, what it imports (dotted names) or includes (paths
+    relative to the repository), the C++ names that it uses, or, of a header, defines.
+
+    Imports are not resolved: where a module lies can change while its importers stay the same.
+    """
 
     hash: str
     imports: tuple[str, ...]
@@ -95,7 +98,7 @@ def _closure(modules: tuple[str, ...]) -> tuple[str, ...]:
         path = queue.pop()
         if path not in found:
             found.add(path)
-            queue += (p for p in _source(path).imports if _counts(p))
+            queue += (p for one in _source(path).imports for p in _resolved(one) if _counts(p))
     return tuple(sorted(found))
 
 
@@ -110,6 +113,14 @@ def _counts(path: str) -> bool:
     return not left_out and not any(
         f"{module}.".startswith(f"{one}.") for one in (*BY_VALUE, *NEUTRAL)
     )
+
+
+@functools.cache
+def _resolved(imported: str) -> tuple[str, ...]:
+    """Return the files that a dotted name or a path stands for, if they belong to this program."""
+    if "/" in imported:
+        return (imported,) if (REPOSITORY / imported).is_file() else ()
+    return tuple(_paths_of(imported))
 
 
 @functools.cache
@@ -129,22 +140,26 @@ def _paths_of(module: str) -> Iterator[str]:
 
 
 @functools.cache
-def _headers_of(names: frozenset[str]) -> tuple[str, ...]:
-    """Return the headers, and their sources, that define some names or are included by such."""
-    all_of_them = [
+def _all_headers() -> frozenset[str]:
+    return frozenset(
         str(path.relative_to(REPOSITORY))
         for path in (REPOSITORY / _HEADERS).rglob("*")
         if path.suffix in (".hxx", ".cxx")
-    ]
+    )
+
+
+@functools.cache
+def _headers_of(names: frozenset[str]) -> tuple[str, ...]:
+    """Return the headers, and their sources, that define some names or are included by such."""
     found: set[str] = set()
-    queue = [path for path in all_of_them if names & set(_source(path).names)]
+    queue = [path for path in _all_headers() if not names.isdisjoint(_source(path).names)]
     while queue:
         path = queue.pop()
         if path not in found:
             found.add(path)
-            queue += _source(path).imports
+            queue += (p for one in _source(path).imports for p in _resolved(one))
             stem = path.rsplit(".", 1)[0]
-            queue += (p for p in (f"{stem}.hxx", f"{stem}.cxx") if p in all_of_them)
+            queue += _all_headers() & {f"{stem}.hxx", f"{stem}.cxx"}
     return tuple(sorted(found))
 
 
@@ -172,19 +187,18 @@ def _python(text: str) -> _Source:
     attributes: set[str] = set()
     for node in _running(tree):
         if isinstance(node, ast.Import):
-            imports.update(dict.fromkeys(p for a in node.names for p in _paths_of(a.name)))
+            imports.update(dict.fromkeys(alias.name for alias in node.names))
         elif isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                imports.update(dict.fromkeys(_paths_of(f"{node.module}.{alias.name}")))
+            imports.update(dict.fromkeys(f"{node.module}.{alias.name}" for alias in node.names))
         elif isinstance(node, ast.Attribute):
             attributes.add(node.attr)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             names.update(_HELPER.findall(node.value))
             if _MODULE.fullmatch(node.value):  # run as a process of its own
-                imports.update(dict.fromkeys(_paths_of(node.value)))
+                imports[node.value] = None
         elif isinstance(node, ast.Assign) and _is_data_files(node):
             imports.update(dict.fromkeys(ast.literal_eval(node.value)))
-    if any(path.startswith(f"{_HEADERS}/") for path in imports):  # it can call helpers
+    if any(name.startswith(_HEADERS) for name in imports):  # it can call helpers
         names |= attributes
     return _Source(_hash(_canonical(tree).encode()), tuple(imports), tuple(sorted(names)))
 
@@ -231,9 +245,8 @@ def _has_docstring(node: ast.AST) -> bool:
 
 def _cpp(text: str) -> _Source:
     code = _CPP_COMMENT.sub(lambda match: match[1] or " ", text)
-    includes = (f"{_HEADERS}/{name}" for name in _INCLUDE.findall(code))
-    ours = tuple(path for path in includes if (REPOSITORY / path).is_file())
-    return _Source(_hash(" ".join(code.split()).encode()), ours, tuple(sorted(_defined(code))))
+    includes = tuple(f"{_HEADERS}/{name}" for name in _INCLUDE.findall(code))
+    return _Source(_hash(" ".join(code.split()).encode()), includes, tuple(sorted(_defined(code))))
 
 
 def _defined(code: str) -> set[str]:
@@ -336,7 +349,7 @@ def _cache() -> _Cache:
 
 def forget(sources: bool = True) -> None:
     """Forget what was found, as sources have changed; with ``sources`` also what was parsed."""
-    for function in (_closure, _found, _headers_of, _source, _path_of):
+    for function in (_closure, _found, _headers_of, _all_headers, _source, _resolved, _path_of):
         function.cache_clear()
     if sources:
         _cache.cache_clear()

@@ -191,6 +191,23 @@ def test_comments_docstrings_and_formatting_make_nothing_stale(
     assert stale(tmp_path, before) == set()
 
 
+def test_a_module_that_becomes_a_package_is_found(tree: Path) -> None:
+    """Its importers, which stay as they are, were parsed before."""
+    module, package = tree / "common" / "tables.py", tree / "common" / "tables"
+    assert "common/tables.py" in code_of(["analysis.monojet.cutflow_stage"])
+    package.mkdir()
+    module.rename(package / "__init__.py")
+    source_code.forget(sources=False)
+    try:
+        found = code_of(["analysis.monojet.cutflow_stage"])
+    finally:
+        (package / "__init__.py").rename(module)
+        package.rmdir()
+        source_code.forget(sources=False)
+    assert "common/tables/__init__.py" in found
+    assert "common/tables.py" not in found
+
+
 def test_a_new_region_makes_no_image_and_no_network_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
