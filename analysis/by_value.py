@@ -7,7 +7,8 @@ more region, makes nothing out of date that does not use it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
@@ -57,10 +58,5 @@ def _constants(module: ModuleType) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value
+    """Return constants as JSON has them: data classes as dictionaries, tuples as lists."""
+    return json.loads(json.dumps(value, default=dataclasses.asdict))

@@ -69,8 +69,9 @@ def execute(
     ``force`` names stages to run regardless. ``in_parts`` carries out partitioned stages; its last
     argument tells it to remake existing parts.
     """
-    for stage in stages:
-        stage.targets(run)  # raises errors of the configuration before any stage runs
+    with shared_targets():
+        for stage in stages:
+            stage.targets(run)  # raises errors of the configuration before any stage runs
     for stage in stages:
         targets = to_make(stage, run, stage.name in force)
         if not targets:
