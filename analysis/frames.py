@@ -22,9 +22,9 @@ from analysis.inputs.cluster_ranges import info_of, inspected
 from analysis.inputs.invisible import set_invisible
 from analysis.inputs.sample_info import combine, configured, normalisation, require_one_dataset
 from analysis.matrices import rmm
-from analysis.monojet import cutflow
 from analysis.rdf.regions import apply_cut, define, define_per_sample, names_of
 from analysis.workflow.run import Run
+from analysis.yields import cutflow
 from common.runtime.errors import ConfigError, InputError, did_you_mean
 from cpp_helpers import declare
 from selections import monojet36, three_lepton

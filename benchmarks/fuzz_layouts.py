@@ -14,7 +14,7 @@ from analysis.formats.columns import CANONICAL
 from analysis.formats.format import Layout
 from analysis.images import imaging
 from analysis.inputs import hepmc, reader
-from analysis.monojet import cutflow
+from analysis.yields import cutflow
 from benchmarks.fuzz_damages import (
     BYTES,
     COLUMNS,

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from analysis.monojet.cutflow_model import ProcessCutflow, SampleCutflow
 from analysis.rdf.yields import Yield
+from analysis.yields.cutflow_model import ProcessCutflow, SampleCutflow
 from common.stats.measured import Measured, measured_share
 
 

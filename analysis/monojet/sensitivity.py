@@ -29,9 +29,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from analysis.monojet.cutflow_model import CutflowTable, ProcessCutflow, SampleCutflow
 from analysis.monojet.pass_rates import Share, network_share, region_share, share_of
-from analysis.monojet.provenance_notes import completeness, simulated_alone
 from analysis.monojet.ratio import (
     Rates,
     background_in,
@@ -56,6 +54,8 @@ from analysis.processes import IRREDUCIBLE
 from analysis.rdf.yields import Yield
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
+from analysis.yields.cutflow_model import CutflowTable, ProcessCutflow, SampleCutflow
+from analysis.yields.provenance_notes import completeness, simulated_alone
 from common.runtime import files
 from common.stats.measured import Averaged, spread
 from selections import monojet36

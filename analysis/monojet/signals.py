@@ -11,15 +11,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from analysis.monojet.cutflow_model import CutflowTable, ProcessCutflow
 from analysis.monojet.pass_rates import network_share, share_of
-from analysis.monojet.provenance_notes import completeness, simulated_alone
 from analysis.monojet.sensitivity_model import RATE_DEFINITIONS
 from analysis.monojet.signals_model import SignalBin, SignalComparison
 from analysis.processes import IRREDUCIBLE, SIGNALS
 from analysis.rdf.yields import Yield
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
+from analysis.yields.cutflow_model import CutflowTable, ProcessCutflow
+from analysis.yields.provenance_notes import completeness, simulated_alone
 from common.runtime import files
 from common.stats.measured import Measured
 from common.tables import Table

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.by_value import monojet_selection
-from analysis.monojet.cutflow_stage import cutflow_targets
 from analysis.processes import IRREDUCIBLE, SIGNALS
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import Done, Target, shared
+from analysis.yields.cutflow_stage import cutflow_targets
 
 
 @shared

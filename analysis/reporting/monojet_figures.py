@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from analysis.monojet.cutflow_model import CutflowTable
-from analysis.monojet.provenance_notes import simulated_alone
 from analysis.monojet.published import Thesis, thesis
 from analysis.monojet.sensitivity_model import SensitivityRatio, read_sensitivity
 from analysis.monojet.signals_model import SignalComparison, read_signals
@@ -14,6 +12,8 @@ from analysis.reporting.figures import Captioned, make
 from analysis.sample_roles import evaluation_samples
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
+from analysis.yields.cutflow_model import CutflowTable
+from analysis.yields.provenance_notes import simulated_alone
 from plots import style
 from plots.monojet import cutflow, images, scores, sensitivity, signals, thresholds, training
 from plots.results import SampleFiles

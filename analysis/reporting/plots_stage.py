@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from analysis.by_value import monojet_selection
 from analysis.images.imaging_stage import imaging_targets
-from analysis.monojet.cutflow_stage import cutflow_targets
 from analysis.monojet.sensitivity_stage import sensitivity_targets
 from analysis.monojet.signals_stage import signals_targets
 from analysis.processes import SIGNALS
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import Done, Target, shared
+from analysis.yields.cutflow_stage import cutflow_targets
 from training.classifier.evaluation_stage import evaluation_targets
 from training.classifier.scoring_stage import scoring_targets
 from training.classifier.training_stage import training_targets

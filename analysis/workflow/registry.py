@@ -15,7 +15,7 @@ MODULES = (
     "training.classifier.training_stage",
     "training.classifier.scoring_stage",
     "training.classifier.evaluation_stage",
-    "analysis.monojet.cutflow_stage",
+    "analysis.yields.cutflow_stage",
     "analysis.monojet.sensitivity_stage",
     "analysis.monojet.signals_stage",
     "analysis.matrices.rmm_stage",

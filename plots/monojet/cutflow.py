@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.monojet.cutflow_model import ProcessCutflow
 from analysis.processes import SIGNALS
 from analysis.rdf.yields import Expected
+from analysis.yields.cutflow_model import ProcessCutflow
 from plots import style
 from selections.cuts import MetBin, Region
 from training.classifier.evaluation_model import WorkingPoint

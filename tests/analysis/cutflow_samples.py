@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from analysis.monojet.cutflow_model import Cutflow, CutflowSample
+from analysis.yields.cutflow_model import Cutflow, CutflowSample
 
 
 def cutflow_sample(

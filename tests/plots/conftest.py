@@ -16,18 +16,18 @@ from analysis.config import Config
 from analysis.images.image_file import ImageColumns, ImageWriter
 from analysis.images.losses import Losses
 from analysis.matrices.rmm_names import names
-from analysis.monojet.cutflow_model import (
+from analysis.monojet.sensitivity import measure
+from analysis.monojet.sensitivity_model import OWN_THRESHOLD
+from analysis.monojet.signals import measure as measure_signals
+from analysis.rdf.yields import Yield
+from analysis.workflow.run import Run
+from analysis.yields.cutflow_model import (
     BINS,
     Cutflow,
     CutflowTable,
     ProcessCutflow,
     SampleCutflow,
 )
-from analysis.monojet.sensitivity import measure
-from analysis.monojet.sensitivity_model import OWN_THRESHOLD
-from analysis.monojet.signals import measure as measure_signals
-from analysis.rdf.yields import Yield
-from analysis.workflow.run import Run
 from common.schema.images import CHANNELS, UNITS
 from common.schema.matrices import SCHEMA, Subset
 from common.stats.roc import Scored

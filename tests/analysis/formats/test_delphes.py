@@ -18,8 +18,8 @@ from analysis.formats.columns import CANONICAL
 from analysis.formats.format import Layout
 from analysis.images import imaging
 from analysis.inputs import reader
-from analysis.monojet import cutflow
 from analysis.workflow.run import Run
+from analysis.yields import cutflow
 from common.runtime.errors import InputError
 from cpp_helpers import load_root
 from tests.conftest import make_stage, shared_file

@@ -16,10 +16,10 @@ import uproot
 from analysis.formats.columns import CANONICAL, plain_type
 from analysis.images import imaging
 from analysis.inputs import reader
-from analysis.monojet import cutflow
 from analysis.processes import PROCESSES
 from analysis.simulation import generate
 from analysis.workflow.run import Run
+from analysis.yields import cutflow
 from common.runtime.errors import InputError
 from cpp_helpers import load_root
 from tests.analysis.formats.test_delphes import taken

@@ -13,7 +13,7 @@ import uproot
 from analysis.formats.columns import CANONICAL, plain_type
 from analysis.images import imaging
 from analysis.inputs import reader
-from analysis.monojet import cutflow
+from analysis.yields import cutflow
 from common.runtime.errors import InputError
 from cpp_helpers import load_root
 from tests.analysis.formats.test_delphes import close, taken

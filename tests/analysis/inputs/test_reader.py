@@ -10,8 +10,8 @@ import pytest
 from analysis.config import Batch
 from analysis.images import imaging
 from analysis.inputs import cluster_ranges, paths, reader
-from analysis.monojet import cutflow
 from analysis.workflow.run import Run
+from analysis.yields import cutflow
 from common.runtime.errors import InputError
 from tests.conftest import WriteEvents
 

@@ -21,9 +21,9 @@ from analysis.images.input_files import read_sources
 from analysis.inputs import reader, validate
 from analysis.inputs.sample_info import SampleInfo
 from analysis.inputs.validate_stage import validate_targets
-from analysis.monojet import cutflow
-from analysis.monojet.cutflow_model import CutflowTable
 from analysis.workflow.run import Run
+from analysis.yields import cutflow
+from analysis.yields.cutflow_model import CutflowTable
 from common.runtime.errors import BatchError, InputError
 from cpp_helpers import load_root
 from tests.analysis.formats.test_delphes import EVENTS as DELPHES_EVENTS

@@ -9,13 +9,6 @@ import numpy as np
 import pytest
 
 from analysis.config import Config
-from analysis.monojet.cutflow_model import (
-    BINS,
-    Cutflow,
-    CutflowTable,
-    ProcessCutflow,
-    SampleCutflow,
-)
 from analysis.monojet.pass_rates import pass_rate, region_share, share_of
 from analysis.monojet.published import thesis
 from analysis.monojet.ratio import (
@@ -44,6 +37,13 @@ from analysis.monojet.sensitivity_model import (
 from analysis.monojet.sensitivity_tables import table
 from analysis.rdf.yields import Yield
 from analysis.workflow.run import Run
+from analysis.yields.cutflow_model import (
+    BINS,
+    Cutflow,
+    CutflowTable,
+    ProcessCutflow,
+    SampleCutflow,
+)
 from common.stats.measured import Measured
 from tests.analysis.cutflow_samples import cutflow_sample
 from tests.analysis.scored_sample import write_sample

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.monojet.cutflow_model import Cutflow, CutflowTable
 from analysis.monojet.signals import LEAST_EVENTS, bin_table, measure, table, why_empty
 from analysis.rdf.yields import Yield
+from analysis.yields.cutflow_model import Cutflow, CutflowTable
 from selections import monojet36
 from tests.analysis.cutflow_samples import cutflow_sample
 from training.classifier.evaluation_model import WorkingPoint

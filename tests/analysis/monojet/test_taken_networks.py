@@ -9,10 +9,10 @@ import pytest
 from analysis.cli.configure import chosen_stages, configuration
 from analysis.cli.options import parser
 from analysis.config import CONFIGS, Config, load
-from analysis.monojet.cutflow_stage import cutflow_targets
 from analysis.workflow.execute import with_needs
 from analysis.workflow.registry import stages
 from analysis.workflow.run import Run
+from analysis.yields.cutflow_stage import cutflow_targets
 from common.runtime import files
 from common.runtime.errors import ConfigError
 from tests.conftest import TINY

@@ -142,8 +142,8 @@ def test_a_change_in_each_room_makes_stale_what_it_reaches(
         ("analysis/formats/registry.py", ""),  # likewise: a further format is none of theirs
         ("analysis/formats/native.py", "anomaly cutflow generate imaging rmm"),
         ("analysis/images/imaging.py", "imaging"),
-        ("analysis/monojet/cutflow.py", "cutflow"),
-        ("analysis/monojet/cutflow_model.py", "cutflow plots report sensitivity signals"),
+        ("analysis/yields/cutflow.py", "cutflow"),
+        ("analysis/yields/cutflow_model.py", "cutflow plots report sensitivity signals"),
         ("analysis/monojet/selected_events.py", "sensitivity"),
         ("analysis/reference/thesis_tables.json", "plots report sensitivity"),
         ("analysis/inputs/cross_sections.yaml", "anomaly cutflow imaging rmm"),
@@ -194,12 +194,12 @@ def test_comments_docstrings_and_formatting_make_nothing_stale(
 def test_a_module_that_becomes_a_package_is_found(tree: Path) -> None:
     """Its importers, which stay as they are, were parsed before."""
     module, package = tree / "common" / "tables.py", tree / "common" / "tables"
-    assert "common/tables.py" in code_of(["analysis.monojet.cutflow_stage"])
+    assert "common/tables.py" in code_of(["analysis.yields.cutflow_stage"])
     package.mkdir()
     module.rename(package / "__init__.py")
     source_code.forget(sources=False)
     try:
-        found = code_of(["analysis.monojet.cutflow_stage"])
+        found = code_of(["analysis.yields.cutflow_stage"])
     finally:
         (package / "__init__.py").rename(module)
         package.rmdir()

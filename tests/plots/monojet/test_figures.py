@@ -15,7 +15,6 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
-from analysis.monojet.cutflow_model import CutflowTable, ProcessCutflow, SampleCutflow
 from analysis.monojet.published import thesis
 from analysis.monojet.sensitivity_model import OWN_THRESHOLD, read_sensitivity
 from analysis.monojet.signals_model import read_signals
@@ -23,6 +22,7 @@ from analysis.processes import SIGNALS
 from analysis.reporting import monojet_figures
 from analysis.workflow.run import Run
 from analysis.workflow.target import Target
+from analysis.yields.cutflow_model import CutflowTable, ProcessCutflow, SampleCutflow
 from common.runtime.errors import InputError, ScoreError
 from common.schema.images import CHANNELS
 from plots import style

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from analysis.monojet import provenance_notes
-from analysis.monojet.cutflow_model import BINS, CutflowTable, ProcessCutflow
 from analysis.processes import IRREDUCIBLE
 from analysis.rdf.yields import Expected
+from analysis.yields import provenance_notes
+from analysis.yields.cutflow_model import BINS, CutflowTable, ProcessCutflow
 from common.tables import Table, percent, with_error
 from selections import monojet36
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from analysis.inputs.sample_info import InputRange, SampleInfo
-from analysis.monojet.cutflow_model import Cutflow
 from analysis.rdf.yields import ExactYield
+from analysis.yields.cutflow_model import Cutflow
 from common.runtime import files
 from common.schema.parts import damaged_part
 from common.tasks import Provenance

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from analysis.config import Config, FileSample
-from analysis.monojet import provenance_notes
-from analysis.monojet.cutflow_model import (
+from analysis.rdf.yields import ExactYield, Yield
+from analysis.workflow.run import Run
+from analysis.yields import provenance_notes
+from analysis.yields.cutflow_model import (
     BINS,
     BosonPt,
     Cutflow,
@@ -20,11 +22,9 @@ from analysis.monojet.cutflow_model import (
     ProcessCutflow,
     SampleCutflow,
 )
-from analysis.monojet.cutflow_part import NETWORK, ExactCutflow, add, rounded
-from analysis.monojet.cutflow_stage import cutflow_targets
-from analysis.monojet.cutflow_tables import tables
-from analysis.rdf.yields import ExactYield, Yield
-from analysis.workflow.run import Run
+from analysis.yields.cutflow_part import NETWORK, ExactCutflow, add, rounded
+from analysis.yields.cutflow_stage import cutflow_targets
+from analysis.yields.cutflow_tables import tables
 from common.runtime import files
 from common.runtime.errors import BatchError, ConfigError, InputError, NormalisationError
 from selections import monojet36

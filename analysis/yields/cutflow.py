@@ -26,16 +26,16 @@ from analysis.inputs.sample_info import (
     info_of_ranges,
     normalisation,
 )
-from analysis.monojet import provenance_notes
-from analysis.monojet.cutflow_model import CutflowSample, CutflowTable
-from analysis.monojet.cutflow_part import NETWORK, CutflowPart, ExactCutflow, add, rounded
-from analysis.monojet.cutflow_tables import tables
 from analysis.rdf.regions import apply_cut, define
 from analysis.rdf.score_tables import load_scores, time_of_change
 from analysis.rdf.yields import ExactYield, read_out
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedWork, Parts
 from analysis.workflow.target import Target
+from analysis.yields import provenance_notes
+from analysis.yields.cutflow_model import CutflowSample, CutflowTable
+from analysis.yields.cutflow_part import NETWORK, CutflowPart, ExactCutflow, add, rounded
+from analysis.yields.cutflow_tables import tables
 from common.runtime.errors import InputError, ScoreError
 from common.schema import hdf5
 from common.tasks import Provenance, Range, Skipped, Task

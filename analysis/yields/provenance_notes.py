@@ -7,14 +7,14 @@ import math
 from collections.abc import Collection, Iterable, Iterator
 
 from analysis.config import Config, Sample
-from analysis.monojet.cutflow_model import (
+from analysis.processes import PROCESSES
+from analysis.yields.cutflow_model import (
     BosonPt,
     CutflowSample,
     CutflowTable,
     Origin,
     ProcessCutflow,
 )
-from analysis.processes import PROCESSES
 from common.stats.measured import measured_share
 from selections import monojet36
 

@@ -84,7 +84,7 @@ def _normalised(sample: Sample) -> Any:
 
 
 def _work() -> PartitionedWork:
-    from analysis.monojet.cutflow import WORK
+    from analysis.yields.cutflow import WORK
 
     return WORK
 

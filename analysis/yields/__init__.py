@@ -1,0 +1,1 @@
+"""Weighted yields of a selection: cut-flows, histograms, and their tables."""
