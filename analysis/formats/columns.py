@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 RVEC_FLOAT = "ROOT::VecOps::RVec<float>"
 RVEC_INT = "ROOT::VecOps::RVec<int>"
@@ -63,7 +64,8 @@ PREFIX = "monojet_"
 """Prefix of all columns that we define in a data frame, except canonical ones, as a file may have
 columns ``n_jets`` or ``jets.pt`` of its own."""
 
-_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\w.])(?<!::)(?<!->)[A-Za-z_]\w*')
+_WORD = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?<![\w.])(?<!::)(?<!->)[A-Za-z_]\w*""")
+_LONG_NAME = re.compile(r"[A-Za-z_]\w*(?:[.:]+\w+)*")
 
 _SYNONYMS = {
     "Bool_t": "bool",
@@ -125,9 +127,46 @@ def own(name: str) -> str:
     return name if name in CANONICAL else PREFIX + name
 
 
+@dataclass(frozen=True)
+class Word:
+    """A name in a C++ expression, at [begin, end), that is neither a member nor qualified."""
+
+    text: str
+    begin: int
+    end: int
+
+
+def words(expression: str, columns: Container[str] = ()) -> Iterator[Word]:
+    """Yield the names in a C++ expression that may be those of columns.
+
+    Of names with dots and colons, such as ``Jet.BTag``, the longest one in ``columns`` is taken.
+    """
+    at = 0
+    while match := _WORD.search(expression, at):
+        at = match.end()
+        if match[0][0] in "\"'":
+            continue
+        long_names = possible_columns(expression, match.start())
+        name = next((one for one in long_names if one in columns), match[0])
+        at = match.start() + len(name)
+        yield Word(name, match.start(), at)
+
+
+def possible_columns(expression: str, begin: int) -> list[str]:
+    """Return the names with dots and colons that begin at a place, the longest first."""
+    match = _LONG_NAME.match(expression, begin)
+    parts = re.split(r"([.:]+)", match[0]) if match else []
+    return ["".join(parts[:n]) for n in range(len(parts), 0, -2)]
+
+
 def renamed(expression: str, names: Mapping[str, str]) -> str:
-    """Return a C++ expression with columns renamed; members and strings are unchanged."""
-    return _WORD.sub(lambda match: names.get(match[0], match[0]), expression)
+    """Return a C++ expression with columns renamed, also those with dots and colons; members and
+    strings are unchanged."""
+    parts, at = [], 0
+    for word in words(expression, names):
+        parts += [expression[at : word.begin], names.get(word.text, word.text)]
+        at = word.end
+    return "".join(parts) + expression[at:]
 
 
 def names_in(expression: str) -> set[str]:
@@ -135,6 +174,7 @@ def names_in(expression: str) -> set[str]:
     return set(re.findall(r"[A-Za-z_]\w*", expression))
 
 
-def canonical_in(expressions: Iterable[str]) -> frozenset[str]:
-    """Return the canonical columns that C++ expressions use."""
-    return frozenset(names_in(" ".join(expressions)) & CANONICAL.keys())
+def columns_in(expressions: Iterable[str], extra: Iterable[str] = ()) -> frozenset[str]:
+    """Return the canonical columns, and those among ``extra``, that C++ expressions use."""
+    known = CANONICAL.keys() | {*extra}
+    return frozenset(word.text for one in expressions for word in words(one)) & known

@@ -14,7 +14,7 @@ NAME = "columns"
 def custom(layout: Layout, stored: Collection[str]) -> Format:
     """Return the format of a tree with these columns. Columns that the configuration does not
     describe are made from the particles, if it describes those."""
-    columns = {name: Column(expression) for name, expression in layout.columns}
+    columns = {name: Column(expression, configured=True) for name, expression in layout.columns}
     words = names_in(" ".join(expression for _, expression in layout.columns))
     return Format(
         name=NAME,

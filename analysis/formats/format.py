@@ -50,6 +50,8 @@ class Column:
     note: str = ""
     warning: str = ""
     """Logged for each file with this definition."""
+    configured: bool = False
+    """Whether the configuration gives the expression, which may use further columns of it."""
 
 
 @dataclass(frozen=True)
@@ -108,24 +110,28 @@ class Format:
     files."""
     bookkeeping: Bookkeeping | None = None
 
-    def chosen(self, stored: Container[str]) -> dict[str, Column]:
-        """Return the columns that a file with these sources gives, with their definitions."""
+    def chosen(self, stored: Container[str], given: Container[str] = ()) -> dict[str, Column]:
+        """Return the columns that a file with these sources gives, with their definitions.
+
+        ``given`` are canonical columns that the configuration adds, which may be used as well.
+        """
         made: dict[str, Column] = {}
         for group in self.groups:
             if group.columns.keys() & made.keys():
                 continue
-            if any(name not in stored and name not in made for name in group.needs):
+            if any(n not in stored and n not in made and n not in given for n in group.needs):
                 continue
             for name, column in group.columns.items():
                 if all(
-                    self._is_available(word, made, stored) for word in names_in(column.expression)
+                    self._is_available(word, made, stored) or (word in given and word != name)
+                    for word in names_in(column.expression)
                 ):
                     made[name] = column
         return made
 
     def missing_source(self, name: str, stored: Container[str]) -> str | None:
         """Return the missing source that prevents this column; None if no source would help."""
-        if name not in self._names:
+        if name not in self.columns:
             return None
         group = next(group for group in self.groups if name in group.columns)
         for word in sorted(group.needs | names_in(group.columns[name].expression)):
@@ -156,14 +162,15 @@ class Format:
         return frozenset(words & self.sources.keys())
 
     @cached_property
-    def _names(self) -> frozenset[str]:
+    def columns(self) -> frozenset[str]:
+        """Return the names of all columns that it may give, and of those they are made from."""
         return frozenset(name for group in self.groups for name in group.columns)
 
     def _is_available(self, word: str, made: Container[str], stored: Container[str]) -> bool:
         """Return whether a word of an expression is a defined column, a stored source, or C++."""
         if word in made:
             return True
-        return word in stored if word in self.sources else word not in self._names
+        return word in stored if word in self.sources else word not in self.columns
 
 
 @dataclass(frozen=True)
@@ -175,3 +182,6 @@ class Layout:
     tree: str | None = None
     columns: tuple[tuple[str, str], ...] = ()
     """Canonical columns and their expressions, for other formats."""
+    extra: tuple[tuple[str, str], ...] = ()
+    """Further columns and their expressions, in order, whatever the format; canonical ones override
+    those of the format."""

@@ -22,6 +22,7 @@ from analysis.workflow.run import Run
 from analysis.yields import cutflow
 from common.runtime.errors import InputError
 from cpp_helpers import load_root
+from tests.analysis.plain import PLAIN
 from tests.conftest import make_stage, shared_file
 
 REAL = "delphes_ttbar_10events.root"
@@ -187,7 +188,7 @@ def test_without_towers_muons_count_as_seen(tmp_path: Path) -> None:
 
 def test_images_may_be_of_the_energy_flow(tmp_path: Path) -> None:
     file = reader.inspect(str(write_delphes(tmp_path / "d.root")), Layout("delphes_eflow"))
-    reader.require_columns(file, imaging.needs())
+    reader.require_columns(file, imaging.needs(PLAIN))
     found = taken(file)
     assert found["particle_pdg_id"].to_list() == [[-211, 22, 130], []]
     assert found["particle_charge"].to_list() == [[-1, 0, 0], []]
@@ -204,14 +205,14 @@ def test_weights_may_be_absent_and_particles_only_where_nothing_needs_them(tmp_p
     reader.require_columns(file, reader.Needs(frozenset({"met_no_muons", "jet_pt"}), "this"))
     assert set(taken(file)["weight"].to_list()) == {1.0}
     with pytest.raises(InputError, match=r"no column 'jet_width', .* lacks column 'Particle\.E'"):
-        reader.require_columns(file, imaging.needs())
+        reader.require_columns(file, imaging.needs(PLAIN))
 
 
 @pytest.mark.parametrize("name", ["delphes", "delphes_eflow"])
 def test_a_real_file_that_lacks_leptons_and_missing_momentum(name: str) -> None:
     path = shared_file(REAL)
     file = reader.inspect(str(path), Layout(name))
-    for needs in (imaging.needs(), cutflow.needs()):
+    for needs in (imaging.needs(PLAIN), cutflow.needs(PLAIN)):
         reader.require_columns(file, needs)
     found = taken(file)
     read = uproot.open(path)["Delphes"]

@@ -25,6 +25,7 @@ from cpp_helpers import load_root
 from tests.analysis.formats.test_delphes import taken
 from tests.analysis.hepmc_events import MUON, NEUTRINO, PION, event, of_pythia
 from tests.analysis.hepmc_tree_events import write
+from tests.analysis.plain import PLAIN
 from tests.analysis.simulation.converted import TTBAR, require_same
 from tests.conftest import make_stage, shared_file
 
@@ -73,7 +74,7 @@ def test_columns_are_those_of_the_particles(path: Path) -> None:
 
 def test_columns_have_their_types_and_what_needs_a_boson_is_refused(path: Path) -> None:
     file = reader.inspect(str(path))
-    for needs in (imaging.needs(), cutflow.needs()):
+    for needs in (imaging.needs(PLAIN), cutflow.needs(PLAIN)):
         reader.require_columns(file, needs)
     assert CANONICAL.keys() - file.columns.keys() == IMPOSSIBLE
     df = load_root().RDF.AsRNode(reader.open_range(file, 0, file.n_events))

@@ -17,6 +17,7 @@ from analysis.yields import cutflow
 from common.runtime.errors import InputError
 from cpp_helpers import load_root
 from tests.analysis.formats.test_delphes import close, taken
+from tests.analysis.plain import PLAIN
 
 N = 2
 MET, MUON = 100 * np.exp(1j), 40 * np.exp(0.5j)
@@ -209,7 +210,7 @@ def nano(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_objects_are_those_of_the_file(nano: Path) -> None:
     file = reader.inspect(str(nano))
     assert file.format.name == "nanoaod"
-    reader.require_columns(file, cutflow.needs())
+    reader.require_columns(file, cutflow.needs(PLAIN))
     found = taken(file)
     for kind in ("jet", "electron", "muon"):
         for part in ("pt", "eta", "phi"):
@@ -304,7 +305,7 @@ def test_sums_of_weights_are_those_of_all_runs(nano: Path) -> None:
 
 def test_images_are_of_candidates_without_pile_up(tmp_path: Path) -> None:
     file = reader.inspect(str(write_nano(tmp_path / "n.root", candidates=True)))
-    reader.require_columns(file, imaging.needs())
+    reader.require_columns(file, imaging.needs(PLAIN))
     found = taken(file)
     # a forward hadron and a forward photon, of half and a quarter of their momenta
     assert found["particle_pdg_id"].to_list() == [[-211, 22, -13, 130, 22], []]
@@ -325,7 +326,7 @@ def test_without_candidates_there_are_no_images(tmp_path: Path) -> None:
     file = reader.inspect(str(write_nano(tmp_path / "n.root")))
     line = r"n\.root: no column 'jet_width', .* file lacks column 'PFCands_eta'"
     with pytest.raises(InputError, match=line):
-        reader.require_columns(file, imaging.needs())
+        reader.require_columns(file, imaging.needs(PLAIN))
 
 
 def test_data_have_no_weights(tmp_path: Path) -> None:
@@ -335,4 +336,4 @@ def test_data_have_no_weights(tmp_path: Path) -> None:
         InputError,
         match=r"no column 'weight', .* lacks column 'genWeight' of the format 'nanoaod', which",
     ):
-        reader.require_columns(reader.inspect(path), cutflow.needs())
+        reader.require_columns(reader.inspect(path), cutflow.needs(PLAIN))

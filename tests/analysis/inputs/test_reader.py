@@ -13,6 +13,7 @@ from analysis.inputs import cluster_ranges, paths, reader
 from analysis.workflow.run import Run
 from analysis.yields import cutflow
 from common.runtime.errors import InputError
+from tests.analysis.plain import PLAIN
 from tests.conftest import WriteEvents
 
 
@@ -98,7 +99,7 @@ def test_many_files_are_planned_without_opening_them(
     for open_files in (4, 10):
         config = run.config.model_copy(update={"batch": Batch(open_files=open_files)})
         found = list(
-            cluster_ranges.input_ranges(replace(run, config=config), "Znunu", imaging.needs())
+            cluster_ranges.input_ranges(replace(run, config=config), "Znunu", imaging.needs(PLAIN))
         )
         assert [(r.file, r.begin, r.end) for r in found] == [(name, 0, None) for name in names]
 
@@ -142,10 +143,30 @@ def test_a_file_without_the_tree_is_refused(root: Any, tmp_path: Path) -> None:
 
 def test_a_column_is_missed_only_where_it_is_needed(write_events: WriteEvents) -> None:
     file = reader.inspect(str(write_events(particle_eta=None, boson_pt=None)))
-    reader.require_columns(file, cutflow.needs())
+    reader.require_columns(file, cutflow.needs(PLAIN))
     cause = "which imaging needs: the file lacks column 'particle_eta' of the format 'native'"
     with pytest.raises(InputError, match=f"events.root: no column 'particle_eta', {cause}"):
-        reader.require_columns(file, imaging.needs())
+        reader.require_columns(file, imaging.needs(PLAIN))
+
+
+def test_needs_are_columns_that_expressions_name() -> None:
+    needs = reader.Needs.of(
+        "this",
+        ["jets.met + trigger", 'f("jet_eta", x.other)'],
+        "weight",
+        extra=("trigger", "other"),
+    )
+    assert needs.columns == {"trigger", "weight"}  # no members, no texts
+    assert reader.Needs.of("this", ["trigger && met > 1"]).columns == {"met"}
+
+
+def test_the_key_that_needs_a_column_is_named(write_events: WriteEvents) -> None:
+    file = reader.inspect(str(write_events(boson_pt=None)))
+    key = "selection.regions.SR_tight.add.trigger"
+    for name, user in (("trigger", key), ("boson_pt", "the cut-flow")):
+        needs = reader.Needs.of("the cut-flow", [name], extra=["trigger"], used_by={"trigger": key})
+        with pytest.raises(InputError, match=rf"no column '{name}', which {user} needs: "):
+            reader.require_columns(file, needs)
 
 
 def test_a_file_without_what_tells_events_apart_is_refused(write_events: WriteEvents) -> None:
@@ -165,7 +186,7 @@ def test_a_column_that_is_no_number_is_named_where_it_is_needed(
     with pytest.raises(
         InputError, match=f"events.root: no column 'met_no_muons', {cause} the format"
     ):
-        reader.require_columns(file, cutflow.needs())
+        reader.require_columns(file, cutflow.needs(PLAIN))
 
 
 def test_numbers_of_other_types_are_converted(write_events: WriteEvents) -> None:
@@ -180,7 +201,7 @@ def test_numbers_of_other_types_are_converted(write_events: WriteEvents) -> None
     ]  # fmt: skip
     file = reader.inspect(str(write_events(run_number="rdfentry_")))  # of 64 bits
     with pytest.raises(InputError, match="no column 'run_number', which .*: column 'run_number'"):
-        reader.require_columns(file, cutflow.needs())
+        reader.require_columns(file, cutflow.needs(PLAIN))
 
 
 def test_columns_of_one_object_must_have_the_same_length(write_events: WriteEvents) -> None:

@@ -39,6 +39,7 @@ from tests.analysis.inputs.flat_files import (
     flows,
     run_with,
 )
+from tests.analysis.plain import PLAIN
 from tests.analysis.three_lepton_events import E1, E2, M1, Event, columns_of
 from tests.analysis.xaod_events import SUMS, truth1
 from tests.analysis.xaod_events import write as write_xaod
@@ -211,7 +212,7 @@ def test_slices_that_another_run_has_generated_are_no_sample(
     sample = {"process": "Znunu", "files": tuple(map(str, paths))}
     with pytest.raises(
         InputError,
-        match=r"2\.root is of dataset Znunu_low .*, .*3\.root of dataset Znunu_high .*'slice'",
+        match=r"2\.root is of dataset Znunu_low .*, .*3\.root of dataset Znunu_high .*'dataset'",
     ):
         flows(run_with(tiny_config, tmp_path, sample))
     with pytest.raises(InputError, match="each has its own cross-section"):
@@ -386,7 +387,7 @@ def test_a_type_that_no_stage_needs_is_not_asked_for(tmp_path: Path) -> None:
         "TruthTausAuxDyn.pt_vis": 'std::vector<std::string>{"20"}',
     }
     file = reader.inspect(str(write_xaod(tmp_path / "r21.root", CollectionTree=columns)))
-    reader.require_columns(file, cutflow.needs())
+    reader.require_columns(file, cutflow.needs(PLAIN))
     without = {k: v for k, v in columns.items() if not k.startswith("TruthParticles")}
     file = reader.inspect(str(write_xaod(tmp_path / "met.root", CollectionTree=without)))
     assert taken(file)["met"].to_list() == pytest.approx([30, 30])
