@@ -41,6 +41,17 @@ class Process:
     sliced: bool = True
 
 
+@dataclass(frozen=True)
+class ProcessTraits:
+    """What a run takes a process for: a signal or not, and the label and the matplotlib colour that
+    its samples give it (None: the built-in ones of `plots.style`)."""
+
+    name: str
+    signal: bool
+    label: str | None = None
+    colour: str | None = None
+
+
 _Z = (
     "WeakBosonAndParton:qqbar2gmZg = on",
     "WeakBosonAndParton:qg2gmZq = on",
@@ -189,7 +200,7 @@ IRREDUCIBLE = "Znunu"
 """Background that no cut separates from dark matter; networks are trained with it as signal."""
 
 SIGNALS = ("mediator", "graviton", "higgs", "pseudoscalar")
-"""Signals of the monojet search."""
+"""Signals of the monojet search, unless a configuration says otherwise; of files, too."""
 
 HEAVY_NEUTRINOS = ("WR_N", "W_N")
-"""Signals of the three-lepton search; all other processes are backgrounds."""
+"""Signals of the three-lepton search, likewise; all other processes are backgrounds."""

@@ -1,17 +1,19 @@
 """The style of all figures: fonts, colours, labels, and file formats.
 
-The colours are those of Okabe and Ito, which colour-blind readers can distinguish. Each process and
-network also has its own line style and marker, so that figures are readable in greyscale.
+The colours are those of Okabe and Ito, which colour-blind readers can distinguish, and for further
+processes those of Tol's scheme "muted". Each process and network also has its own line style and
+marker, so that figures are readable in greyscale.
 """
 
 from __future__ import annotations
 
 import contextlib
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import matplotlib.style
 import numpy as np
@@ -117,20 +119,94 @@ _PROCESSES = {
     "data": Look("data", BLACK, (0, (1, 1)), "."),
     "pseudo_data": Look("pseudo-data", BLACK, (0, (1, 1)), "."),
 }
-_OTHER_COLOURS = (PURPLE, SKY_BLUE, GREY)
+_OTHER_COLOURS = ("#332288", "#999933", "#882255", "#117733", "#CC6677", "#DDCC77", "#AA4499")
+_SPARE_COLOURS = (PURPLE, SKY_BLUE, GREY, ORANGE, GREEN, VERMILLION, BLUE)
 _LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (7, 1.5, 1.5, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
+_OTHER_LINES: tuple[Any, ...] = (*_LINES, (0, (5, 1)), (0, (1, 1)), (0, (9, 3)), (0, (1, 3)))
 _MARKERS = "osD^vP"
+_OTHER_MARKERS = f"{_MARKERS}X*<>phd8"
+_OTHER_HATCHES = ("xxx", "+++", "---", "ooo", "//", "***", "||", "OO")
+
+
+class Described(Protocol):
+    """What a run says of a process: its label, as matplotlib takes it, and its colour; None: the
+    usual one."""
+
+    @property
+    def label(self) -> str | None:
+        """Return the label."""
+
+    @property
+    def colour(self) -> str | None:
+        """Return the colour."""
+
+
+_of_run: ContextVar[Mapping[str, Look] | None] = ContextVar("_of_run", default=None)
+
+
+@contextlib.contextmanager
+def looks(processes: Mapping[str, Described]) -> Iterator[None]:
+    """Draw the processes of a run, all of which are given, as the run describes them.
+
+    Those without a look of their own differ in colour, line, marker and hatch from all others, as
+    far as there are enough, whatever the order of the processes.
+    """
+    token = _of_run.set(_looks_of(processes))
+    try:
+        yield
+    finally:
+        _of_run.reset(token)
 
 
 def process(name: str) -> Look:
     """Return the look of a process, which is the same in all figures, also for unknown ones."""
-    if name in _PROCESSES:
-        return _PROCESSES[name]
+    found = _of_run.get() or {}
+    return found.get(name) or _PROCESSES.get(name) or _other(name, found.values())
+
+
+def _looks_of(processes: Mapping[str, Described]) -> dict[str, Look]:
+    found: dict[str, Look] = {}
+
+    def rank(name: str) -> tuple[bool, bool, str]:
+        return name not in _PROCESSES, processes[name].colour is None, name
+
+    for name in sorted(processes, key=rank):  # those of a fixed colour first: others avoid it
+        said = processes[name]
+        usual = _PROCESSES.get(name) or _other(name, found.values())
+        found[name] = replace(
+            usual, label=said.label or usual.label, colour=said.colour or usual.colour
+        )
+    return found
+
+
+def _other(name: str, taken: Collection[Look]) -> Look:
+    """Return the look of an unknown process, different from looks that are taken."""
     number = zlib.crc32(name.encode())
     variant = name.removeprefix("pseudo_data_").replace("_", " ")
     label = f"pseudo-data, {variant}" if name.startswith("pseudo_data_") else name
-    colour = _OTHER_COLOURS[number % 3]
-    return Look(plain(label), colour, _LINES[number // 3 % 6], _MARKERS[number // 3 % 6])
+    return Look(
+        plain(label),
+        _free(_OTHER_COLOURS, number, [look.colour.upper() for look in taken], _SPARE_COLOURS),
+        _free(_OTHER_LINES, number // 7, [look.line for look in taken]),
+        _free(_OTHER_MARKERS, number // 7, [look.marker for look in taken]),
+        _free(_OTHER_HATCHES, number, [look.hatch for look in taken]),
+    )
+
+
+_Choice = TypeVar("_Choice")
+
+
+def _free(
+    choices: Sequence[_Choice],
+    number: int,
+    taken: Collection[_Choice],
+    spare: Sequence[_Choice] = (),
+) -> _Choice:
+    """Return a choice by number, or the next one that is not taken; a spare one after all others;
+    the first if none is left."""
+    first = number % len(choices)
+    in_turn = (*choices[first:], *choices[:first], *spare)
+    return next((one for one in in_turn if one not in taken), in_turn[0])
 
 
 def plain(name: str) -> str:

@@ -16,6 +16,7 @@ from analysis.batch.shards import run_shard
 from analysis.batch.status import status
 from analysis.batch.submit import resubmit, submit
 from analysis.cli.configure import Request, chosen_stages, require_partitioned_stage
+from analysis.sample_roles import unknown_processes
 from analysis.workflow.execute import execute, some
 from analysis.workflow.registry import stages as all_stages
 from analysis.workflow.run import Run
@@ -133,6 +134,13 @@ def _merge_or_clean(asked: Request) -> None:
 
 def _run_stages(asked: Request, stages: Sequence[AnyStage]) -> None:
     run = asked.run
+    for process in unknown_processes(run.config):
+        log.info(
+            "process '%s' is not known: it counts as a background; set 'signal: true' if it is one",
+            process,
+        )
+    for name in run.config.selection.replaced():
+        log.info("selection: '%s' replaces a definition that other columns may use", name)
     with locked(run.output):
         try:
             with Engines(run) as engines:

@@ -29,6 +29,7 @@ _STUDIES = {
     "scoring": "'training' with 'networks'",
     "anomaly": "'anomaly'",
     "denoising": "'denoising' in 'anomaly'",
+    "skim": "'skim'",
 }
 
 
@@ -164,19 +165,29 @@ def _input_samples(options: argparse.Namespace, config: Config) -> list[dict[str
         near = difflib.get_close_matches(process, PROCESSES, cutoff=0.75)
         if near and process not in PROCESSES:
             log.warning("--process %s: unknown process (did you mean '%s'?)", process, near[0])
-    known = {s.process: s for s in config.samples if not s.generated}
     changed: dict[str, Any] = {"format": options.format} if options.format else {}
     changed |= {"data": True} if options.data else {}
     return [
-        (
-            known[process].model_dump(exclude_defaults=True)
-            if process in known
-            else {"process": process}
-        )
-        | {"files": paths}
-        | changed
+        {"process": process} | _known_of(config, process) | {"files": paths} | changed
         for process, paths in files.items()
     ]
+
+
+def _known_of(config: Config, process: str) -> dict[str, Any]:
+    """Return what a configuration says of the samples of a process: all if it has one of files, of
+    several only what concerns the process."""
+    of_files = [s for s in config.samples if s.process == process and not s.generated]
+    if len(of_files) == 1:
+        return of_files[0].model_dump(exclude_defaults=True)
+    if of_files:
+        log.warning(
+            "--process %s: the configuration has several datasets, whose cross-sections and other "
+            "keys do not apply to --input",
+            process,
+        )
+    samples = [s for s in config.samples if s.process == process]
+    given = ((key, getattr(s, key)) for s in samples for key in ("signal", "label", "colour"))
+    return {key: value for key, value in given if value is not None}
 
 
 def origin_of(options: argparse.Namespace) -> Origin:

@@ -9,14 +9,19 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     Field,
+    SerializerFunctionWrapHandler,
     Tag,
     TypeAdapter,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
-from analysis.config.base import Model, Name
-from analysis.formats.columns import CANONICAL, FORMER
+from analysis.config.base import KeyedError, Model, Name
+from analysis.config.column_names import require_column_name
+from analysis.config.looks import colour_code, require_label
+from analysis.config.selection import Expression
+from analysis.formats.columns import CANONICAL
 from analysis.formats.format import Layout
 from analysis.formats.hepmc import HEPMC, is_hepmc
 from analysis.formats.registry import FORMATS
@@ -24,30 +29,88 @@ from analysis.processes import PROCESSES
 from common.runtime.errors import did_you_mean
 
 
-def _expression(value: Any) -> Any:
-    """Return a number as a C++ expression."""
-    return str(value) if type(value) in (int, float) else value
+def _number_as_text(value: Any) -> Any:
+    """Return the number of a dataset as a name."""
+    return str(value) if type(value) is int else value
+
+
+Dataset = Annotated[str, BeforeValidator(_number_as_text), Field(pattern=r"^[A-Za-z0-9_]+$")]
+
+EVENT = ("run_number", "event_number", "weight")
+"""Columns that a description of files of an unknown format must have."""
 
 
 class BaseSample(Model):
     """Keys of every sample."""
 
     process: Name = Field(description="physics process; generated samples: one that is known")
-    slice: Name | None = Field(None, description="pT slice of the process, see generation.slices")
+    slice: Name | None = Field(
+        None, description="pT slice of the process, see generation.slices and training.slices"
+    )
+    dataset: Dataset | None = Field(
+        None, description="number or name that distinguishes the datasets of a process"
+    )
     role: Literal["analysis", "training"] = Field(
         "analysis", description="'training': train networks on these events, and do nothing else"
     )
     cross_section: float | None = Field(None, gt=0, description="pb")
     sum_of_weights: float | None = Field(None, gt=0, description="before any cut")
     k_factor: float = Field(1.0, gt=0, description="factor on the cross-section")
+    signal: bool | None = Field(
+        None, description="whether the process is a signal; default: of known processes, no others"
+    )
+    label: str | None = Field(None, description="name of the process in figures; $...$ is mathtext")
+    colour: str | None = Field(
+        None, description="colour of the process in figures: '#rrggbb' or a name of CSS"
+    )
+    columns: dict[str, Expression] = Field(
+        {},
+        description="C++ expressions of columns, beside or in place of those of the format; with "
+        "run_number, event_number and weight, and without 'format', of files of another layout",
+    )
 
     def __hash__(self) -> int:
         return hash(self.name)
 
     @property
     def name(self) -> str:
-        """Return the name of the sample's files: ``<process>[_<slice>][_training]``."""
-        return _name(self.process, self.slice, self.role)
+        """Return the name of its files: ``<process>[_<slice>][_<dataset>][_training]``."""
+        return _name(self.process, self.slice, self.dataset, self.role)
+
+    @property
+    def own_layout(self) -> bool:
+        """Return whether ``columns`` describe the whole layout of the files, of no known format."""
+        return False
+
+    @property
+    def layout(self) -> Layout:
+        """Return the layout of the files of events, in the format of this program or another."""
+        return Layout(extra=tuple(self.columns.items()))
+
+    @field_validator("columns")
+    @classmethod
+    def _names(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            require_column_name(name)
+        return value
+
+    @field_validator("label")
+    @classmethod
+    def _drawable(cls, value: str | None) -> str | None:
+        if value is not None:
+            require_label(value)
+        return value
+
+    @field_validator("colour", mode="before")
+    @classmethod
+    def _code(cls, value: Any) -> Any:
+        return colour_code(value)
+
+    @model_serializer(mode="wrap")
+    def _without_unset_colour(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # which is refused where it is written: in YAML, the rest of the line was a comment
+        written: dict[str, Any] = handler(self)
+        return {key: value for key, value in written.items() if key != "colour" or value}
 
     @model_validator(mode="before")
     @classmethod
@@ -56,7 +119,7 @@ class BaseSample(Model):
         if isinstance(data, Mapping) and data.keys() <= _KEYS:
             sources = bool(data.get("files")), data.get("events") is not None
             if sum(sources) != 1:
-                name = _name(data.get("process"), data.get("slice"), data.get("role"))
+                name = _name(*map(data.get, ("process", "slice", "dataset", "role")))
                 raise ValueError(
                     f"sample '{name}' needs either 'events' (to generate) or 'files', not both"
                 )
@@ -66,15 +129,13 @@ class BaseSample(Model):
 class GeneratedSample(BaseSample):
     """A sample that this run simulates."""
 
-    label: ClassVar[str] = "a generated sample ('events')"
+    described_as: ClassVar[str] = "a generated sample ('events')"
     generated: ClassVar[bool] = True
     converted: ClassVar[bool] = False
     made_here: ClassVar[bool] = True
     data: ClassVar[bool] = False
     files: ClassVar[tuple[str, ...]] = ()
     format: ClassVar[str | None] = None
-    columns: ClassVar[Mapping[str, str]] = {}
-    layout: ClassVar[Layout] = Layout()
 
     events: int = Field(gt=0, description="number of events to generate")
 
@@ -89,7 +150,7 @@ class GeneratedSample(BaseSample):
 class FileSample(BaseSample):
     """A sample of ROOT files that are read as they are."""
 
-    label: ClassVar[str] = "a sample of ROOT files"
+    described_as: ClassVar[str] = "a sample of ROOT files"
     generated: ClassVar[bool] = False
     converted: ClassVar[bool] = False
     made_here: ClassVar[bool] = False
@@ -97,37 +158,30 @@ class FileSample(BaseSample):
 
     files: tuple[str, ...] = Field(min_length=1, description="paths, URLs, globs or lists of them")
     format: str | None = Field(None, description="format of the files; default: detected")
-    columns: dict[str, Annotated[str, BeforeValidator(_expression)]] = Field(
-        {}, description="files of another layout: C++ expressions of the canonical columns"
+    tree: str | None = Field(
+        None, description="tree or ntuple of files that 'columns' describe; default: the only one"
     )
-    tree: str | None = Field(None, description="tree or ntuple of 'columns'; default: the only one")
     data: bool = Field(
         False,
         description="collision data: not normalised, no fake leptons, no simulation weights",
     )
 
     @property
+    def own_layout(self) -> bool:
+        """Return whether ``columns`` describe the whole layout of the files, of no known format."""
+        return self.format is None and self.columns.keys() >= set(EVENT)
+
+    @property
     def layout(self) -> Layout:
         """Return the configured layout of the files."""
-        return Layout(self.format, self.tree, tuple(self.columns.items()))
-
-    @field_validator("columns")
-    @classmethod
-    def _canonical(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            if name in FORMER:
-                raise ValueError(f"'{name}' is now called '{FORMER[name]}'")
-            if name not in CANONICAL:
-                raise ValueError(
-                    f"'{name}' is not a canonical column{did_you_mean(name, CANONICAL)} "
-                    "(see the list in docs/inputs.md)"
-                )
-        missing = [n for n in ("run_number", "event_number", "weight") if n not in value]
-        if value and missing:
-            raise ValueError(
-                f"'{missing[0]}' is missing: every event needs it (a constant '1' is an expression)"
-            )
-        return value
+        columns = tuple(self.columns.items())
+        if not self.own_layout:
+            return Layout(self.format, None, (), extra=columns)
+        canonical, extra = (
+            tuple(one for one in columns if (one[0] in CANONICAL) == known)
+            for known in (True, False)
+        )
+        return Layout(None, self.tree, canonical, extra=extra)
 
     @field_validator("format")
     @classmethod
@@ -135,33 +189,33 @@ class FileSample(BaseSample):
         return _known_format(value)
 
     @model_validator(mode="after")
-    def _one_layout(self) -> FileSample:
-        if self.columns and self.format is not None:
-            raise ValueError(f"sample '{self.name}' has 'columns': remove 'format'")
-        if self.tree is not None and not self.columns:
-            raise ValueError(f"sample '{self.name}': 'tree' requires 'columns'")
+    def _tree_of_own_layout(self) -> FileSample:
+        if self.tree is not None and not self.own_layout:
+            missing = [name for name in EVENT if name not in self.columns]
+            needed = f" with {', '.join(missing)}" if missing else ", but no 'format'"
+            raise ValueError(f"sample '{self.name}': 'tree' requires 'columns'{needed}")
+        return self
+
+    @model_validator(mode="after")
+    def _data_is_no_signal(self) -> FileSample:
+        if self.data and self.signal:
+            raise KeyedError("signal", f"sample '{self.name}' is collision data: remove it")
         return self
 
 
 class HepMCSample(BaseSample):
     """A sample of HepMC ascii files, which this run converts to its own format."""
 
-    label: ClassVar[str] = "a sample of HepMC files"
+    described_as: ClassVar[str] = "a sample of HepMC files"
     generated: ClassVar[bool] = False
     converted: ClassVar[bool] = True
     made_here: ClassVar[bool] = True
     data: ClassVar[bool] = False
     events: ClassVar[int | None] = None
-    columns: ClassVar[Mapping[str, str]] = {}
 
     files: tuple[str, ...] = Field(min_length=1, description="paths, URLs, globs or lists of them")
     format: str | None = Field(None, description="'hepmc', for files of other names than *.hepmc*")
     hepmc_weight: int | str = Field(0, description="index or name of the event weight to use")
-
-    @property
-    def layout(self) -> Layout:
-        """Return the configured layout of the files."""
-        return Layout(self.format)
 
     @field_validator("format")
     @classmethod
@@ -227,9 +281,9 @@ def parse_sample(settings: Mapping[str, Any]) -> Sample:
     return TypeAdapter[Sample](AnySample).validate_python(settings)
 
 
-def _name(process: Any, slice_: Any, role: Any) -> str:
-    parts = (process, slice_, "training" if role == "training" else None)
-    return "_".join(str(part) for part in parts if part)
+def _name(process: Any, slice_: Any, dataset: Any, role: Any) -> str:
+    parts = (process, slice_, dataset, "training" if role == "training" else None)
+    return "_".join(str(part) for part in parts if part is not None)
 
 
 def _known_format(value: str | None) -> str | None:

@@ -169,7 +169,7 @@ def require_one_dataset(sample: str, infos: Iterable[tuple[str, SampleInfo]]) ->
             raise InputError(
                 f"sample '{sample}': {file} is of dataset {first.dataset}, {path} of dataset "
                 f"{info.dataset}: each has its own cross-section and sum of weights: make them two "
-                "samples with different 'slice'"
+                "samples with different 'dataset'"
             )
         file, first = path, info
     if not n_events:

@@ -132,7 +132,7 @@ def _require_one_cross_section(sample: str, infos: Iterable[tuple[str, SampleInf
         if abs(pb - first_pb) > max(0.01 * first_pb, 5 * math.hypot(error, first_error)):
             raise InputError(
                 f"sample '{sample}': the cross-section of {first} is {first_pb:g} pb, that of "
-                f"{path} {pb:g} pb: make them two samples with different 'slice', or set the "
+                f"{path} {pb:g} pb: make them two samples with different 'dataset', or set the "
                 "'cross_section' of the sample"
             )
 

@@ -38,6 +38,6 @@ def event_source(run: Run, sample: Sample) -> EventSource:
 
 def format_modules(sample: Sample) -> tuple[str, ...]:
     """Return the modules of the formats that the files of a sample may have."""
-    if sample.columns:
+    if sample.own_layout:
         return (CUSTOM,)
     return tuple(MODULE_OF[name] for name in ([sample.format] if sample.format else FORMATS))

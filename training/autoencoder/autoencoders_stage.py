@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from analysis.by_value import dump
 from analysis.config import Autoencoder
 from analysis.matrices.rmm_stage import rmm_target
-from analysis.sample_roles import background_samples
+from analysis.sample_roles import autoencoder_note, background_samples
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import Done, Target, shared
+
+log = logging.getLogger("monojet")
 
 
 @shared
@@ -40,6 +43,7 @@ def train(run: Run, targets: Sequence[Target], done: Done) -> None:
     from training.autoencoder import fit, tuning
 
     config = run.config
+    log.info("%s", autoencoder_note(run.config))
     paths = [run.matrices(sample.name) for sample in background_samples(config)]
     specs: dict[str, Autoencoder] = {spec.name: spec for spec in config.anomaly_search.autoencoders}
     for target in targets:

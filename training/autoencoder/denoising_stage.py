@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from analysis.by_value import dump
 from analysis.images.imaging_stage import image_target, imaging_targets
-from analysis.sample_roles import background_samples
+from analysis.sample_roles import autoencoder_note, background_samples
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import Done, Target, shared
+
+log = logging.getLogger("monojet")
 
 TRAINING = "training.autoencoder.denoising_training"
 
@@ -61,6 +64,8 @@ def denoise(run: Run, targets: Sequence[Target], done: Done) -> None:
     from training.autoencoder.denoising_training import train
 
     specs = {spec.name: spec for spec in run.config.anomaly_search.denoising}
+    if any(target.name in specs for target in targets):
+        log.info("%s", autoencoder_note(run.config))
     for target in targets:
         if target.name in specs:
             train(run, specs[target.name], target.fingerprint[:12])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
-from analysis.sample_roles import background_samples
+from analysis.sample_roles import autoencoder_note, background_samples
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import Done, Target, shared
 from selections import three_lepton
 from training.autoencoder.autoencoders_stage import autoencoder_targets
+
+log = logging.getLogger("monojet")
 
 
 @shared
@@ -42,6 +45,7 @@ def left_out_targets(run: Run) -> list[Target]:
 def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
     from training.autoencoder.left_out import run as train_without
 
+    log.info("%s", autoencoder_note(run.config))
     train_without(run, targets, done)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from analysis.by_value import dump
-from analysis.sample_roles import evaluation_samples, threshold_samples
+from analysis.sample_roles import evaluation_notes, evaluation_samples, threshold_samples
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import Done, Target, shared
 from training.classifier.scoring_stage import scoring_targets
+
+log = logging.getLogger("monojet")
 
 
 @shared
@@ -40,6 +43,8 @@ def evaluation_targets(run: Run) -> list[Target]:
 def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
     from training.classifier.evaluation import run as evaluate
 
+    for line in evaluation_notes(run.config, run.config.training.networks):
+        log.info("%s", line)
     evaluate(run, targets, done)
 
 

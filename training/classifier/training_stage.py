@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.by_value import dump
 from analysis.config import Config, NetworkTraining
 from analysis.images.imaging_stage import image_target
-from analysis.sample_roles import monitored_samples, training_samples
+from analysis.sample_roles import monitored_samples, training_notes, training_samples
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import LAYOUT, Done, Target, differences, shared
@@ -19,6 +20,9 @@ from training.networks.registry import module_of
 
 if TYPE_CHECKING:
     from training.data.image_reader import LabelledFiles
+
+
+log = logging.getLogger("monojet")
 
 
 @shared
@@ -103,6 +107,8 @@ def train(run: Run, targets: Sequence[Target], done: Done) -> None:
 
     config = run.config
     specs = {spec.name: spec for spec in config.training.networks}
+    for line in training_notes(config, [specs[target.name] for target in targets]):
+        log.info("%s", line)
     for target in targets:
         spec = specs[target.name]
         test = monitored_samples(config, spec) if config.own_training_samples else None

@@ -212,13 +212,16 @@ HEPMC = {"process": "mine", "files": ["a.hepmc"]}
             FILES | {"hepmc_weight": 1},
             "'{}.hepmc_weight' has no effect on a sample of ROOT files",
         ),
-        (FILES | {"tree": "t"}, "'{}': sample 'mine': 'tree' requires 'columns'"),
+        (
+            FILES | {"tree": "t"},
+            "'{}': sample 'mine': 'tree' requires 'columns' with run_number, event_number, weight",
+        ),
         (FILES | {"formt": "mini"}, "unknown key '{}.formt' (did you mean 'format'?)"),
         (
             HEPMC | {"data": True},
             "'{}.data' has no effect on a sample of HepMC files",
         ),
-        (HEPMC | {"columns": {}}, "'{}.columns' has no effect on a sample of HepMC files"),
+        (HEPMC | {"tree": "t"}, "'{}.tree' has no effect on a sample of HepMC files"),
         (
             HEPMC | {"format": "mini"},
             "'{}': sample 'mine': HepMC files cannot have the format",
