@@ -9,13 +9,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel
 
-from selections import monojet36, three_lepton
-from selections.cuts import used_definitions
+from analysis.config import Config, Sample
+from analysis.formats.columns import CANONICAL, names_in
+from selections import three_lepton
+from selections.cuts import Axis, used_definitions
+from selections.n_minus_one import n_minus_one
+from selections.selection import Selection, weight_inputs
 
 
 def dump(model: BaseModel, *fields: str) -> Any:
@@ -23,21 +28,107 @@ def dump(model: BaseModel, *fields: str) -> Any:
     return model.model_dump(mode="json", include=set(fields) or None)
 
 
-def monojet_regions(names: Iterable[str], quantities: Iterable[str] = ()) -> dict[str, Any]:
-    """Return regions of the monojet selection, with the definitions that these and some quantities
-    use."""
-    regions = [monojet36.REGIONS[name] for name in names]
+def regions_of(
+    selection: Selection, names: Iterable[str], quantities: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return regions of a selection, with the definitions that these and some quantities use."""
+    regions = [selection.regions[name] for name in names]
     expressions = [cut.expression for region in regions for cut in region.cuts]
-    used = used_definitions(monojet36.DEFINITIONS, (*expressions, *quantities))
+    used = used_definitions(selection.definitions, (*expressions, *quantities))
     return {
         "definitions": {one.name: one.expression for one in used},
         "regions": {one.name: [cut.expression for cut in one.cuts] for one in regions},
     }
 
 
-def monojet_selection() -> dict[str, Any]:
-    """Return the whole monojet selection: definitions, regions, bins, labels."""
-    return _constants(monojet36)
+def counted(selection: Selection) -> dict[str, Any]:
+    """Return all of a selection that decides its yields and histograms, without labels."""
+    regions = [selection.regions[name] for name in selection.used]
+    axis = selection.binning.axis
+    found: dict[str, Any] = _plain(
+        {
+            **regions_of(selection, selection.used, used_columns(selection)),
+            "names": {one.name: [cut.name for cut in one.cuts] for one in regions},
+            "n_minus_one": {
+                one.name: [
+                    [found.name, found.axis.expression, found.axis.edges, found.others]
+                    for found in n_minus_one(selection, one)
+                ]
+                for one in regions
+            },
+            "binned_in": {one.name: one.binned_in for one in regions},
+            "binning": [axis.expression, replace(selection.binning, axis=Axis("", axis.edges))],
+            "weights": selection.weights,
+            "histograms": {
+                one.name: {
+                    "axes": [[axis.expression, axis.edges] for axis in one.axes],
+                    "regions": one.regions,
+                }
+                for one in selection.histograms.values()
+            },
+            "blind": selection.blind,
+        }
+    )
+    return found
+
+
+def labels(selection: Selection) -> dict[str, Any]:
+    """Return the labels of cuts, bins and histograms."""
+    return {
+        "cuts": {
+            name: {cut.name: cut.latex for cut in selection.regions[name].cuts}
+            for name in selection.used
+        },
+        "binning": selection.binning.axis.label,
+        "histograms": {
+            one.name: [axis.label for axis in one.axes] for one in selection.histograms.values()
+        },
+    }
+
+
+def used_columns(selection: Selection, names: Iterable[str] | None = None) -> list[str]:
+    """Return the expressions of all quantities that are counted or histogrammed in some regions (by
+    default those used), and of weights, with the definitions that they use."""
+    chosen = list(selection.used if names is None else names)
+    regions = [selection.regions[name] for name in chosen]
+    filled = {one.name: one for name in chosen for one in selection.histograms_in(name)}
+    expressions = [
+        *(cut.expression for one in regions for cut in one.cuts),
+        *(cut.axis.expression for one in regions for cut in one.cuts if cut.axis),
+        *(axis.expression for one in filled.values() for axis in one.axes),
+        selection.binning.axis.expression,
+        *(one.binned_in for one in regions if one.binned_in),
+        *weight_inputs(selection),
+    ]
+    used = used_definitions(selection.definitions, expressions)
+    return [*expressions, *(one.expression for one in used)]
+
+
+def weights(selection: Selection, sample: Sample) -> Any:
+    """Return the factors of the weights of a sample; data have their own weight."""
+    return ["weight"] if sample.data else _plain(selection.weights)
+
+
+def reading(config: Config, sample: Sample, expressions: Iterable[str]) -> dict[str, Any]:
+    """Return the settings of a sample that affect how its files are read for some expressions."""
+    settings: dict[str, Any] = dump(sample, "format", "tree", "data")
+    return {
+        **settings,
+        "layout": dict(config.layout_of(sample).columns),
+        "columns": columns_of(config, sample, expressions),
+    }
+
+
+def columns_of(config: Config, sample: Sample, expressions: Iterable[str]) -> dict[str, str]:
+    """Return the user's columns of a sample: canonical ones, which others may be made from, and
+    those that some expressions use."""
+    words = names_in(" ".join(expressions))
+    found: dict[str, str] = {}
+    for name, text in reversed(config.layout_of(sample).extra):
+        if name in CANONICAL or name in words:
+            found[name] = text
+            words |= names_in(text)
+    return dict(reversed(found.items()))
 
 
 def three_lepton_selection(objects: Iterable[str]) -> dict[str, Any]:
@@ -53,7 +144,7 @@ def _constants(module: ModuleType) -> dict[str, Any]:
     return {
         name: _plain(value)
         for name, value in vars(module).items()
-        if name.isupper() and not name.startswith("_")
+        if name.isupper() and not name.startswith("_") and name != "SELECTION"
     }
 
 

@@ -41,6 +41,7 @@ HEADERS = (
     "objects/atlas.hxx",
     "objects/cms.hxx",
     "objects/leptons.hxx",
+    "objects/functions.hxx",
     "three_lepton/three_lepton.hxx",
     "three_lepton/rmm.hxx",
     "rdf/scores.hxx",
@@ -104,6 +105,20 @@ def declare_jets() -> Any:
     _load(library)
     _declare("objects/jets.hxx")
     root.gInterpreter.ProcessLine("fastjet::ClusterSequence::set_fastjet_banner_stream(nullptr);")
+    return root.monojet
+
+
+@functools.cache
+def declare_corrections() -> Any:
+    """Declare the corrections of correctionlib; return the ``monojet`` namespace."""
+    import correctionlib
+
+    root = load_root()
+    declare()
+    package = Path(correctionlib.__file__).parent
+    root.gInterpreter.AddIncludePath(str(package / "include"))
+    _load(str(next((package / "lib").glob("libcorrectionlib.*"))))
+    _declare("rdf/corrections.hxx")
     return root.monojet
 
 

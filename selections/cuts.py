@@ -16,20 +16,38 @@ class Definition:
 
 
 @dataclass(frozen=True)
+class Axis:
+    """A quantity, a C++ expression, and its bins: ascending edges, and a label with the unit."""
+
+    expression: str
+    edges: tuple[float, ...]
+    label: str = ""
+
+
+@dataclass(frozen=True)
 class Cut:
-    """A requirement on an event: a C++ expression for ``RDataFrame.Filter``."""
+    """A requirement on an event: a C++ expression for ``RDataFrame.Filter``.
+
+    ``axis`` bins the quantity for the figure of events that pass all other cuts; None: it follows
+    from the expression.
+    """
 
     name: str
     expression: str
     latex: str
+    axis: Axis | None = None
 
 
 @dataclass(frozen=True)
 class Region:
-    """A named sequence of cuts; an event must pass all."""
+    """A named sequence of cuts; an event must pass all.
+
+    ``binned_in`` is the quantity of the signal bins, if it is another than that of the selection.
+    """
 
     name: str
     cuts: tuple[Cut, ...]
+    binned_in: str | None = None
 
     @property
     def expression(self) -> str:
@@ -46,30 +64,6 @@ class ObjectType:
     columns: str
     mask: str | None = None
     mass: str | None = None
-
-
-@dataclass(frozen=True)
-class MetBin:
-    """A signal region in missing transverse momentum; ``high`` is None if it is inclusive."""
-
-    name: str
-    low: float
-    high: float | None
-
-    @property
-    def cut(self) -> Cut:
-        """Return the requirement on the missing transverse momentum (GeV)."""
-        if self.high is None:
-            return Cut(
-                self.name,
-                f"met_no_muons > {self.low:g}",
-                rf"$E_\mathrm{{T}}^\mathrm{{miss}} > {self.low:g}$ GeV",
-            )
-        return Cut(
-            self.name,
-            f"met_no_muons > {self.low:g} && met_no_muons <= {self.high:g}",
-            rf"${self.low:g} < E_\mathrm{{T}}^\mathrm{{miss}} \leq {self.high:g}$ GeV",
-        )
 
 
 def used_definitions(

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from selections.cuts import Cut, Definition, ObjectType, Region
+from selections.cuts import Axis, Cut, Definition, ObjectType, Region
+from selections.selection import Binning, Histogram, Selection
 
 CHANNELS = ("eee", "eemu", "emumu", "mumumu")
 """Flavours of the three leptons in any order, by the number of muons."""
@@ -163,3 +164,42 @@ OBJECTS = {
     )
 }
 """Types of objects for rapidity-mass matrices, from the columns of `definitions`."""
+
+SELECTION = Selection(
+    name="three_lepton",
+    title="events with three leptons (thesis of 2022, section 3.1)",
+    columns={"fake_rate_electron": "0.", "fake_rate_muon": "0."},  # no jet is misidentified
+    definitions=(
+        *DEFINITIONS,
+        *(
+            Definition(name, QUANTITIES[name])
+            for name in ("mass_3l", "mass_z", "min_mass", "mt_w", "ht")
+        ),
+    ),
+    weights=("weight", "final_state.fake_weight"),
+    regions=REGIONS,
+    used=tuple(REGIONS),
+    binning=Binning(
+        Axis("met", (0.0, 50.0, 100.0, 150.0, 200.0), r"$E_\mathrm{T}^\mathrm{miss}$ [GeV]")
+    ),
+    histograms={
+        one.name: one
+        for one in (
+            Histogram(
+                "met",
+                (
+                    Axis(
+                        "met",
+                        tuple(20.0 * i for i in range(16)),
+                        r"$E_\mathrm{T}^\mathrm{miss}$ [GeV]",
+                    ),
+                ),
+            ),
+            Histogram(
+                "mass_3l",
+                (Axis("mass_3l", tuple(50.0 * i for i in range(21)), r"$m_{3\ell}$ [GeV]"),),
+            ),
+        )
+    },
+    quantities=QUANTITIES,
+)

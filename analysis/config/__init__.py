@@ -44,6 +44,7 @@ from analysis.config.samples import (
     parse_sample,
 )
 from analysis.config.simulation import Generation, Slice
+from analysis.config.skim import Skim
 from analysis.config.study import Config
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "Rmm",
     "Sample",
     "SetNetwork",
+    "Skim",
     "Slice",
     "Split",
     "ThesisNetwork",

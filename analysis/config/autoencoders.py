@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from analysis.config.base import ConditionalModel, Layers, Model, Variant, Width, known_region
+from analysis.config.base import ConditionalModel, Layers, Model, Variant, Width
 from analysis.config.networks import Compression
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "tanh"]
@@ -190,8 +190,3 @@ class Denoising(ConditionalModel):
         """Return ``denoising+<compression>[+<variant>]``, its folder and its score column."""
         name = f"denoising+{self.compression}"
         return f"{name}+{self.variant}" if self.variant else name
-
-    @field_validator("region")
-    @classmethod
-    def _known_region(cls, value: str | None) -> str | None:
-        return known_region(value)

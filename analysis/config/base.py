@@ -15,9 +15,6 @@ from pydantic import (
     model_validator,
 )
 
-from common.runtime.errors import did_you_mean
-from selections import monojet36
-
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -25,6 +22,15 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Variant = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]*$")]
 Width = Annotated[int, Field(gt=0)]
 Layers = Annotated[int, Field(ge=0, le=10)]
+
+
+class KeyedError(ValueError):
+    """An error at a key below the place where it is raised."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"'{key}': {message}")
+        self.key = key
+        self.message = message
 
 
 class Model(BaseModel):
@@ -75,14 +81,3 @@ def _is_list(model: type[BaseModel], field: str) -> bool:
     kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else [annotation]
     kinds = [kind for kind in kinds if kind is not type(None)]
     return all(get_origin(kind) is tuple and get_args(kind)[-1] is Ellipsis for kind in kinds)
-
-
-def known_region(name: str | None) -> str | None:
-    """Return the name of a region of the monojet selection.
-
-    Raises:
-        ValueError: no region has this name.
-    """
-    if name is not None and name not in monojet36.REGIONS:
-        raise ValueError(f"unknown region '{name}'{did_you_mean(name, monojet36.REGIONS)}")
-    return name

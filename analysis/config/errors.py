@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from analysis.config import renamed
+from analysis.config.base import KeyedError
 from analysis.config.study import Config
 from common.runtime.errors import did_you_mean
 
@@ -57,6 +58,9 @@ def _explained(problem: Any) -> str:
         return f"'{key}': a list is expected: [...], or a line with '- ' for each"
     if kind in ("model_type", "model_attributes_type"):
         return f"'{key}': a mapping of keys is expected: {{key: value, ...}}"
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, KeyedError):
+        return f"'{place.at(cause.key).key}': {cause.message}"
     message = str(problem["msg"]).removeprefix("Value error, ")
     return f"'{key}': {message}" if place.key else message
 
@@ -70,7 +74,7 @@ def _unknown_key(location: Location) -> str:
     own = list(place.model.model_fields) if place.model else []
     owners = [member for member in place.members if name in member.model_fields]
     if owners:
-        found = getattr(place.model, "label", f"'{location[-2]}'")
+        found = getattr(place.model, "described_as", f"'{location[-2]}'")
         allowed = [label for member in owners for label in _labels(member, place.members)]
         listed = " or ".join([", ".join(allowed[:-1]), allowed[-1]][len(allowed) == 1 :])
         return f"'{unknown.key}' has no effect on {found}, only on {listed}: remove it"
@@ -96,11 +100,14 @@ def _no_tag(place: _Place, given: Any) -> str:
 
 
 def _other_characters(problem: Any) -> str:
-    allowed = r"\w.-" if "." in problem["ctx"]["pattern"] else r"\w"
+    pattern = problem["ctx"]["pattern"]
+    allowed = r"\w.-" if "." in pattern else r"\w"
     proposed = re.sub(f"[^{allowed}]+", "_", problem["input"], flags=re.ASCII)
-    proposed = proposed if re.match("[A-Za-z]", proposed) else f"x{proposed}"
     characters = "letters, digits, _, - and ." if "." in allowed else "letters, digits and _"
-    return f"'{problem['input']}': only {characters}, a letter first: for example '{proposed}'"
+    if pattern.startswith("^[A-Za-z]["):
+        proposed = proposed if re.match("[A-Za-z]", proposed) else f"x{proposed}"
+        characters += ", a letter first"
+    return f"'{problem['input']}': only {characters}: for example '{proposed or 'x'}'"
 
 
 # --- Where an error lies --------------------------------------------------------------------------
@@ -209,7 +216,7 @@ def _choosing_key(models: Sequence[type[BaseModel]]) -> str:
 
 def _labels(model: Any, members: Sequence[type[BaseModel]]) -> list[str]:
     """Return what a model of a union describes."""
-    if label := getattr(model, "label", None):
+    if label := getattr(model, "described_as", None):
         return [label]
     return [f"'{value}'" for value in _values_of(model, _choosing_key(members))]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from analysis.config.base import Model, Probability, known_region
+from analysis.config.base import Model, Probability
 
 
 class Efficiency(Model):
@@ -80,8 +80,3 @@ class Imaging(Model):
     def detector_json(self) -> str:
         """Return the detector settings as stored in image files, empty for an ideal one."""
         return "" if self.detector is None else self.detector.model_dump_json()
-
-    @field_validator("region")
-    @classmethod
-    def _known_region(cls, value: str | None) -> str | None:
-        return known_region(value)

@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from analysis.config.errors import explain
+from analysis.config.selection_files import with_files
 from analysis.config.study import Config
 from common.runtime.errors import ConfigError
 
@@ -35,6 +36,11 @@ def load(path: Path, **overrides: Any) -> Config:
         raise ConfigError(f"{path}: not valid YAML: {line}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: not a mapping of keys, as a configuration must be")
+    if "selection" in data:
+        try:
+            data["selection"] = with_files(data["selection"], path.parent)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
     try:
         return Config.model_validate(data | overrides)
     except ValidationError as error:

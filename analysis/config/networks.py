@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from analysis.config.base import ConditionalModel, Model, Name, Variant, known_region
+from analysis.config.base import ConditionalModel, Model, Name, Variant
 
 Compression = Literal["cell", "rowcol", "stochastic", "none"]
 Network = Literal[
@@ -79,11 +79,6 @@ class NetworkTraining(ConditionalModel):
         "none", description="'cosine': decay to 0 at the last epoch or step"
     )
     xla: bool = Field(True, description="compile the steps: slower to start, faster to run")
-
-    @field_validator("region")
-    @classmethod
-    def _known_region(cls, value: str | None) -> str | None:
-        return known_region(value)
 
     def switched_off(self) -> Mapping[str, str]:
         """Return the keys that the kind of budget makes ineffective."""

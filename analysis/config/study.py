@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from analysis.config.anomaly import Anomaly
-from analysis.config.base import FolderName, Model
+from analysis.config.base import FolderName, KeyedError, Model
 from analysis.config.batch import Batch
 from analysis.config.imaging import Imaging
 from analysis.config.networks import Evaluation, Training
 from analysis.config.samples import AnySample, Sample
+from analysis.config.selection import LUMINOSITIES, SelectionSettings
 from analysis.config.simulation import Generation
-from analysis.processes import HEAVY_NEUTRINOS, PROCESSES, SIGNALS
+from analysis.config.skim import Skim
+from analysis.formats.format import Layout
+from analysis.processes import HEAVY_NEUTRINOS, PROCESSES, SIGNALS, ProcessTraits
 from common.runtime.errors import ConfigError, did_you_mean
+from selections.expressions import safe
 
 
 class Config(Model):
@@ -23,12 +29,18 @@ class Config(Model):
 
     name: FolderName = Field(description="name of the run and of its folder")
     seed: int = Field(1, ge=0, description="seed of all random numbers")
-    luminosity: float = Field(36.1, gt=0, description="1/fb")
+    luminosity: float = Field(
+        36.1, gt=0, description="1/fb; default: that of the built-in selection, 36.1 or 139"
+    )
     invisible: tuple[Annotated[int, Field(gt=0)], ...] = Field(
         (),
         max_length=64,
         description="PDG codes of further stable particles that leave no signal, each with its "
         "antiparticle; the default ones are in cpp_helpers/objects/particles.hxx",
+    )
+    selection: SelectionSettings = Field(
+        SelectionSettings(extends="monojet36"),
+        description="cuts, regions, histograms: a built-in selection, a file, or changes of one",
     )
     samples: tuple[AnySample, ...] = Field(min_length=1, description="events to analyse")
     generation: Generation = Field(Generation(), description="simulation of events")
@@ -36,13 +48,28 @@ class Config(Model):
     training: Training = Field(Training(), description="networks on images")
     anomaly: Anomaly | None = Field(None, description="search in events with three leptons")
     evaluation: Evaluation = Field(Evaluation(), description="evaluation of the networks")
+    skim: Skim | None = Field(None, description="columns of selected events, as files")
     batch: Batch = Field(Batch(), description="tasks and batch systems")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _luminosity_of_the_selection(cls, data: Any) -> Any:
+        """Take the luminosity of the built-in selection that the configured one is based on."""
+        if not isinstance(data, Mapping) or data.get("luminosity") is not None:
+            return data
+        base = data.get("selection")
+        while isinstance(base, Mapping):
+            base = base.get("extends")
+        known = LUMINOSITIES.get(base) if isinstance(base, str) else None
+        return data if known is None else {**data, "luminosity": known}
 
     @model_validator(mode="after")
     def _consistent_samples(self) -> Config:
         repeated = [n for n, k in Counter(s.name for s in self.samples).items() if k > 1]
         if repeated:
-            raise ValueError(f"sample '{repeated[0]}' is listed twice")
+            raise ValueError(
+                f"sample '{repeated[0]}' is listed twice: tell several apart by 'dataset'"
+            )
         for sample in self.samples:
             if not sample.generated:
                 continue
@@ -87,12 +114,86 @@ class Config(Model):
             if process not in {*processes, *HEAVY_NEUTRINOS}:  # which are named by default
                 hint = did_you_mean(process, processes)
                 raise ValueError(f"anomaly.signals: no sample of '{process}' is configured{hint}")
-        unlisted = sorted(processes & {*SIGNALS, *HEAVY_NEUTRINOS} - {*self.anomaly.signals})
+        for i, sample in enumerate(self.samples):
+            if sample.signal is False and sample.process in self.anomaly.signals:
+                raise KeyedError(
+                    f"samples.{i}.signal",
+                    f"false, but '{sample.process}' is among 'anomaly.signals': remove one of them",
+                )
+        unlisted = [name for name in self.signals if name not in self.anomaly.signals]
         if unlisted:
             raise ValueError(
                 f"'{unlisted[0]}' is a signal, which autoencoders would learn as background: add "
                 "it to 'anomaly.signals'"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _names_of_the_selection(self) -> Config:
+        further = {name: text for sample in self.samples for name, text in sample.columns.items()}
+        try:
+            self.selection.check_names(further)
+        except KeyedError as error:
+            raise KeyedError(f"selection.{error.key}", error.message) from error
+        return self
+
+    @model_validator(mode="after")
+    def _known_regions(self) -> Config:
+        named = [("imaging.region", self.imaging.region)]
+        networks = enumerate(self.training.networks)
+        named += [(f"training.networks.{i}.region", one.region) for i, one in networks]
+        denoising = enumerate(self.anomaly.denoising if self.anomaly else ())
+        named += [(f"anomaly.denoising.{i}.region", one.region) for i, one in denoising]
+        named += [("skim.region", self.skim.region)] if self.skim else []
+        known = self.selection.resolved.regions
+        for key, name in named:
+            if name is not None and name not in known:
+                raise KeyedError(key, f"unknown region '{name}'{did_you_mean(name, known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _skim_of_known_columns(self) -> Config:
+        skim, selection = self.skim, self.selection.resolved
+        if skim is None:
+            return self
+        try:
+            skim.check_columns(selection, sorted(self.further_columns))
+        except KeyedError as error:
+            raise KeyedError(f"skim.{error.key}", error.message) from error
+        if skim.shows_hidden(selection) and (data := [s.name for s in self.samples if s.data]):
+            raise KeyedError(
+                "skim.region",
+                f"'selection.blind' hides data of '{data[0]}' in {skim.region or 'some regions'}: "
+                "choose another region, or leave out the sample",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _generated_once(self) -> Config:
+        first: dict[tuple[object, ...], Sample] = {}
+        for sample in self.samples:
+            key = (sample.process, sample.slice, sample.role)
+            if sample.generated and first.setdefault(key, sample) != sample:
+                raise ValueError(
+                    f"samples '{first[key].name}' and '{sample.name}' are generated alike, so that "
+                    "their cross-section would count twice: generate one, with more 'events'"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _no_contradiction(self) -> Config:
+        for key in ("signal", "label", "colour"):
+            first: dict[str, Sample] = {}
+            for i, sample in enumerate(self.samples):
+                if getattr(sample, key) is None:
+                    continue
+                other = first.setdefault(sample.process, sample)
+                if getattr(other, key) != getattr(sample, key):
+                    raise KeyedError(
+                        f"samples.{i}.{key}",
+                        f"samples '{other.name}' and '{sample.name}' of process "
+                        f"'{sample.process}' say differently: say it once",
+                    )
         return self
 
     @model_validator(mode="after")
@@ -130,12 +231,15 @@ class Config(Model):
 
     @property
     def studies(self) -> frozenset[str]:
-        """Return the configured studies: scoring, training, anomaly, denoising."""
+        """Return the configured studies: selection, scoring, training, anomaly, denoising, skim."""
+        selected = "selection" in self.model_fields_set or self.anomaly is None
         there = {
+            "selection": selected or self.training.networks,
             "scoring": self.training.networks,
             "training": self.training.networks and not self.training.models,
             "anomaly": self.anomaly,
             "denoising": self.anomaly and self.anomaly.denoising,
+            "skim": self.skim,
         }
         return frozenset(name for name, settings in there.items() if settings)
 
@@ -163,6 +267,51 @@ class Config(Model):
     def folds(self) -> int:
         """Return the number of trainings of each network."""
         return 1 if self.own_training_samples else self.training.folds
+
+    def layout_of(self, sample: Sample) -> Layout:
+        """Return the layout of a sample's files, with the columns of the selection; those of the
+        sample take precedence."""
+        own = sample.layout
+        described = {name for name, _ in own.columns}
+        further = {n: e for n, e in self.selection.resolved.columns.items() if n not in described}
+        extra = {name: safe(text) for name, text in {**further, **dict(own.extra)}.items()}
+        return replace(own, extra=tuple(extra.items()))
+
+    @property
+    def processes(self) -> dict[str, ProcessTraits]:
+        """Return the processes of all samples, in the order of the configuration."""
+        return {name: self.process(name) for name in dict.fromkeys(s.process for s in self.samples)}
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Return the names of the signals, in the order of the configuration."""
+        return tuple(name for name, process in self.processes.items() if process.signal)
+
+    def process(self, name: str) -> ProcessTraits:
+        """Return what this run takes a process for.
+
+        Of several samples, any may say so. A process whose samples do not say whether it is a
+        signal is one if it is built in as such or among ``anomaly.signals``.
+        """
+
+        def said(key: str) -> Any:
+            values = (getattr(s, key) for s in self.samples if s.process == name)
+            return next((value for value in values if value is not None), None)
+
+        signal = said("signal")
+        if signal is None:
+            signal = name in (
+                *(*SIGNALS, *HEAVY_NEUTRINOS),
+                *(self.anomaly.signals if self.anomaly else ()),
+            )
+        return ProcessTraits(name, signal, said("label"), said("colour"))
+
+    @property
+    def further_columns(self) -> frozenset[str]:
+        """Return the names of the user's columns, of the selection and of samples."""
+        return frozenset(self.selection.resolved.columns).union(
+            *(dict(sample.layout.extra) for sample in self.samples)
+        )
 
     def analysis_samples(self) -> tuple[Sample, ...]:
         """Return the samples that are scored and selected."""

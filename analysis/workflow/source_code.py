@@ -39,7 +39,7 @@ BY_VALUE = (
 """Modules, and packages of them, whose content or result enters a target by value."""
 NEUTRAL = ("analysis.workflow", "analysis.batch", "common.repository", "common.runtime")
 """Modules, and packages of them, that decide no result; nor does ``analysis/__init__.py``."""
-COUNTED = ("selections.cuts",)
+COUNTED = ("selections.cuts", "selections.selection")
 """Exceptions to these: code that works with values."""
 
 _HEADERS = "cpp_helpers"
