@@ -6,22 +6,53 @@ each step is compiled once per process.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from analysis.formats.columns import PREFIX, own, renamed
+from common.runtime.errors import ConfigError, MonojetError
 from cpp_helpers import declare
+from cpp_helpers.errors import Diagnostics, cause_of, diagnostics
 from selections.cuts import Cut, Definition, Region
 
 
-def define(df: Any, definitions: Iterable[Definition]) -> Any:
-    """Return the data frame with the defined columns, named by `analysis.formats.columns.own`."""
+def define(
+    df: Any, definitions: Iterable[Definition], keys: Mapping[str, str] | None = None
+) -> Any:
+    """Return the data frame with the defined columns, named by `analysis.formats.columns.own`.
+
+    ``keys`` are those of the configuration that define columns, for messages.
+
+    Raises:
+        ConfigError: an expression does not compile.
+    """
     helpers, names = declare(), names_of(df)
     for definition in definitions:
         name = own(definition.name)
-        df = helpers.define(df, name, renamed(definition.expression, names))
+        key = (keys or {}).get(definition.name, definition.name)
+        with compiling(key, definition.expression):
+            df = helpers.define(df, name, renamed(definition.expression, names))
         names[definition.name] = name
     return df
+
+
+@contextlib.contextmanager
+def compiling(key: str, expression: str) -> Iterator[None]:
+    """Turn an error of the C++ compiler into one that names the key of the expression.
+
+    Raises:
+        ConfigError: the expression does not compile.
+    """
+    messages = Diagnostics()
+    try:
+        with diagnostics(messages):
+            yield
+    except MonojetError:
+        raise
+    except Exception as error:  # whatever cppyy makes of a C++ exception
+        cause = (messages.first_error() or cause_of(error)).replace(PREFIX, "")
+        raise ConfigError(f"'{key}': '{expression}' does not compile: {cause}") from error
 
 
 def define_per_sample(df: Any, name: str, expression: str) -> Any:
@@ -29,9 +60,14 @@ def define_per_sample(df: Any, name: str, expression: str) -> Any:
     return declare().define_per_sample(df, own(name), expression)
 
 
-def apply_cut(df: Any, cut: Cut) -> Any:
-    """Return the events that pass a cut."""
-    return declare().apply_cut(df, renamed(cut.expression, names_of(df)), cut.name)
+def apply_cut(df: Any, cut: Cut, key: str = "") -> Any:
+    """Return the events that pass a cut; ``key`` is that of the configuration, for messages.
+
+    Raises:
+        ConfigError: its expression does not compile.
+    """
+    with compiling(key or cut.name, cut.expression):
+        return declare().apply_cut(df, renamed(cut.expression, names_of(df)), cut.name)
 
 
 def names_of(df: Any) -> dict[str, str]:
@@ -45,8 +81,10 @@ def define_summary(
     definitions: Iterable[Definition],
     regions: Iterable[Region],
     quantities: Iterable[str],
+    weight: str = "weight",
 ) -> Any:
-    """Return the data frame with column ``event_summary``, a ``monojet::EventSummary``.
+    """Return the data frame with column ``event_summary``, a ``monojet::EventSummary``, with the
+    weight of this expression.
 
     Bit i of its ``regions`` is set if the event passes the i-th region.
 
@@ -59,7 +97,7 @@ def define_summary(
     floats = ", ".join(f"float({quantity})" for quantity in quantities)
     lines.append(
         "return monojet::EventSummary{(unsigned int)run_number, (unsigned long long)event_number,"
-        f" double(weight), {' | '.join(bits) or '0ull'}, {{{floats}}}}};"
+        f" double({weight}), {' | '.join(bits) or '0ull'}, {{{floats}}}}};"
     )
     local = {d.name: own(d.name) for d in definitions}
     return define(df, [Definition("event_summary", renamed("\n".join(lines), local))])

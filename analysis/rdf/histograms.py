@@ -1,0 +1,350 @@
+"""Weighted histograms of the events of a node: exact sums, rounded once at the end.
+
+Exact histograms merge to the same bits for any partition of the events into tasks, files and
+threads. The quantities of all histograms of a sample are the values of one column, and their bins
+those of another, both found once per event; a region then fills its histograms without compiling
+anything::
+
+    quantities = histograms.quantities(all_histograms)
+    df = histograms.define_values(df, quantities)
+    get = histograms.book(region, histograms_of_region, quantities, "weight")
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import itertools
+import math
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import boost_histogram as bh
+import numpy as np
+import numpy.typing as npt
+
+from analysis.formats.columns import own, renamed
+from analysis.rdf.regions import compiling, define, names_of
+from common.runtime.errors import ConfigError, InputError
+from common.schema.templates import weighted
+from cpp_helpers import declare
+from cpp_helpers.arrays import as_array
+from selections.cuts import Axis, Definition
+from selections.selection import Histogram
+
+_VALUES, _BINS = "histogram_values", "histogram_bins"
+_BITS, _MASK = 32, 0xFFFFFFFF  # of a limb
+_LEAST = 1074  # the smallest double is 2^-1074; every double is a multiple of it
+
+
+@dataclass(frozen=True)
+class RoundedHistogram:
+    """Entries, sums of weights and of squared weights of all bins, as `ExactHistogram` has them."""
+
+    entries: npt.NDArray[np.uint64]
+    sumw: npt.NDArray[np.float64]
+    sumw2: npt.NDArray[np.float64]
+    n_without_value: int
+
+
+@dataclass(frozen=True, eq=False)
+class ExactSums:
+    """Exact sums of doubles, one a bin.
+
+    The value of a bin is the sum over i of ``limbs[bin, i] * 2**(32 * (base + i) - 1074)``. All
+    limbs but the last of a bin are in [0, 2^32); the last has a sign and 32 bits. There are no more
+    limbs than some bin needs, so that equal sums have equal limbs.
+    """
+
+    limbs: npt.NDArray[np.int64]
+    base: int = 0
+
+    @classmethod
+    def of(cls, limbs: npt.NDArray[np.int64], base: int) -> ExactSums:
+        """Return the sums with these limbs, which may be any integers below 2^62."""
+        n_bins, n_limbs = limbs.shape
+        wide = np.zeros((n_bins, n_limbs + 2), np.int64)
+        wide[:, :n_limbs] = limbs
+        for i in range(n_limbs + 1):
+            wide[:, i + 1] += wide[:, i] >> _BITS
+            wide[:, i] &= _MASK
+        end = n_limbs + 1  # what is carried out of it is the sign
+        while end and _is_redundant(wide[:, :end]):
+            end -= 1
+        used = wide[:, :end].any(axis=0)
+        begin = int(used.argmax()) if end else 0
+        return cls(_signed(wide[:, begin:end]), base + begin if end else 0)
+
+    def __add__(self, other: ExactSums) -> ExactSums:
+        if len(self.limbs) != len(other.limbs):
+            raise ValueError(f"{len(self.limbs)} bins and {len(other.limbs)} bins")
+        parts = [one for one in (self, other) if one.limbs.size]
+        base = min((one.base for one in parts), default=0)
+        end = max((one.base + one.limbs.shape[1] for one in parts), default=0)
+        total = np.zeros((len(self.limbs), end - base), np.int64)
+        for one in parts:
+            begin = one.base - base
+            total[:, begin : begin + one.limbs.shape[1]] += one.limbs
+        return ExactSums.of(total, base)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, ExactSums)
+            and self.base == other.base
+            and np.array_equal(self.limbs, other.limbs)
+        )
+
+    def rounded(self) -> npt.NDArray[np.float64]:
+        """Return the sums rounded to the nearest doubles.
+
+        Raises:
+            InputError: a sum is beyond the largest double.
+        """
+        found = np.zeros(len(self.limbs))
+        numbers = (self.limbs & _MASK).astype("<u4")
+        scale = 1 << _LEAST
+        for i in np.flatnonzero(self.limbs.any(axis=1)).tolist():
+            number = int.from_bytes(numbers[i].tobytes(), "little", signed=True)
+            try:
+                found[i] = (number << _BITS * self.base) / scale  # rounded correctly
+            except OverflowError as error:
+                raise InputError("column 'weight': a sum is beyond the largest double") from error
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data: the limbs as integers of 32 bits."""
+        return {"base": self.base, "limbs": _to_text(self.limbs & _MASK, "<u4")}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], n_bins: int) -> ExactSums:
+        """Return the sums of some bins from the plain data of `to_json`."""
+        limbs = _from_text(data["limbs"], "<u4").astype(np.int64)
+        return cls(_signed(limbs.reshape(n_bins, len(limbs) // n_bins)), int(data["base"]))
+
+
+def _is_redundant(limbs: npt.NDArray[np.int64]) -> bool:
+    """Return whether the last of some limbs only repeats the sign of those before it."""
+    sign = limbs[:, -2] >> _BITS - 1 if limbs.shape[1] > 1 else 0
+    return bool((limbs[:, -1] == sign * _MASK).all())
+
+
+def _signed(limbs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return limbs in [0, 2^32) such that the last has the sign that is its highest bit."""
+    signed = limbs.copy()
+    signed[:, -1:] -= (limbs[:, -1:] >> _BITS - 1) << _BITS
+    return signed
+
+
+@dataclass(frozen=True, eq=False)
+class ExactHistogram:
+    """A weighted histogram with exact sums of doubles.
+
+    Bins are flat and include underflow and overflow: n bins of an axis have the indices 1 to n, 0
+    is underflow and n + 1 overflow. In two dimensions the second axis runs fastest.
+
+    Attributes:
+        entries: number of entries of each bin.
+        sumw: sums of weights.
+        sumw2: sums of squared weights, each a rounded double.
+        n_without_value: number of entries that are not filled, as a value is NaN.
+    """
+
+    entries: npt.NDArray[np.uint64]
+    sumw: ExactSums
+    sumw2: ExactSums
+    n_without_value: int = 0
+
+    def __add__(self, other: ExactHistogram) -> ExactHistogram:
+        return ExactHistogram(
+            self.entries + other.entries,
+            self.sumw + other.sumw,
+            self.sumw2 + other.sumw2,
+            self.n_without_value + other.n_without_value,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, ExactHistogram)
+            and np.array_equal(self.entries, other.entries)
+            and self.sumw == other.sumw
+            and self.sumw2 == other.sumw2
+            and self.n_without_value == other.n_without_value
+        )
+
+    def rounded(self) -> RoundedHistogram:
+        """Return the histogram with each sum rounded to the nearest double.
+
+        Raises:
+            InputError: a sum is beyond the largest double.
+        """
+        return RoundedHistogram(
+            self.entries, self.sumw.rounded(), self.sumw2.rounded(), self.n_without_value
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; arrays are compressed, in base64."""
+        return {
+            "entries": _to_text(self.entries, "<u8"),
+            "sumw": self.sumw.to_json(),
+            "sumw2": self.sumw2.to_json(),
+            "n_without_value": self.n_without_value,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ExactHistogram:
+        """Return the histogram from the plain data of `to_json`."""
+        entries = _from_text(data["entries"], "<u8").astype(np.uint64)
+        sumw, sumw2 = (ExactSums.from_json(data[x], len(entries)) for x in ("sumw", "sumw2"))
+        return cls(entries, sumw, sumw2, int(data["n_without_value"]))
+
+
+def _to_text(array: npt.NDArray[Any], kind: str) -> str:
+    return base64.b64encode(zlib.compress(array.astype(kind).tobytes())).decode()
+
+
+def _from_text(text: str, kind: str) -> npt.NDArray[Any]:
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), kind)
+
+
+def to_boost(histogram: RoundedHistogram, axes: Sequence[Axis]) -> bh.Histogram[bh.storage.Weight]:
+    """Return a histogram as one of boost-histogram, with underflow and overflow."""
+    shape = [len(axis.edges) + 1 for axis in axes]
+    return weighted(
+        [axis.edges for axis in axes],
+        [axis.label for axis in axes],
+        histogram.sumw.reshape(shape),
+        histogram.sumw2.reshape(shape),
+    )
+
+
+# --- In a graph -----------------------------------------------------------------------------------
+
+_Bins = tuple[tuple[str, tuple[float, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Quantities:
+    """All that the histograms of a sample show.
+
+    Attributes:
+        expressions: the distinct quantities, as C++ expressions.
+        names: of each the name of a histogram that shows it, for messages.
+        bins: the quantities and edges of the axes of each distinct histogram.
+    """
+
+    expressions: tuple[str, ...]
+    names: tuple[str, ...]
+    bins: tuple[_Bins, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.bins)
+
+
+def quantities(histograms: Iterable[Histogram]) -> Quantities:
+    """Return what histograms show, to define it with `define_values`."""
+    names: dict[str, str] = {}
+    bins: dict[_Bins, None] = {}
+    for histogram in histograms:
+        bins[_bins(histogram)] = None
+        for axis in histogram.axes:
+            names.setdefault(axis.expression, histogram.name)
+    return Quantities(tuple(names), tuple(names.values()), tuple(bins))
+
+
+def _bins(histogram: Histogram) -> _Bins:
+    return tuple((axis.expression, tuple(map(float, axis.edges))) for axis in histogram.axes)
+
+
+def define_values(df: Any, quantities: Quantities) -> Any:
+    """Return the data frame with the bins of all histograms, which are found in events that some of
+    its nodes fill.
+
+    All quantities are evaluated in each of these events, and must be valid in it: an expression
+    such as ``jet_pt[0]`` is not if there may be no jet.
+
+    Raises:
+        ConfigError: an expression does not compile; it names a histogram.
+    """
+    helpers = declare()
+    try:
+        defined = define(df, [Definition(_VALUES, _gathered(*quantities.expressions))])
+    except ConfigError:
+        for name, expression in zip(quantities.names, quantities.expressions, strict=True):
+            with compiling(name, expression):
+                helpers.define(df, own(_VALUES), renamed(_gathered(expression), names_of(df)))
+        raise
+    return helpers.define_bins(defined, own(_BINS), own(_VALUES), _specification(quantities))
+
+
+def _gathered(*expressions: str) -> str:
+    listed = ", ".join(f"({expression})" for expression in expressions)
+    # RDataFrame takes an expression with a "return" inside for a body with one
+    return f"return monojet::gather({listed});"
+
+
+@functools.lru_cache(maxsize=4)
+def _specification(quantities: Quantities) -> Any:
+    numbers = {expression: i for i, expression in enumerate(quantities.expressions)}
+    made = declare().HistogramSpecification()
+    for bins in quantities.bins:
+        made.add(*(part for quantity, edges in bins for part in (numbers[quantity], [*edges])))
+    return made
+
+
+def book(
+    df: Any, histograms: Sequence[Histogram], quantities: Quantities, weight: str
+) -> Callable[[], dict[str, ExactHistogram]]:
+    """Book histograms of the events of a node and return a function that returns them, by name,
+    after the event loop.
+
+    Args:
+        df: a node after `define_values` with the same ``quantities``.
+        histograms: what to fill; ``regions`` are ignored.
+        quantities: what all histograms of the sample show.
+        weight: column of the weight, a double.
+
+    The returned function raises an `InputError` if some weights, or their squares, are not finite.
+    """
+    numbers = {bins: i for i, bins in enumerate(quantities.bins)}
+    chosen = [numbers[_bins(histogram)] for histogram in histograms]
+    result = declare().book_histograms(df, own(_BINS), weight, _specification(quantities), chosen)
+    names = [histogram.name for histogram in histograms]
+    sizes = [_n_bins(histogram) for histogram in histograms]
+
+    def get() -> dict[str, ExactHistogram]:
+        return dict(zip(names, read_out(result.GetValue(), sizes), strict=True))
+
+    return get
+
+
+def _n_bins(histogram: Histogram) -> int:
+    return math.prod(len(axis.edges) + 1 for axis in histogram.axes)
+
+
+def read_out(found: Any, sizes: Sequence[int]) -> list[ExactHistogram]:
+    """Return the content of C++ ``Histograms`` of given numbers of bins, with underflow and
+    overflow.
+
+    Raises:
+        InputError: some weights, or their squares, are not finite.
+    """
+    content = found.content()
+    if n := int(content.n_not_finite):
+        raise InputError(f"column 'weight': not finite, or too large to square (events: {n})")
+    entries = as_array(content.entries, np.uint64)
+    without_value = as_array(content.n_without_value, np.uint64).tolist()
+
+    def sums(found: Any, bins: slice) -> ExactSums:
+        limbs = as_array(found.limbs, np.int64).reshape(len(entries), int(found.n_limbs))
+        return ExactSums.of(limbs[bins], int(found.base))
+
+    ends = itertools.accumulate(sizes)
+    ranges = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+    return [
+        ExactHistogram(
+            entries[bins].copy(), sums(content.sumw, bins), sums(content.sumw2, bins), n_without
+        )
+        for bins, n_without in zip(ranges, without_value, strict=True)
+    ]
