@@ -38,6 +38,8 @@ from analysis.inputs.sample_info import (
     info_of_ranges,
 )
 from analysis.rdf.regions import apply_region, define_summary
+from analysis.rdf.weights import weight_expression
+from analysis.sample_roles import image_expressions as expressions
 from analysis.sample_roles import image_regions
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedWork, Parts
@@ -54,8 +56,7 @@ from common.tasks import Provenance, Range, Skipped, Task
 from cpp_helpers import declare, declare_detector, load_root
 from cpp_helpers.arrays import as_array
 from cpp_helpers.errors import event_loop_errors
-from selections import monojet36
-from selections.cuts import Definition, used_definitions
+from selections.cuts import used_definitions
 
 log = logging.getLogger("monojet")
 
@@ -68,13 +69,13 @@ _IMAGED = (
 
 def ranges(run: Run, target: Target) -> Iterable[Range]:
     """Return the events of the target's sample, cut into tasks."""
-    return input_ranges(run, target.name, needs(image_regions(run.config)))
+    return input_ranges(run, target.name, needs(run.config))
 
 
 def make_part(run: Run, task: Task, path: Path) -> int:
     """Write the images of a task, with one event loop per block; return the number of events."""
     file = task_input(run, task)
-    reader.require_columns(file, needs(image_regions(run.config)))
+    reader.require_columns(file, needs(run.config))
     info = info_of(run, task.range.sample, file)
     end = file.n_events if task.range.end is None else task.range.end
     block_size = run.config.imaging.block_size * run.threads
@@ -176,25 +177,27 @@ def _all_skipped(target: Target) -> BatchError:
     return BatchError(f"sample '{target.name}': none of its files could be read")
 
 
-def needs(regions: Iterable[str] = monojet36.IMAGE_REGIONS) -> reader.Needs:
-    """Return the canonical columns that images and the summaries of their events use."""
-    expressions = (
-        *(definition.expression for definition in _definitions(regions)),
-        *(monojet36.REGIONS[name].expression for name in regions),
-        *monojet36.QUANTITIES.values(),
+def needs(config: Config) -> reader.Needs:
+    """Return the columns that images and the summaries of their events use."""
+    return reader.Needs.of(
+        "imaging",
+        expressions(config),
+        *("run_number", "event_number", "weight", *_IMAGED),
+        extra=config.further_columns,
     )
-    return reader.Needs.of("imaging", expressions, "run_number", "event_number", "weight", *_IMAGED)
 
 
-def _definitions(regions: Iterable[str]) -> tuple[Definition, ...]:
-    expressions = (monojet36.REGIONS[name].expression for name in regions)
-    return used_definitions(monojet36.DEFINITIONS, (*expressions, *monojet36.QUANTITIES.values()))
-
-
-def define_columns(df: Any, config: Config) -> Any:
+def define_columns(df: Any, config: Config, *, data: bool = False) -> Any:
     """Return a data frame with the event summary, of the events to keep."""
     regions, chosen = image_regions(config), config.imaging.region
-    df = define_summary(df, _definitions(regions), regions.values(), monojet36.QUANTITIES.values())
+    selection = config.selection.resolved
+    df = define_summary(
+        df,
+        used_definitions(selection.definitions, expressions(config)),
+        regions.values(),
+        selection.quantities.values(),
+        weight_expression(selection, data=data),
+    )
     return df if chosen is None else apply_region(df, regions, chosen)
 
 
@@ -228,10 +231,11 @@ def make_images(
     if config.imaging.detector is not None:
         declare_detector().use_detector(options, _detector(config.imaging.detector))
     df = reader.open_range(file, begin, end)
-    df = define_columns(df, config)
+    df = define_columns(df, config, data=file.data)
     with event_loop_errors(file.path):
         helpers.make_images(df, options, block)
-    return _columns(block, list(image_regions(config)))
+    quantities = config.selection.resolved.quantities
+    return _columns(block, list(image_regions(config)), list(quantities))
 
 
 def _detector(settings: Detector) -> Any:
@@ -243,14 +247,16 @@ def _detector(settings: Detector) -> Any:
     return detector
 
 
-def _columns(block: Any, region_names: Sequence[str]) -> ImageColumns:
+def _columns(
+    block: Any, region_names: Sequence[str], quantity_names: Sequence[str]
+) -> ImageColumns:
     columns = {
         schema.event_column("run_number"): as_array(block.run_number, np.uint32),
         schema.event_column("event_number"): as_array(block.event_number, np.uint64),
         schema.event_column("weight"): as_array(block.weight, np.float64),
         schema.event_column("fold"): as_array(block.fold, np.uint8),
     }
-    for name, quantity in zip(monojet36.QUANTITIES, block.quantities, strict=True):
+    for name, quantity in zip(quantity_names, block.quantities, strict=True):
         columns[schema.event_column(name)] = as_array(quantity, np.float32)
     regions = as_array(block.regions, np.uint64)
     for i, name in enumerate(region_names):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from analysis.by_value import dump, monojet_regions
+from analysis.by_value import dump, reading, regions_of, weights
 from analysis.config import Sample
-from analysis.sample_roles import image_regions
+from analysis.sample_roles import image_expressions, image_regions
 from analysis.simulation.sources import event_source
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedStage, PartitionedWork
 from analysis.workflow.target import Target, shared
-from selections import monojet36
+from selections.selection import Correction
 
 
 @shared
 def image_target(run: Run, sample: Sample) -> Target:
     """Return the images of a sample."""
     config = run.config
+    selection = config.selection.resolved
     source = event_source(run, sample)
     return Target(
         "imaging",
@@ -26,16 +27,22 @@ def image_target(run: Run, sample: Sample) -> Target:
             "imaging": dump(
                 config.imaging, "particle_threshold", "jet_threshold", "region", "detector"
             ),
-            "selection": monojet_regions(image_regions(config), monojet36.QUANTITIES.values()),
+            "selection": regions_of(selection, image_regions(config), image_expressions(config)),
+            "quantities": dict(selection.quantities),
+            "weights": weights(selection, sample),
             "seed": config.seed,
             "invisible": config.invisible,
             "folds": config.folds,
-            "sample": dump(
-                sample, "cross_section", "sum_of_weights", "format", "columns", "tree", "data"
-            ),
+            "sample": {
+                **dump(sample, "cross_section", "sum_of_weights"),
+                **reading(config, sample, image_expressions(config)),
+            },
         },
         upstream=source.upstream,
-        input_files=source.input_files,
+        input_files=(
+            *source.input_files,
+            *(one.file for one in selection.weights if isinstance(one, Correction)),
+        ),
     )
 
 

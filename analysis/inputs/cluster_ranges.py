@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from analysis.config import Sample
+from analysis.config import Config, Sample
 from analysis.formats.format import Layout
 from analysis.inputs import reader
 from analysis.inputs.invisible import set_invisible
@@ -78,13 +78,15 @@ def _path(run: Run, sample: str, file: str) -> str:
     return str(run.output / file) if run.config.sample(sample).made_here else file
 
 
-def inspected(path: str, sample: Sample, apart: bool = False) -> reader.File:
+def inspected(path: str, config: Config, sample: Sample, apart: bool = False) -> reader.File:
     """Return the result of `reader.inspect`, cached until a local file changes.
 
     With ``apart`` another process opens the file, so that a bad file can be skipped and cannot harm
     this process.
     """
-    layout = Layout() if sample.made_here else sample.layout
+    layout = config.layout_of(sample)
+    if sample.made_here:
+        layout = Layout(extra=layout.extra)
     inspect = _inspected_apart if apart else reader.inspect
     try:
         status = Path(path).stat()
@@ -126,9 +128,9 @@ def input_of(run: Run, sample: str, file: str) -> reader.File:
         InputError: it cannot be read.
     """
     set_invisible(run.config.invisible)
-    config = run.config.sample(sample)
-    apart = run.skip_bad_files and not config.made_here
-    return inspected(_path(run, sample, file), config, apart)
+    settings = run.config.sample(sample)
+    apart = run.skip_bad_files and not settings.made_here
+    return inspected(_path(run, sample, file), run.config, settings, apart)
 
 
 def task_input(run: Run, task: Task) -> reader.File:

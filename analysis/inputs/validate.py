@@ -130,7 +130,7 @@ def _check_file(run: Run, sample: Sample, path: str) -> _Checked:
             found.state = "good so far: 'convert' checks the rest"
             return found
         set_invisible(run.config.invisible)
-        file = inspected(path, sample)
+        file = inspected(path, run.config, sample)
         found.format, found.n_events = file.format.name, file.n_events
         for column in file.columns.values():
             if column.warning:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.by_value import dump
+from analysis.by_value import dump, reading
 from analysis.formats.registry import MODULE_OF
 from analysis.inputs.paths import expand
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import Done, Target, shared
+
+TRAITS = ("signal", "label", "colour")
+"""Keys of samples that concern tables and figures only."""
 
 
 @shared
@@ -25,7 +28,18 @@ def validate_targets(run: Run) -> list[Target]:
             "inputs",
             run.table("validation"),
             (__name__, *MODULE_OF.values()),
-            settings={"samples": [dump(s) for s in given], "invisible": config.invisible},
+            settings={
+                "samples": [
+                    {
+                        key: value
+                        for key, value in dump(sample).items()
+                        if key not in (*TRAITS, "columns")
+                    }
+                    | reading(config, sample, ["weight"])
+                    for sample in given
+                ],
+                "invisible": config.invisible,
+            },
             input_files=tuple(path for s in given for path in expand(s.files)),
         )
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.by_value import dump, three_lepton_selection
+from analysis.by_value import dump, reading, three_lepton_selection
 from analysis.config import Sample
 from analysis.simulation.sources import event_source
 from analysis.workflow.run import Run
@@ -31,11 +31,10 @@ def rmm_target(run: Run, sample: Sample) -> Target:
             "invisible": config.invisible,
             "is_signal": sample.process in search.signals,
             "luminosity": config.luminosity,
-            "sample": dump(
-                sample,
-                *("cross_section", "sum_of_weights", "k_factor", "format", "columns", "tree"),
-                "data",
-            ),
+            "sample": {
+                **dump(sample, "cross_section", "sum_of_weights", "k_factor"),
+                **reading(config, sample, ()),
+            },
         },
         upstream=source.upstream,
         input_files=source.input_files,

@@ -59,6 +59,7 @@ from analysis.yields.provenance_notes import completeness, simulated_alone
 from common.runtime import files
 from common.stats.measured import Averaged, spread
 from selections import monojet36
+from selections.selection import Selection
 from training.classifier.evaluation_model import WorkingPoint
 
 EFFICIENCIES = np.linspace(0.01, 1, 100)  # of the signal, among which the own one is chosen
@@ -70,13 +71,35 @@ Selected = Mapping[str, Mapping[str, SelectedEvents]]
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     """Measure the ratios of all networks in all inclusive regions that have events."""
     cutflow = CutflowTable.read(run.table("cutflow"))
-    selected = read_all(run, cutflow)
-    ratios = [*measure(cutflow, selected), *measure_own(cutflow, selected)]
+    ratios, empty = [], other_selection(run.config.selection.resolved)
+    if not empty:
+        selected = read_all(run, cutflow)
+        ratios = [*measure(cutflow, selected), *measure_own(cutflow, selected)]
     (target,) = targets
     note = simulated_alone(cutflow, "Rates are") + completeness(cutflow)
-    table(ratios, cutflow.luminosity, why_empty(cutflow), note).write_beside(target.output)
+    empty = empty or why_empty(cutflow)
+    table(ratios, cutflow.luminosity, empty, note).write_beside(target.output)
     files.write_json(target.output, [asdict(ratio) for ratio in ratios])
     done(target)
+
+
+def other_selection(selection: Selection) -> str:
+    """Return what a selection lacks of that whose background ATLAS published; empty if nothing."""
+    published = monojet36.SELECTION
+    for name in RATE_DEFINITIONS.values():
+        if name not in selection.used:
+            return f"the ratio needs region {name} of monojet36: add it to 'selection.use'"
+        cuts, expected = (
+            [cut.expression for cut in one.regions[name].cuts] for one in (selection, published)
+        )
+        if cuts != expected:
+            return f"the selection changes {name} of monojet36, whose background is published"
+    bins, expected_bins = (
+        (one.binning.axis.expression, one.binning.inclusive) for one in (selection, published)
+    )
+    if bins != expected_bins:
+        return "the selection has other signal bins than monojet36, whose background is published"
+    return ""
 
 
 def why_empty(cutflow: CutflowTable) -> str:

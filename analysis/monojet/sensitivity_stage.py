@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
-from analysis.by_value import monojet_selection
+from analysis.by_value import regions_of
 from analysis.processes import IRREDUCIBLE
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
@@ -15,13 +16,18 @@ from analysis.yields.cutflow_stage import cutflow_targets
 @shared
 def sensitivity_targets(run: Run) -> list[Target]:
     """Return the target of the sensitivity ratios."""
+    selection = run.config.selection.resolved
     return [
         Target(
             "sensitivity",
             "sensitivity",
             run.table("sensitivity"),
             (__name__,),
-            settings={"selection": monojet_selection(), "irreducible": IRREDUCIBLE},
+            settings={
+                "selection": regions_of(selection, [*selection.used]),
+                "binning": dataclasses.asdict(selection.binning),
+                "irreducible": IRREDUCIBLE,
+            },
             upstream=tuple(cutflow_targets(run)),
         )
     ]

@@ -29,9 +29,10 @@ LEAST_EVENTS = 10.0  # effective events of each in a bin, below which errors are
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
-    """Compare all simulated signals with Znunu, for all networks."""
+    """Compare all simulated signals of a run with Znunu, for all networks."""
     cutflow = CutflowTable.read(run.table("cutflow"))
-    comparisons, empty = measure(cutflow), why_empty(cutflow)
+    signals = run.config.signals
+    comparisons, empty = measure(cutflow, signals), why_empty(cutflow, signals)
     (target,) = targets
     note = simulated_alone(cutflow, "Rates are") + completeness(cutflow)
     table(comparisons, empty, note).write_beside(target.output)
@@ -41,11 +42,14 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     done(target)
 
 
-def why_empty(cutflow: CutflowTable) -> str:
-    """Return why there may be no comparison."""
+def why_empty(cutflow: CutflowTable, signals: Sequence[str]) -> str:
+    """Return why there may be no comparison of some signals with Znunu."""
     processes = {sample.process for sample in cutflow.samples.values()}
-    if not processes.intersection(SIGNALS):
-        return f"no sample of a signal: add one of {', '.join(SIGNALS)} to 'samples'"
+    if not processes.intersection(signals):
+        return (
+            f"no sample of a signal: add one of {', '.join(SIGNALS)} to 'samples', or one of your "
+            "own with 'signal: true'"
+        )
     if IRREDUCIBLE not in processes:
         return f"no sample of {IRREDUCIBLE} to compare with: add one to 'samples'"
     if not cutflow.networks:
@@ -53,25 +57,25 @@ def why_empty(cutflow: CutflowTable) -> str:
     return f"no region has selected events of a signal and of {IRREDUCIBLE}: more are needed"
 
 
-def measure(cutflow: CutflowTable) -> list[SignalComparison]:
-    """Return the comparisons of all signals, networks and rate definitions."""
+def measure(cutflow: CutflowTable, signals: Sequence[str]) -> list[SignalComparison]:
+    """Return the comparisons of some signals, for all networks and rate definitions."""
     return [
         comparison
         for rate_definition, selection in RATE_DEFINITIONS.items()
-        for comparison in _comparisons(cutflow, rate_definition, selection)
+        for comparison in _comparisons(cutflow, signals, rate_definition, selection)
     ]
 
 
 def _comparisons(
-    cutflow: CutflowTable, rate_definition: str, selection: str
+    cutflow: CutflowTable, signals: Sequence[str], rate_definition: str, selection: str
 ) -> Iterator[SignalComparison]:
     processes = cutflow.processes(selection)
     if IRREDUCIBLE not in processes:
         return
     znunu = processes[IRREDUCIBLE]
     for network in cutflow.networks:
-        for signal in SIGNALS:
-            if signal not in processes:
+        for signal in signals:
+            if signal not in processes or signal == IRREDUCIBLE:
                 continue
             regions = [
                 met_bin.name

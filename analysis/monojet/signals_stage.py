@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
-from analysis.by_value import monojet_selection
-from analysis.processes import IRREDUCIBLE, SIGNALS
+from analysis.by_value import regions_of
+from analysis.processes import IRREDUCIBLE
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import Done, Target, shared
@@ -15,6 +16,7 @@ from analysis.yields.cutflow_stage import cutflow_targets
 @shared
 def signals_targets(run: Run) -> list[Target]:
     """Return the target of the comparison of all signals with Znunu."""
+    selection = run.config.selection.resolved
     return [
         Target(
             "signals",
@@ -22,9 +24,10 @@ def signals_targets(run: Run) -> list[Target]:
             run.table("signals"),
             (__name__,),
             settings={
-                "selection": monojet_selection(),
+                "selection": regions_of(selection, selection.used),
+                "binning": dataclasses.asdict(selection.binning),
                 "irreducible": IRREDUCIBLE,
-                "signals": list(SIGNALS),
+                "signals": list(run.config.signals),
             },
             upstream=tuple(cutflow_targets(run)),
         )

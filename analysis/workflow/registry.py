@@ -16,6 +16,7 @@ MODULES = (
     "training.classifier.scoring_stage",
     "training.classifier.evaluation_stage",
     "analysis.yields.cutflow_stage",
+    "analysis.skims.skim_stage",
     "analysis.monojet.sensitivity_stage",
     "analysis.monojet.signals_stage",
     "analysis.matrices.rmm_stage",

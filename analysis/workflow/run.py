@@ -37,6 +37,10 @@ class Run:
         """Return the file of a sample's rapidity-mass matrices."""
         return self.output / "rmm" / f"{name}.h5"
 
+    def skim(self, name: str, suffix: str) -> Path:
+        """Return the file with the skimmed events of a sample."""
+        return self.output / "skims" / f"{name}{suffix}"
+
     def model(self, network: str) -> Path:
         """Return the folder of a trained network, which may belong to another run."""
         return self._trained_in(network) / "models" / network
@@ -66,6 +70,11 @@ class Run:
     def table(self, name: str) -> Path:
         """Return the JSON file of a table; Markdown, LaTeX and text lie beside it."""
         return self.output / "tables" / f"{name}.json"
+
+    @property
+    def histograms(self) -> Path:
+        """Return the file of all histograms; one that ROOT reads lies beside it."""
+        return self.output / "histograms.h5"
 
     def parts(self, stage: str) -> Path:
         """Return the folder of a stage's parts."""

@@ -1,7 +1,8 @@
-"""Fill the weighted cut-flow of each sample, with and without each network.
+"""Count the weighted events of all regions of a selection, and fill their histograms.
 
 A task is one event loop over a range of a file, which books entries, sums of weights and sums of
-squared weights after each cut. Sums are exact until those of all tasks are added.
+squared weights after each cut of each region, with and without each network, and the histograms of
+the region. Sums are exact until those of all tasks are added.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from analysis.config import Sample
-from analysis.formats.columns import own
+from analysis.by_value import used_columns
+from analysis.config import Config, Sample
+from analysis.formats.columns import names_in, own
 from analysis.images.input_files import read_sources, skipped_files
 from analysis.inputs import reader
 from analysis.inputs.cluster_ranges import info_of, input_of, input_ranges, task_input
@@ -26,33 +29,48 @@ from analysis.inputs.sample_info import (
     info_of_ranges,
     normalisation,
 )
+from analysis.rdf import histograms
+from analysis.rdf.histograms import ExactHistogram, Quantities
 from analysis.rdf.regions import apply_cut, define
 from analysis.rdf.score_tables import load_scores, time_of_change
+from analysis.rdf.weights import define_weight, factor_columns
 from analysis.rdf.yields import ExactYield, read_out
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedWork, Parts
 from analysis.workflow.target import Target
 from analysis.yields import provenance_notes
 from analysis.yields.cutflow_model import CutflowSample, CutflowTable
-from analysis.yields.cutflow_part import NETWORK, CutflowPart, ExactCutflow, add, rounded
+from analysis.yields.cutflow_part import (
+    NETWORK,
+    CutflowPart,
+    ExactCutflow,
+    ExactRegion,
+    rounded,
+    without_step,
+)
 from analysis.yields.cutflow_tables import tables
+from analysis.yields.templates import write_templates
 from common.runtime.errors import InputError, ScoreError
 from common.schema import hdf5
+from common.schema.templates import N_MINUS_ONE
 from common.tasks import Provenance, Range, Skipped, Task
 from cpp_helpers import declare, load_root
 from cpp_helpers.errors import event_loop_errors
-from selections import monojet36
-from selections.cuts import Cut, Definition, Region
+from selections.cuts import Cut, Definition, Region, used_definitions
+from selections.n_minus_one import NMinusOne, n_minus_one
+from selections.selection import Binning, Histogram, Selection
 from training.classifier.evaluation_model import WorkingPoint, read_working_points
 
 EDGE = "edge"  # in parts, the cut-flow of events near the lowest generated boson pT
+BINNED = "binned_quantity"  # prefix of the columns with the quantities of the signal bins
 
 
 class _Booked:
-    """Yields of a node by signal region, booked but not yet filled."""
+    """Yields of a node by signal bin, booked but not yet filled."""
 
-    def __init__(self, df: Any) -> None:
-        self.result = declare().book_yields(df, "met_no_muons", "weight", monojet36.MET_EDGES)
+    def __init__(self, df: Any, quantity: str, weight: str, binning: Binning) -> None:
+        self.binning = binning
+        self.result = declare().book_yields(df, quantity, weight, binning.edges)
 
     def _bins(self) -> list[ExactYield]:
         return read_out(self.result.GetValue())
@@ -61,50 +79,168 @@ class _Booked:
         """Return the yield of all events of the node."""
         return sum(self._bins(), ExactYield())
 
-    def regions(self) -> dict[str, ExactYield]:
-        """Return the yields of ``all`` events and of each signal region."""
+    def bins(self) -> dict[str, ExactYield]:
+        """Return the yields of ``all`` events and of each signal bin."""
         exclusive = self._bins()[1:]  # without the events below the first edge
         inclusive = list(itertools.accumulate(reversed(exclusive)))[::-1]
         found = {"all": self.total()}
-        found |= {b.name: y for b, y in zip(monojet36.INCLUSIVE, inclusive, strict=True)}
-        found |= {b.name: y for b, y in zip(monojet36.EXCLUSIVE, exclusive, strict=True)}
+        found |= {b.name: y for b, y in zip(self.binning.inclusive, inclusive, strict=True)}
+        found |= {b.name: y for b, y in zip(self.binning.exclusive, exclusive, strict=True)}
         return found
 
 
-def book_cutflow(
-    df: Any, region: Region, networks: Mapping[str, WorkingPoint]
-) -> Callable[[], ExactCutflow]:
-    """Book the cut-flow of a region on ``df`` and return a function that returns it after the event
-    loop.
+class Graph:
+    """The graph of a selection on a data frame that has all of its columns.
 
-    ``networks`` maps the name of each network to its cut; its column is ``score_<index>``.
+    Nodes are shared: regions that begin with the same cuts have these only once.
     """
-    steps = {"all events": _Booked(df)}
-    for cut in region.cuts:
-        df = apply_cut(df, cut)
-        steps[cut.name] = _Booked(df)
-    selected = _Booked(df)
-    passing = {
-        name: _Booked(apply_cut(df, score_cut(index, name, point)))
-        for index, (name, point) in enumerate(networks.items())
-    }
 
-    def get() -> ExactCutflow:
-        return {
-            "steps": {name: step.total() for name, step in steps.items()},
-            "bins": selected.regions(),
-            **{NETWORK + name: booked.regions() for name, booked in passing.items()},
+    def __init__(
+        self,
+        df: Any,
+        selection: Selection,
+        weight: str,
+        keys: Mapping[str, str] | None = None,
+        *,
+        data: bool = False,
+    ) -> None:
+        """Define the quantities of bins and histograms.
+
+        ``keys`` are those of the configuration by the names of cuts, for messages. Of ``data``,
+        histograms without one cut of their region leave out the events of blind regions.
+
+        Raises:
+            ConfigError: an expression does not compile.
+        """
+        self.selection, self.weight, self.keys = selection, weight, keys or {}
+        self._not_blind = [selection.not_blind] if data and selection.not_blind else []
+        self.quantities: dict[str, str] = {}
+        for number, quantity in enumerate(_binned_quantities(selection)):
+            name = f"{BINNED}_{number}"
+            df = define(
+                df, [Definition(name, f"float({quantity})")], {name: "selection.bins.variable"}
+            )
+            self.quantities[quantity] = own(name)
+        self.n_minus_one = {
+            name: n_minus_one(selection, selection.regions[name]) for name in selection.used
+        }
+        self._quantities = _named(histograms.quantities(self._histograms()))
+        if self._quantities:
+            df = histograms.define_values(df, self._quantities)
+        self._nodes: dict[tuple[str, ...], Any] = {(): df}
+        self._yields: dict[tuple[tuple[str, ...], str], _Booked] = {}
+
+    def _histograms(self) -> Iterator[Histogram]:
+        for region in self.selection.used:
+            yield from self.selection.histograms_in(region)
+            yield from (_histogram(one) for one in self.n_minus_one[region])
+
+    @property
+    def df(self) -> Any:
+        """Return the data frame of all events."""
+        return self._nodes[()]
+
+    def after(self, steps: Sequence[Step]) -> Any:
+        """Return the node of the events that pass some cuts, in their order."""
+        path = tuple(step.expression for step in steps)
+        if path not in self._nodes:
+            *before, last = steps
+            cut = Cut(last.key, last.expression, last.key)
+            self._nodes[path] = apply_cut(self.after(before), cut, last.key)
+        return self._nodes[path]
+
+    def steps(self, region: Region) -> list[Step]:
+        """Return the cuts of a region."""
+        return [
+            Step(cut.expression, self.keys.get(f"{region.name} {cut.name}", cut.name))
+            for cut in region.cuts
+        ]
+
+    def _booked(self, steps: Sequence[Step], region: Region) -> _Booked:
+        binning = self.selection.binning
+        quantity = self.quantities[region.binned_in or binning.axis.expression]
+        place = tuple(step.expression for step in steps), quantity
+        if place not in self._yields:
+            self._yields[place] = _Booked(self.after(steps), quantity, self.weight, binning)
+        return self._yields[place]
+
+    def book(
+        self, region: Region, networks: Mapping[str, WorkingPoint]
+    ) -> Callable[[], ExactCutflow]:
+        """Book the cut-flow of a region and return a function that returns it after the event loop.
+
+        ``networks`` maps the name of each network to its cut; its column is ``score_<index>``.
+        """
+        steps = self.steps(region)
+        booked = {"all events": self._booked((), region)}
+        for number, cut in enumerate(region.cuts, start=1):
+            booked[cut.name] = self._booked(steps[:number], region)
+        selected = self._booked(steps, region)
+        passing = {
+            name: self._booked([*steps, Step(score_cut(index, point), name)], region)
+            for index, (name, point) in enumerate(networks.items())
         }
 
-    return get
+        def get() -> ExactCutflow:
+            return {
+                "steps": {name: step.total() for name, step in booked.items()},
+                "bins": selected.bins(),
+                **{NETWORK + name: found.bins() for name, found in passing.items()},
+            }
+
+        return get
+
+    def book_histograms(self, region: Region) -> Callable[[], dict[str, ExactHistogram]]:
+        """Book the histograms of a region, and those of its cuts' quantities for events that pass
+        all other cuts; return a function that returns them after the event loop."""
+        booked = []
+        steps = self.steps(region)
+        if chosen := self.selection.histograms_in(region.name):
+            booked.append(histograms.book(self.after(steps), chosen, self._quantities, self.weight))
+        keys = {step.expression: step.key for step in steps}
+        for one in self.n_minus_one[region.name]:
+            others = (*one.others, *self._not_blind)
+            node = self.after([Step(text, keys.get(text, one.cut)) for text in others])
+            booked.append(histograms.book(node, [_histogram(one)], self._quantities, self.weight))
+
+        def get() -> dict[str, ExactHistogram]:
+            return {name: found for got in booked for name, found in got().items()}
+
+        return get
 
 
-def score_cut(index: int, network: str, point: WorkingPoint) -> Cut:
+@dataclass(frozen=True)
+class Step:
+    """A cut: its expression, and its key or name for messages."""
+
+    expression: str
+    key: str
+
+
+def _binned_quantities(selection: Selection) -> list[str]:
+    binned_in = (selection.regions[name].binned_in for name in selection.used)
+    return list(dict.fromkeys((selection.binning.axis.expression, *filter(None, binned_in))))
+
+
+def _named(quantities: Quantities) -> Quantities:
+    """Return the quantities with the keys of the configuration as names."""
+    names = (
+        name if name.startswith(N_MINUS_ONE) else f"selection.histograms.{name}.variable"
+        for name in quantities.names
+    )
+    return replace(quantities, names=tuple(names))
+
+
+def _histogram(one: NMinusOne) -> Histogram:
+    return Histogram(N_MINUS_ONE + one.name, (one.axis,))
+
+
+def score_cut(index: int, point: WorkingPoint) -> str:
     """Return the cut on a network's score: at least the threshold of the fold of the event."""
     n = len(point.thresholds)
     listed = ", ".join(f"{threshold!r}f" for threshold in point.thresholds)
     of_fold = f"std::array<float, {n}>{{{listed}}}[monojet::fold_of(run_number, event_number, {n})]"
-    return Cut(network, f"score_{index} >= {of_fold}", f"{network}, {point}")
+    return f"score_{index} >= {of_fold}"
 
 
 def ranges(run: Run, target: Target) -> Iterator[Range]:
@@ -116,7 +252,7 @@ def ranges(run: Run, target: Target) -> Iterator[Range]:
     for sample in run.config.analysis_samples():
         left_out = {skipped.file for skipped in _without_images(run, sample)}
         checked = False
-        for found in input_ranges(run, sample.name, needs()):
+        for found in input_ranges(run, sample.name, needs(run.config)):
             if found.file in left_out:
                 continue
             if not checked:  # by the first file with events, before any event loop
@@ -129,72 +265,132 @@ def ranges(run: Run, target: Target) -> Iterator[Range]:
             yield found
 
 
-def needs() -> reader.Needs:
-    """Return the canonical columns that the cut-flow and the keys of the scores need."""
-    expressions = (
-        *(definition.expression for definition in monojet36.DEFINITIONS),
-        *(region.expression for region in monojet36.REGIONS.values()),
-    )
+def needs(config: Config) -> reader.Needs:
+    """Return the columns that the yields and the keys of the scores need."""
+    return needs_of(config, config.selection.resolved.used)
+
+
+def needs_of(config: Config, regions: Sequence[str]) -> reader.Needs:
+    """Return the columns that some regions of the selection and their histograms need."""
+    used_by = {
+        word: f"selection.{key}"
+        for key, text in config.selection.texts()
+        for word in names_in(text)
+    }
     return reader.Needs.of(
         "the cut-flow",
-        expressions,
-        *("run_number", "event_number", "weight", "met_no_muons"),
+        used_columns(config.selection.resolved, regions),
+        *("run_number", "event_number", "weight"),
+        extra=config.further_columns,
+        used_by=used_by,
     )
 
 
 def make_part(run: Run, task: Task, path: Path) -> int:
-    """Fill the cut-flows of the events of a task in one event loop; return their number."""
-    sample = task.range.sample
+    """Count the events of a task and fill its histograms in one event loop; return the number of
+    events."""
+    name = task.range.sample
     file = task_input(run, task)
-    reader.require_columns(file, needs())
+    reader.require_columns(file, needs(run.config))
     begin, end = task.range.begin, file.n_events if task.range.end is None else task.range.end
     networks = _working_points(run)
     if networks:
-        load_scores(run.scores(sample), tuple(networks), _score_rows(run, task, end))
-    helpers = declare()
-    df = _define(reader.open_range(file, begin, end), len(networks))
-    booked = _book(run, sample, df, networks)
-    handles = [helpers.book_yields(df, "met_no_muons", "weight", [])]
+        load_scores(run.scores(name), tuple(networks), _score_rows(run, task, end))
+    selection = run.config.selection.resolved
+    data = run.config.sample(name).data
+    keys = run.config.selection.keys("selection.")
+    df = defined(
+        reader.open_range(file, begin, end), selection, n_networks=len(networks), keys=keys
+    )
+    df, weight = define_weight(df, selection, data=data, keys=_weight_keys(run.config))
+    graph = Graph(df, selection, weight, keys, data=data)
+    booked = _book(run, name, graph, networks)
+    helpers, any_float = declare(), own(f"{BINNED}_0")
+    factors = [] if weight == "weight" else factor_columns(selection)
+    checks = [helpers.book_yields(graph.df, any_float, own(factor), []) for factor in factors]
+    handles = [helpers.book_yields(graph.df, any_float, weight, []), *checks]
     if run.config.imaging.region is None:
         # Every event must have its scores, including those outside of all regions.
         handles += [
-            helpers.book_yields(df, own(f"score_{number}"), "weight", [])
+            helpers.book_yields(graph.df, own(f"score_{number}"), weight, [])
             for number in range(len(networks))
         ]
     root = load_root()
     root.RDF.RunGraphs.__release_gil__ = True  # Python's other threads run during the event loop
     with event_loop_errors(file.path, ScoreError):
         root.RDF.RunGraphs(handles)
+    for factor, key in zip(checks, _weight_keys(run.config), strict=False):
+        if n := int(factor.GetValue().n_not_finite()):
+            raise InputError(
+                f"{file.path}: '{key}': the factor is not finite, or too large to square (events: "
+                f"{n})"
+            )
     try:
         regions = {name: get() for name, get in booked.items()}
     except InputError as error:
         raise InputError(f"{file.path}: {error}") from error
-    info = info_of(run, sample, file)
+    info = info_of(run, name, file)
     source = InputRange.of(task, end, info)
     CutflowPart(task.code_settings_hash, source, info, regions).write(path)
     return end - begin
 
 
-def _define(df: Any, n_networks: int) -> Any:
-    """Define the scores and the quantities of the selection."""
+def _weight_keys(config: Config) -> list[str]:
+    """Return the keys of the factors of the weight, in their order."""
+    selection = config.selection.resolved
+    return [
+        f"selection.weights.{number}" + (f" ({one})" if isinstance(one, str) else "")
+        for number, one in enumerate(selection.weights)
+    ]
+
+
+def defined(
+    df: Any,
+    selection: Selection,
+    *,
+    n_networks: int = 0,
+    region: str | None = None,
+    keys: Mapping[str, str] | None = None,
+) -> Any:
+    """Return the data frame with the scores and with the definitions that the selection uses, all
+    of it or a region."""
     for number in range(n_networks):
         lookup = f"monojet::score({number}, run_number, event_number)"
         df = define(df, [Definition(f"score_{number}", lookup)])
-    return define(df, monojet36.DEFINITIONS)
+    regions = selection.used if region is None else [region]
+    used = used_definitions(selection.definitions, used_columns(selection, regions))
+    return define(df, used, keys)
 
 
 def _book(
-    run: Run, sample: str, df: Any, networks: Mapping[str, WorkingPoint]
-) -> dict[str, Callable[[], ExactCutflow]]:
-    """Book the cut-flows of all regions and, for generated samples, of events at the edge."""
-    booked = {
-        name: book_cutflow(df, region, networks) for name, region in monojet36.REGIONS.items()
+    run: Run, name: str, graph: Graph, networks: Mapping[str, WorkingPoint]
+) -> dict[str, Callable[[], ExactRegion]]:
+    """Book all regions that are used and not hidden and, for generated samples, the first of them
+    for events at the edge of what was generated."""
+    sample = run.config.sample(name)
+    selection = graph.selection
+
+    def booked(
+        cutflow: Callable[[], ExactCutflow],
+        filled: Callable[[], dict[str, ExactHistogram]] | None = None,
+    ) -> Callable[[], ExactRegion]:
+        return lambda: ExactRegion(cutflow(), filled() if filled else {})
+
+    found = {
+        region: booked(
+            graph.book(selection.regions[region], networks),
+            graph.book_histograms(selection.regions[region]),
+        )
+        for region in selection.used
+        if not (sample.data and selection.hidden(region))
     }
-    edge = provenance_notes.edge(run.config, run.config.sample(sample))
+    edge = provenance_notes.edge(run.config, sample)
     if edge is not None:
-        near = apply_cut(df, Cut("edge", f"boson_pt < {edge!r}f", f"boson pT < {edge:g}"))
-        booked[EDGE] = book_cutflow(near, monojet36.SR, {})
-    return booked
+        first = selection.regions[selection.used[0]]
+        cut = Cut("edge", f"boson_pt < {edge!r}f", f"boson pT < {edge:g}")
+        begin = replace(first, cuts=(cut, *first.cuts))
+        found[EDGE] = booked(graph.book(begin, {}))
+    return found
 
 
 def provenance(path: Path) -> Provenance:
@@ -205,7 +401,7 @@ def provenance(path: Path) -> Provenance:
 def merge(run: Run, target: Target, parts: Parts) -> None:
     """Merge the parts of all samples and write the cut-flow and its tables."""
     config = run.config
-    regions: dict[str, dict[str, ExactCutflow]] = {}
+    regions: dict[str, dict[str, ExactRegion]] = {}
     sources: dict[str, list[InputRange]] = {}
     firsts: dict[str, SampleInfo] = {}
     for part in parts:
@@ -214,7 +410,7 @@ def merge(run: Run, target: Target, parts: Parts) -> None:
         firsts.setdefault(name, made.info)
         known = regions.get(name)
         regions[name] = (
-            {region: add(known[region], exact) for region, exact in made.regions.items()}
+            {region: known[region] + exact for region, exact in made.regions.items()}
             if known
             else made.regions
         )
@@ -237,7 +433,8 @@ def merge(run: Run, target: Target, parts: Parts) -> None:
             *parts.skipped,
         ],
     )
-    for made_table in tables(table):
+    write_templates(run, table, regions)
+    for made_table in tables(table, run.config):
         made_table.write_beside(target.output.with_name(f"{made_table.name}.json"))
     table.write(target.output)
 
@@ -247,14 +444,16 @@ def _sample(
     sample: Sample,
     sources: Sequence[InputRange],
     first: SampleInfo,
-    regions: Mapping[str, ExactCutflow],
+    regions: Mapping[str, ExactRegion],
 ) -> CutflowSample:
     info = info_of_ranges(sources, first, sample)
     try:
-        found = {region: rounded(exact) for region, exact in regions.items()}
+        found = {region: rounded(exact.cutflow) for region, exact in regions.items()}
     except InputError as error:
         raise InputError(f"{sample.name}: {error}") from error
     near = found.pop(EDGE, None)
+    if near is not None:
+        near = without_step(near, EDGE)
     return CutflowSample(
         process=info.process,
         slice=info.slice,
@@ -262,7 +461,10 @@ def _sample(
         cross_section=info.cross_section,
         cross_section_error=info.cross_section_error,
         sum_of_weights=info.sum_of_weights,
-        sum_of_weights_squared=info.sum_of_weights_squared,
+        # with further factors the errors need the sums of products of both weights
+        sum_of_weights_squared=None
+        if run.config.selection.resolved.has_factors
+        else info.sum_of_weights_squared,
         normalisation=normalisation(info, run.config),
         origin=provenance_notes.origin(sample),
         boson_pt=provenance_notes.boson_pt(run.config, sample),

@@ -13,11 +13,7 @@ from analysis.rdf.yields import Expected, Yield, expected
 from common.runtime import files
 from common.schema.json_model import read_model
 from common.tasks import Skipped
-from selections import monojet36
-from selections.cuts import MetBin
 from training.classifier.evaluation_model import WorkingPoint
-
-BINS: tuple[MetBin, ...] = (*monojet36.INCLUSIVE, *monojet36.EXCLUSIVE)
 
 Origin = Literal["generated", "files", "measured"]
 """Origin of a sample: generated here, simulated elsewhere, or collision data."""
@@ -28,9 +24,9 @@ BosonPt = tuple[float, float | None]
 
 @dataclass(frozen=True)
 class Cutflow:
-    """Yields of a sample after each cut of a region, and of the passing events by signal region.
+    """Yields of a sample after each cut of a region, and of the passing events by signal bin.
 
-    ``bins`` has the key ``all`` and the names of the signal regions. ``networks`` has the same bins
+    ``bins`` has the key ``all`` and the names of the signal bins. ``networks`` has the same bins
     for the events that also pass a network, by its name.
     """
 
@@ -56,8 +52,9 @@ class CutflowSample:
     """An entry of the cut-flow table: a sample, its normalisation and its cut-flows by region.
 
     Cross-sections are in pb; sums of weights are those before any cut. ``normalisation`` is the
-    factor from weights to events. ``at_edge`` is the cut-flow of the signal region for events near
-    the lowest generated boson pT; None if this does not exist.
+    factor from weights to events. ``at_edge`` is the cut-flow of the first region for events near
+    the lowest generated boson pT; None if this does not exist. ``regions`` lacks those in which the
+    data are hidden.
     """
 
     process: str
@@ -124,7 +121,7 @@ class ProcessCutflow:
 
     @functools.cached_property
     def bins(self) -> dict[str, Expected]:
-        """Return the events expected after all cuts: ``all``, and by signal region."""
+        """Return the events expected after all cuts: ``all``, and by signal bin."""
         return self._expected(lambda cutflow: cutflow.bins)
 
     @functools.cached_property
@@ -147,7 +144,7 @@ class ProcessCutflow:
         }
 
     def total(self, region: str) -> Yield:
-        """Return the normalised yield in a signal region."""
+        """Return the normalised yield in a signal bin."""
         return sum((one.normalised.bins[region] for one in self.samples), Yield())
 
 
@@ -182,11 +179,22 @@ class CutflowTable:
         return _by_process(
             (name, sample, sample.regions[region])
             for name, sample in self.samples.items()
-            if sample.data == data
+            if sample.data == data and region in sample.regions
         )
 
+    @property
+    def regions(self) -> list[str]:
+        """Return the names of the regions, in the order of the selection."""
+        longest = max((sample.regions for sample in self.samples.values()), key=len, default={})
+        return list(longest)
+
+    def hidden_data(self, region: str) -> list[str]:
+        """Return the processes of collision data that are hidden in a region."""
+        hidden = (s.process for s in self.samples.values() if s.data and region not in s.regions)
+        return list(dict.fromkeys(hidden))
+
     def at_edge(self) -> dict[str, ProcessCutflow]:
-        """Return the cut-flows of the signal region near the lowest generated boson pT, for the
+        """Return the cut-flows of the first region near the lowest generated boson pT, for the
         simulated processes whose samples all have them."""
         without = {sample.process for sample in self.samples.values() if not sample.at_edge}
         return _by_process(

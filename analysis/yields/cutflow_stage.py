@@ -1,18 +1,18 @@
-"""Stage ``cutflow``: the weighted cut-flow of the selection, with and without the networks."""
+"""Stage ``cutflow``: weighted yields and histograms of the selection, with and without networks."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from analysis.by_value import dump, monojet_selection
-from analysis.config import Sample
+from analysis.by_value import counted, dump, labels, reading, used_columns
+from analysis.config import Config, Sample
 from analysis.processes import IRREDUCIBLE
 from analysis.simulation.sources import event_source
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedStage, PartitionedWork
 from analysis.workflow.target import Target, shared
 from common.runtime.errors import ConfigError
-from selections import monojet36
+from selections.selection import Correction, Selection
 from training.classifier.evaluation_stage import evaluation_targets
 from training.classifier.scoring_stage import scoring_targets
 
@@ -26,6 +26,7 @@ def cutflow_targets(run: Run) -> list[Target]:
             of the trained networks is missing.
     """
     config = run.config
+    selection = config.selection.resolved
     networks, taken = bool(config.training.networks), bool(config.training.models)
     if taken and not run.evaluation.exists():
         raise ConfigError(
@@ -34,7 +35,7 @@ def cutflow_targets(run: Run) -> list[Target]:
         )
     judged = () if taken else tuple(evaluation_targets(run))
     if networks:
-        _require_images_of_all_regions(config.imaging.region)
+        _require_images_of_all_regions(config.imaging.region, selection)
     sources = [event_source(run, sample) for sample in config.analysis_samples()]
     return [
         Target(
@@ -44,8 +45,10 @@ def cutflow_targets(run: Run) -> list[Target]:
             (__name__, *dict.fromkeys(m for source in sources for m in source.modules)),
             settings={
                 "luminosity": config.luminosity,
-                "selection": monojet_selection(),
-                "samples": {s.name: _normalised(s) for s in config.analysis_samples()},
+                "selection": counted(selection),
+                "labels": labels(selection),
+                "signals": list(config.signals),
+                "samples": {s.name: _normalised(config, s) for s in config.analysis_samples()},
                 "invisible": config.invisible,
                 "irreducible": IRREDUCIBLE,
             },
@@ -57,30 +60,31 @@ def cutflow_targets(run: Run) -> list[Target]:
             input_files=(
                 *((str(run.evaluation),) if taken else ()),
                 *(path for source in sources for path in source.input_files),
+                *(one.file for one in selection.weights if isinstance(one, Correction)),
             ),
+            extra_outputs=(run.histograms, run.histograms.with_suffix(".root")),
         )
     ]
 
 
-def _require_images_of_all_regions(name: str | None) -> None:
+def _require_images_of_all_regions(name: str | None, selection: Selection) -> None:
     if name is None:
         return
-    selected = set(monojet36.REGIONS[name].cuts)
-    for region in monojet36.REGIONS.values():
-        if not selected <= set(region.cuts):
+    selected = {cut.expression for cut in selection.regions[name].cuts}
+    for used in selection.used:
+        if not selected <= {cut.expression for cut in selection.regions[used].cuts}:
             raise ConfigError(
-                f"'region: {name}' leaves out events of region {region.name}, whose scores "
+                f"'region: {name}' leaves out events of region {used}, whose scores "
                 "the cut-flow needs: choose a wider region, or only earlier stages"
             )
 
 
-def _normalised(sample: Sample) -> Any:
+def _normalised(config: Config, sample: Sample) -> Any:
     """Return the settings of a sample that affect its expected events and how files are read."""
-    return dump(
-        sample,
-        *("cross_section", "sum_of_weights", "k_factor", "data"),
-        *("format", "columns", "tree"),
-    )
+    return {
+        **dump(sample, "cross_section", "sum_of_weights", "k_factor"),
+        **reading(config, sample, used_columns(config.selection.resolved)),
+    }
 
 
 def _work() -> PartitionedWork:
@@ -91,11 +95,12 @@ def _work() -> PartitionedWork:
 
 STAGE = PartitionedStage(
     name="cutflow",
-    summary="weighted cut-flow of the ATLAS selection, with and without the networks",
+    summary="weighted yields and histograms of all regions, with and without the networks",
     reads="samples, scores, evaluation",
-    writes="tables/cutflow",
+    writes="tables/{cutflow,yields}, histograms",
     targets=cutflow_targets,
     work=_work,
+    study="selection",
     after=("validate",),
-    tables=("cutflow",),
+    tables=("cutflow", "yields", "acceptance"),
 )

@@ -1,32 +1,66 @@
-"""Tables of the cut-flow: one per process, and one of the signal regions."""
+"""Tables of the yields: the cut-flow of each process, all yields, signal bins, acceptances.
+
+Tables of the first region have short names, those of the others end with the name of the region.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+import operator
+from collections.abc import Iterator, Mapping, Sequence
 
+from analysis.config import Config
 from analysis.processes import IRREDUCIBLE
 from analysis.rdf.yields import Expected
 from analysis.yields import provenance_notes
-from analysis.yields.cutflow_model import BINS, CutflowTable, ProcessCutflow
+from analysis.yields.cutflow_model import CutflowTable, ProcessCutflow, SampleCutflow
 from common.tables import Table, percent, with_error
-from selections import monojet36
+from selections.cuts import Region
+from selections.selection import Selection
+
+TOTAL = "all backgrounds"
+
+_ERRORS = (
+    "Errors: statistical, of the efficiency in the simulation, and of the cross-sections, in "
+    "quadrature."
+)
 
 
-def tables(table: CutflowTable) -> list[Table]:
-    """Return the tables of all processes, and the table of the signal regions."""
-    region = monojet36.SR.name
-    return [
-        *(
-            _process_table(table, process, cutflow, data=data)
-            for data in (False, True)
-            for process, cutflow in table.processes(region, data=data).items()
-        ),
-        _region_table(table),
-    ]
+def tables(table: CutflowTable, config: Config) -> list[Table]:
+    """Return the tables of all regions."""
+    selection = config.selection.resolved
+    found = []
+    for region in table.regions:
+        place = "" if region == table.regions[0] else f"_{region}"
+        for data in (False, True):
+            for process, cutflow in table.processes(region, data=data).items():
+                found.append(
+                    _process_table(
+                        table,
+                        process,
+                        cutflow,
+                        selection.regions[region],
+                        place,
+                        data=data,
+                        factors=selection.has_factors,
+                    )
+                )
+        found.append(_bin_table(table, region, place, selection))
+    return [*found, _yields_table(table, config), *_acceptance_tables(table, config)]
+
+
+# --- Cut-flows ------------------------------------------------------------------------------------
 
 
 def _process_table(
-    table: CutflowTable, process: str, cutflow: ProcessCutflow, *, data: bool
+    table: CutflowTable,
+    process: str,
+    cutflow: ProcessCutflow,
+    region: Region,
+    place: str,
+    *,
+    data: bool,
+    factors: bool,
 ) -> Table:
     samples = {
         name: sample
@@ -34,11 +68,12 @@ def _process_table(
         if sample.process == process and sample.data == data
     }
     slices = [sample.boson_pt for sample in samples.values()]
-    labels = {cut.name: cut.latex for cut in monojet36.SR.cuts}
+    labels = {cut.name: cut.latex for cut in region.cuts}
     labels["all events"] = provenance_notes.all_events(slices)
+    title = f"Cut-flow of {process} in {region.name}, "
     return Table(
-        name="cutflow" if process == IRREDUCIBLE else f"cutflow_{process}",
-        title=f"Cut-flow of {process}, " + ("data" if data else f"{table.luminosity:g} fb⁻¹"),
+        name="cutflow" + ("" if process == IRREDUCIBLE else f"_{process}") + place,
+        title=title + ("data" if data else f"{table.luminosity:g} fb⁻¹"),
         columns=(
             *("cut", "entries", "events", "statistical error", "of the cross-section"),
             *("step", "total"),
@@ -49,7 +84,7 @@ def _process_table(
                 [
                     *provenance_notes.notes(samples.values()),
                     *provenance_notes.gaps(process, slices),
-                    *_without_squares(table, process),
+                    *_without_squares(table, process, factors=factors and not data),
                     *["A network's efficiency is relative to the events after all cuts."]
                     * bool(cutflow.networks),
                 ]
@@ -80,8 +115,16 @@ def _rows(cutflow: ProcessCutflow, labels: Mapping[str, str], *, data: bool) -> 
         yield row(f"{network} (after all cuts)", bins["all"])
 
 
-def _without_squares(table: CutflowTable, process: str) -> list[str]:
+_FACTORS = (
+    "Weights have further factors ('selection.weights'), and sums of weights before any cut do not "
+    "include them: the statistical error is √Σw² of what passes, an upper limit."
+)
+
+
+def _without_squares(table: CutflowTable, process: str, *, factors: bool) -> list[str]:
     """Return a sentence on the samples whose statistical errors are upper limits, if any."""
+    if factors:
+        return [_FACTORS]
     names = [
         name
         for name, sample in table.samples.items()
@@ -97,40 +140,148 @@ def _without_squares(table: CutflowTable, process: str) -> list[str]:
     ]
 
 
-def _region_table(table: CutflowTable) -> Table:
-    simulated = table.processes(monojet36.SR.name)
-    cutflows = simulated | table.processes(monojet36.SR.name, data=True)
-    near, counted = table.at_edge(), table.data_processes
-    columns = ["region"]
-    for process in cutflows:
+def _short(error: float) -> str:
+    return f"{error:.2g}" if error < 100 else f"{error:.0f}"
+
+
+# --- Signal bins ----------------------------------------------------------------------------------
+
+
+def _bin_table(table: CutflowTable, region: str, place: str, selection: Selection) -> Table:
+    simulated, measured = table.processes(region), table.processes(region, data=True)
+    near = {} if place else table.at_edge()
+    columns = ["bin"]
+    for process in (*simulated, *measured):
         columns += [process, *(f"{process}, {network}" for network in table.networks)]
         columns += [f"{process}, at the edge"] * (process in near)
     rows = []
-    for region in (met_bin.name for met_bin in BINS):
-        row = [region]
-        for process, cutflow in cutflows.items():
+    binning = selection.binning
+    for one in (*binning.inclusive, *binning.exclusive):
+        row = [one.name]
+        for process, cutflow in (simulated | measured).items():
             for bins in (cutflow.bins, *(cutflow.networks[n] for n in table.networks)):
-                y = bins[region]
-                weighted = y.entries and process not in counted
-                row.append(with_error(y.events, y.error) if weighted else f"{y.events:.12g}")
+                row.append(_cell(bins[one.name], data=process in measured))
             if process in near:
-                row.append(provenance_notes.edge_share(near[process], simulated[process], region))
+                row.append(provenance_notes.edge_share(near[process], simulated[process], one.name))
         rows.append(row)
+    other = selection.regions[region].binned_in
+    label = binning.axis.label or binning.axis.expression
+    quantity = selection.labels.get(other, other) if other else label
+    lows = ", ".join(f"{edge:g}" for edge in binning.edges)
+    networks = ", before and after each network" if table.networks else ""
     return Table(
-        name="cutflow_regions",
-        title=f"Events in the signal regions, {table.luminosity:g} fb⁻¹, before and after each "
-        "network",
+        name=f"cutflow_regions{place}",
+        title=f"Events in the signal bins of {region}, {table.luminosity:g} fb⁻¹{networks}",
         columns=columns,
         rows=rows,
         notes=(
-            "Errors: statistical, of the efficiency in the simulation, and of the cross-sections, "
-            "in quadrature.",
+            f"Bins in {quantity}: {binning.inclusive_prefix} above, {binning.exclusive_prefix} "
+            f"between the edges {lows}. {_ERRORS}",
             *([provenance_notes.EDGE_NOTE] if near else []),
             *provenance_notes.all_gaps(table),
-            *([f"Data, not normalised: {', '.join(counted)}."] if counted else []),
+            *_data_notes(table, region),
         ),
     )
 
 
-def _short(error: float) -> str:
-    return f"{error:.2g}" if error < 100 else f"{error:.0f}"
+def _cell(y: Expected, *, data: bool) -> str:
+    return f"{y.events:.12g}" if data or not y.entries else with_error(y.events, y.error)
+
+
+def _data_notes(table: CutflowTable, region: str) -> list[str]:
+    """Return sentences on data: which are counted, which are hidden."""
+    counted = list(table.processes(region, data=True))
+    hidden = table.hidden_data(region)
+    return [
+        *([f"Data, not normalised: {', '.join(counted)}."] if counted else []),
+        *([f"Hidden in {region} (blind): {', '.join(hidden)}."] if hidden else []),
+    ]
+
+
+# --- All yields -----------------------------------------------------------------------------------
+
+
+def _yields_table(table: CutflowTable, config: Config) -> Table:
+    signals = set(config.signals)
+    rows: list[list[str]] = []
+    simulated = {region: table.processes(region) for region in table.regions}
+    measured = {region: table.processes(region, data=True) for region in table.regions}
+    names = list(dict.fromkeys(process for found in simulated.values() for process in found))
+    backgrounds = [name for name in names if name not in signals]
+    for name in backgrounds:
+        rows.append([name, *(_cell(simulated[r][name].bins["all"], data=False) for r in simulated)])
+    if len(backgrounds) > 1:
+        totals = (
+            functools.reduce(operator.add, (found[p].bins["all"] for p in backgrounds))
+            for found in simulated.values()
+        )
+        rows.append([TOTAL, *(_cell(total, data=False) for total in totals)])
+    for name in names:
+        if name in signals:
+            cells = (_cell(found[name].bins["all"], data=False) for found in simulated.values())
+            rows.append([f"{name} (signal)", *cells])
+    for name in table.data_processes:
+        rows.append(
+            [
+                f"{name} (data)",
+                *(
+                    _cell(found[name].bins["all"], data=True) if name in found else "hidden"
+                    for found in measured.values()
+                ),
+            ]
+        )
+    return Table(
+        name="yields",
+        title=f"Events in all regions, {table.luminosity:g} fb⁻¹",
+        columns=("process", *table.regions),
+        rows=rows,
+        notes=(
+            f"{_ERRORS} Processes without a sample are missing. Regions may overlap.",
+            *([_FACTORS] if config.selection.resolved.has_factors else []),
+            *(
+                f"Hidden in {region} (blind): {', '.join(table.hidden_data(region))}."
+                for region in table.regions
+                if table.hidden_data(region)
+            ),
+        ),
+    )
+
+
+# --- Acceptance times efficiency ------------------------------------------------------------------
+
+
+def _acceptance_tables(table: CutflowTable, config: Config) -> list[Table]:
+    """Return the table of acceptance times efficiency of the signals, if any."""
+    found = {region: table.processes(region) for region in table.regions}
+    first = found[table.regions[0]] if table.regions else {}
+    signals = [name for name in config.signals if name in first]
+    if not signals:
+        return []
+    return [
+        Table(
+            name="acceptance",
+            title="Acceptance × efficiency of the signals (%)",
+            columns=("signal", *table.regions),
+            rows=[
+                [name, *(acceptance(processes[name].samples) for processes in found.values())]
+                for name in signals
+            ],
+            notes=(
+                "Sum of weights that pass the region over that of all generated events, of all "
+                "slices together. Errors are statistical. Events that were not generated, such as "
+                "those below a slice, are not counted.",
+                *([_FACTORS] if config.selection.resolved.has_factors else []),
+            ),
+        )
+    ]
+
+
+def acceptance(samples: Sequence[SampleCutflow]) -> str:
+    """Return the share of a signal's cross-section that passes a region, in percent."""
+    whole = sum(one.normalisation * (one.sum_of_weights or 0.0) for one in samples)
+    if not whole:
+        return "-"
+    passing = functools.reduce(
+        operator.add, (one.expected(one.unnormalised.bins["all"]) for one in samples)
+    )
+    return with_error(100 * passing.events / whole, 100 * passing.statistical / whole)

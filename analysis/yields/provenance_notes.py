@@ -16,7 +16,6 @@ from analysis.yields.cutflow_model import (
     ProcessCutflow,
 )
 from common.stats.measured import measured_share
-from selections import monojet36
 
 NEAR = 1.1  # times the lowest generated boson pT: events below are at the edge
 
@@ -137,11 +136,14 @@ def edge_share(near: ProcessCutflow, whole: ProcessCutflow, region: str) -> str:
 
 
 def completeness(table: CutflowTable) -> str:
-    """Return what tables of other stages note on events that are missing in IM1: the shares at the
-    edge by process, and the gaps between slices."""
-    near, whole = table.at_edge(), table.processes(monojet36.SR.name)
-    shares = ", ".join(f"{p} {edge_share(near[p], whole[p], 'IM1')}" for p in near)
-    edges = f"At the edge of what was generated in IM1 (all regions: cutflow_regions): {shares}."
+    """Return what tables of other stages note on events that are missing in the widest bin of the
+    first region: the shares at the edge by process, and the gaps between slices."""
+    if not table.regions:
+        return ""
+    near, whole = table.at_edge(), table.processes(table.regions[0])
+    widest = next((name for one in near.values() for name in one.bins if name != "all"), "")
+    shares = ", ".join(f"{p} {edge_share(near[p], whole[p], widest)}" for p in near)
+    edges = f"At the edge of what was generated in {widest} (all: cutflow_regions): {shares}."
     return "".join(f" {sentence}" for sentence in (*([edges] if shares else []), *all_gaps(table)))
 
 

@@ -96,6 +96,13 @@ def test_markdown_is_a_table_with_escaped_bars() -> None:
     )
 
 
+def test_markdown_shows_expressions_as_they_are() -> None:
+    table = Table("t", "T", ("2*a*b", "$a^*b^*$"), (("x * y", "a || b"),))
+    lines = table.markdown().splitlines()
+    assert lines[2] == r"| 2\*a\*b | $a^*b^*$ |"
+    assert lines[4] == r"| x \* y | a \|\| b |"
+
+
 def test_latex_escapes_text_and_leaves_formulas() -> None:
     lines = TABLE.latex().splitlines()
     assert lines == [
@@ -140,6 +147,22 @@ def test_text_is_aligned_in_plain_words() -> None:
         "---------------------------",
         "σ in pb; 100 % of S_R",
     ]
+
+
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [
+        (
+            r"$E_\mathrm{T}^\mathrm{miss} / \sqrt{H_\mathrm{T}} > 5\ \sqrt{\mathrm{GeV}}$",
+            "MET / sqrt(H_T) > 5 sqrt(GeV)",
+        ),
+        (r"$66 < m_{\mu\mu} \leq 116$ GeV", "66 < m_mumu <= 116 GeV"),
+        (r"$m_{3\ell} \geq 2$", "m_3l >= 2"),
+        (r"a{b}", "a{b}"),
+    ],
+)
+def test_formulas_are_plain_words(formula: str, text: str) -> None:
+    assert Table("t", "T", ("c",), ((formula,),)).text().splitlines()[4] == text
 
 
 def test_a_table_is_written_beside_its_numbers(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
-from tests.analysis.monojet.test_cutflow import NETWORKS, write_scores
 
 from analysis.batch.driver import carry_out, merge_parts
 from analysis.batch.engines import Engines
@@ -27,6 +26,7 @@ from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedStage
 from common.runtime import files
 from common.runtime.errors import BatchError, ConfigError, InputError
+from tests.analysis.yields.test_cutflow import NETWORKS, write_scores
 from tests.conftest import WriteEvents, make_stage
 from training.data.image_reader import ImageFiles
 

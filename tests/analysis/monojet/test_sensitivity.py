@@ -38,13 +38,13 @@ from analysis.monojet.sensitivity_tables import table
 from analysis.rdf.yields import Yield
 from analysis.workflow.run import Run
 from analysis.yields.cutflow_model import (
-    BINS,
     Cutflow,
     CutflowTable,
     ProcessCutflow,
     SampleCutflow,
 )
 from common.stats.measured import Measured
+from selections import monojet36
 from tests.analysis.cutflow_samples import cutflow_sample
 from tests.analysis.scored_sample import write_sample
 from training.classifier.evaluation_model import WorkingPoint
@@ -105,7 +105,10 @@ def test_unequal_weights_count_for_less() -> None:
 
 
 def cutflow(scale: float, passing: float) -> Cutflow:
-    bins = {b.name: Yield(100, scale / b.low, scale / b.low**2) for b in BINS}
+    bins = {
+        b.name: Yield(100, scale / b.low, scale / b.low**2)
+        for b in (*monojet36.INCLUSIVE, *monojet36.EXCLUSIVE)
+    }
     bins["all"] = Yield(1000, scale, scale)
     after = {
         k: Yield(int(y.entries * passing), y.sumw * passing, y.sumw2 * passing)

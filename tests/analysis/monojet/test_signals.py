@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.monojet.signals import LEAST_EVENTS, bin_table, measure, table, why_empty
+from analysis.processes import SIGNALS
 from analysis.rdf.yields import Yield
 from analysis.yields.cutflow_model import Cutflow, CutflowTable
 from selections import monojet36
@@ -51,20 +52,32 @@ def test_a_signal_like_znunu_has_ratio_one_whatever_its_spectrum() -> None:
         Znunu=cutflow(COUNTS, COUNTS * rates),
         higgs=cutflow(COUNTS[::-1], COUNTS[::-1] * rates),  # harder: its mean rate is lower
     )
-    for found in measure(data):
+    for found in measure(data, SIGNALS):
         assert found.signal == "higgs"
         assert found.ratio is not None
         assert found.ratio.value == pytest.approx(1, abs=1e-3)
         assert found.chi2 < 0.1
         assert found.ndf == 10
-    assert [found.rate_definition for found in measure(data)] == ["as published", "consistent"]
+    assert [found.rate_definition for found in measure(data, SIGNALS)] == [
+        "as published",
+        "consistent",
+    ]
+
+
+def test_signals_are_those_of_the_run_in_its_order() -> None:
+    alike = dict.fromkeys(("Znunu", "higgs", "own", "Wmunu"), cutflow(COUNTS, COUNTS / 2))
+    data = cutflow_table(**alike)
+    found = measure(data, ("own", "not_there", "Znunu", "higgs"))
+    assert [c.signal for c in found] == ["own", "higgs"] * 2
+    assert measure(data, ()) == []
+    assert "or one of your own with 'signal: true'" in why_empty(data, ())
 
 
 def test_a_signal_that_passes_less_is_told() -> None:
     data = cutflow_table(
         Znunu=cutflow(COUNTS, COUNTS * 0.9), mediator=cutflow(COUNTS / 4, COUNTS / 4 * 0.8)
     )
-    found = measure(data)[0]
+    found = measure(data, SIGNALS)[0]
     assert found.ratio is not None
     assert found.ratio.value == pytest.approx(8 / 9, abs=0.002)
     n, n_z = COUNTS.sum() / 4, COUNTS.sum()
@@ -86,7 +99,9 @@ def test_differences_of_equal_rates_are_of_unit_spread() -> None:
     for _ in range(200):
         z, s = (rng.binomial(counts, 0.7) for _ in range(2))
         found.append(
-            measure(cutflow_table(Znunu=cutflow(counts, z), graviton=cutflow(counts, s)))[0].chi2
+            measure(cutflow_table(Znunu=cutflow(counts, z), graviton=cutflow(counts, s)), SIGNALS)[
+                0
+            ].chi2
         )
     assert np.mean(found) == pytest.approx(10, abs=1.0)
 
@@ -94,18 +109,18 @@ def test_differences_of_equal_rates_are_of_unit_spread() -> None:
 def test_bins_of_few_events_are_shown_but_do_not_count() -> None:
     few = np.array([0, 5, *[100] * 8])
     data = cutflow_table(Znunu=cutflow(COUNTS, COUNTS / 2), mediator=cutflow(few, few // 2))
-    found = measure(data)[0]
+    found = measure(data, SIGNALS)[0]
     assert [b.region for b in found.bins] == NAMES[1:]
     assert [b.counts for b in found.bins] == [False, *[True] * 8]
     assert found.ndf == 8
     assert LEAST_EVENTS > 5
     alone = cutflow_table(Znunu=cutflow(COUNTS, COUNTS / 2), mediator=cutflow(few // 20, few // 40))
-    assert measure(alone)[0].ndf == 0
+    assert measure(alone, SIGNALS)[0].ndf == 0
 
 
 @pytest.mark.parametrize("processes", [("Znunu", "Wmunu"), ("mediator",)])
 def test_without_signal_or_znunu_there_is_nothing_to_compare(processes: tuple[str, ...]) -> None:
-    found = measure(cutflow_table(**{p: cutflow(COUNTS, COUNTS / 2) for p in processes}))
+    found = measure(cutflow_table(**{p: cutflow(COUNTS, COUNTS / 2) for p in processes}), SIGNALS)
     assert found == []
     assert table(found).text()
     assert bin_table(found).latex()
@@ -113,7 +128,8 @@ def test_without_signal_or_znunu_there_is_nothing_to_compare(processes: tuple[st
 
 def test_a_network_that_selects_no_znunu_has_no_ratio() -> None:
     found = measure(
-        cutflow_table(Znunu=cutflow(COUNTS, 0 * COUNTS), mediator=cutflow(COUNTS, COUNTS / 2))
+        cutflow_table(Znunu=cutflow(COUNTS, 0 * COUNTS), mediator=cutflow(COUNTS, COUNTS / 2)),
+        SIGNALS,
     )
     assert found[0].ratio is None
     assert table(found).rows[0][-1] == "-"
@@ -128,6 +144,6 @@ def test_an_empty_table_says_what_to_add() -> None:
         (replace(cutflow_table(Znunu=one, higgs=one), networks={}), "no network selects events"),
         (cutflow_table(Znunu=nothing, higgs=one), "no region has selected events of a signal"),
     ):
-        assert measure(data) == []
-        for made in (table([], why_empty(data)), bin_table([], why_empty(data))):
+        assert measure(data, SIGNALS) == []
+        for made in (table([], why_empty(data, SIGNALS)), bin_table([], why_empty(data, SIGNALS))):
             assert f"Empty: {expected}" in made.text()

@@ -59,7 +59,8 @@ def test_needs_follow_from_the_configuration(tmp_path: Path) -> None:
 def stages_and_runs(folder: Path, workers: int = 1) -> Iterator[tuple[AnyStage, Run]]:
     """All stages, each with a run that has its study."""
     for name in ("tiny", "anomaly_tiny"):
-        run = Run(load(CONFIGS / f"{name}.yaml"), folder, workers)
+        skim = {"region": "SR", "columns": ["met"]}
+        run = Run(load(CONFIGS / f"{name}.yaml", skim=skim), folder, workers)
         for stage in stages():
             if stage.study is None or stage.study in run.config.studies:
                 yield stage, run

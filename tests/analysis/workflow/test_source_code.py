@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,6 @@ from analysis.workflow.run import Run
 from analysis.workflow.source_code import BY_VALUE, NEUTRAL, code_of
 from analysis.workflow.target import Target
 from common.runtime import files
-from selections import monojet36
-from selections.cuts import Cut, Region
 from tests.conftest import REPOSITORY
 
 ROOMS = ("analysis", "common", "cpp_helpers", "plots", "selections", "training")
@@ -62,11 +61,14 @@ def change(tree: Path) -> Iterator[Callable[[str, Callable[[str], str]], None]]:
     source_code.forget(sources=False)
 
 
-def targets(folder: Path) -> dict[tuple[str, str], Target]:
+def targets(folder: Path, **selection: Any) -> dict[tuple[str, str], Target]:
     """All targets of both tiny studies, by stage and name; the first study that has one counts."""
     found: dict[tuple[str, str], Target] = {}
     for name in ("tiny", "anomaly_tiny"):
-        run = Run(load(CONFIGS / f"{name}.yaml"), folder / name)
+        changed: dict[str, Any] = {"skim": {"region": "SR", "columns": ["met"]}}
+        if selection:
+            changed["selection"] = {"extends": "monojet36", **selection}
+        run = Run(load(CONFIGS / f"{name}.yaml", **changed), folder / name)
         for stage in stages():
             if stage.study is None or stage.study in run.config.studies:
                 for target in stage.targets(run):
@@ -74,13 +76,14 @@ def targets(folder: Path) -> dict[tuple[str, str], Target]:
     return found
 
 
-def fingerprints(folder: Path) -> dict[tuple[str, str], str]:
-    return {key: target.fingerprint for key, target in targets(folder).items()}
+def fingerprints(folder: Path, **selection: Any) -> dict[tuple[str, str], str]:
+    return {key: target.fingerprint for key, target in targets(folder, **selection).items()}
 
 
-def stale(folder: Path, before: dict[tuple[str, str], str]) -> set[str]:
+def stale(folder: Path, before: dict[tuple[str, str], str], **selection: Any) -> set[str]:
     """The stages with a target whose fingerprint has changed."""
-    return {key[1].split(":")[0] for key, one in fingerprints(folder).items() if one != before[key]}
+    now = fingerprints(folder, **selection)
+    return {key[1].split(":")[0] for key, one in before.items() if now[key] != one}
 
 
 def ancestors(target: Target) -> Iterator[Target]:
@@ -140,13 +143,13 @@ def test_a_change_in_each_room_makes_stale_what_it_reaches(
     [
         ("analysis/formats/nanoaod.py", ""),  # which no sample of these studies can have
         ("analysis/formats/registry.py", ""),  # likewise: a further format is none of theirs
-        ("analysis/formats/native.py", "anomaly cutflow generate imaging rmm"),
+        ("analysis/formats/native.py", "anomaly cutflow generate imaging rmm skim"),
         ("analysis/images/imaging.py", "imaging"),
         ("analysis/yields/cutflow.py", "cutflow"),
         ("analysis/yields/cutflow_model.py", "cutflow plots report sensitivity signals"),
         ("analysis/monojet/selected_events.py", "sensitivity"),
         ("analysis/reference/thesis_tables.json", "plots report sensitivity"),
-        ("analysis/inputs/cross_sections.yaml", "anomaly cutflow imaging rmm"),
+        ("analysis/inputs/cross_sections.yaml", "anomaly cutflow imaging rmm skim"),
         ("analysis/reporting/page.py", "anomaly_report report"),
         ("analysis/three_lepton/significance.py", "anomaly"),
         ("common/runtime/progress.py", ""),
@@ -208,23 +211,29 @@ def test_a_module_that_becomes_a_package_is_found(tree: Path) -> None:
     assert "common/tables.py" not in found
 
 
-def test_a_new_region_makes_no_image_and_no_network_stale(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = fingerprints(tmp_path)
-    harder = Cut("harder", "met_no_muons > 500", "harder")
-    region = Region("harder", (*monojet36.SR.cuts, harder))
-    monkeypatch.setitem(monojet36.REGIONS, region.name, region)
-    assert stale(tmp_path, before) == {"cutflow", "sensitivity", "signals", "plots", "report"}
+REMADE = {"cutflow", "sensitivity", "signals", "plots", "report", "anomaly_report"}
+"""Stages that a change of the counted selection concerns; reports show the configuration."""
 
 
-def test_a_cut_that_images_record_makes_them_stale(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_region_makes_no_image_and_no_network_stale(tmp_path: Path) -> None:
     before = fingerprints(tmp_path)
-    other = Region("SR", (*monojet36.SR.cuts[:-1], Cut("muon_veto", "n_muons < 2", "other")))
-    monkeypatch.setitem(monojet36.REGIONS, "SR", other)
-    assert {"imaging", "training", "scoring", "cutflow"} <= stale(tmp_path, before)
+    region = {"extends": "SR", "add": {"harder": "met_no_muons > 500"}}
+    changed = stale(tmp_path, before, regions={"harder": region})
+    assert changed == REMADE
+
+
+def test_a_new_histogram_makes_no_image_and_no_network_stale(tmp_path: Path) -> None:
+    before = fingerprints(tmp_path)
+    histograms = {"leading_jet_phi": {"bins": [-3.2, 0, 3.2]}}
+    changed = stale(tmp_path, before, histograms=histograms)
+    assert changed == REMADE
+
+
+def test_a_cut_that_images_record_makes_them_stale(tmp_path: Path) -> None:
+    before = fingerprints(tmp_path)
+    region = {"extends": "SR", "replace": {"muon_veto": "n_muons < 2"}}
+    changed = stale(tmp_path, before, regions={"SR": region})
+    assert {"imaging", "training", "scoring", "cutflow"} <= changed
 
 
 _IMPORTED = """
