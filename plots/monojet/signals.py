@@ -13,7 +13,7 @@ from analysis.monojet.sensitivity_model import AS_PUBLISHED, CONSISTENT
 from analysis.monojet.signals_model import SignalComparison
 from analysis.processes import IRREDUCIBLE
 from plots import style
-from selections.cuts import MetBin
+from selections.selection import Bin
 
 _RATE_DEFINITIONS = {
     AS_PUBLISHED: "as published: before the lepton veto",
@@ -24,7 +24,7 @@ _OVERFLOW_WIDTH = 200.0  # GeV
 
 @style.styled()
 def pass_rates(
-    network: str, comparisons: Sequence[SignalComparison], bins: Sequence[MetBin]
+    network: str, comparisons: Sequence[SignalComparison], bins: Sequence[Bin]
 ) -> Figure:
     """Draw the pass rates of Znunu and of the signals against missing transverse momentum, above
     their ratio; one column for each rate definition.

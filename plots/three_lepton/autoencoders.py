@@ -18,9 +18,10 @@ from scipy.ndimage import gaussian_filter  # type: ignore[import-untyped]
 
 from plots import style
 from plots.results import opened
+from plots.stack import fill, note
 from plots.three_lepton.matrices import grid
 from plots.three_lepton.samples import Axis, MatrixSample, read_quantity
-from plots.three_lepton.stacks import compared, fill, has_data, note
+from plots.three_lepton.stacks import compared, has_data
 
 Floats = npt.NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from analysis.three_lepton.search_model import Observation, SearchResult
 from plots import style
-from plots.three_lepton.stacks import garwood
+from plots.stack import garwood
 
 _BANDS = ((2, "0.87"), (1, "0.72"))  # standard deviations, and the colour
 _SPREAD = 0.6  # of the points of different sets of observed events

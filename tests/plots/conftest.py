@@ -22,7 +22,6 @@ from analysis.monojet.signals import measure as measure_signals
 from analysis.rdf.yields import Yield
 from analysis.workflow.run import Run
 from analysis.yields.cutflow_model import (
-    BINS,
     Cutflow,
     CutflowTable,
     ProcessCutflow,
@@ -169,7 +168,7 @@ def made_cutflow(rng: Rng) -> Cutflow:
         sizes = start * np.cumprod(rng.uniform(0.5, 0.95, len(keys)))
         return {key: Yield(int(n), float(n), float(n)) for key, n in zip(keys, sizes, strict=True)}
 
-    bins = falling(["all", *(b.name for b in BINS)], 3e5)
+    bins = falling(["all", *(b.name for b in (*monojet36.INCLUSIVE, *monojet36.EXCLUSIVE))], 3e5)
     networks = {name: {k: y.scaled(0.7) for k, y in bins.items()} for name in NETWORKS}
     return Cutflow(falling(names, 1e6), bins, networks)
 
@@ -225,7 +224,9 @@ def _write_tables(run: Run, rng: Rng, scores: dict[str, dict[str, Any]]) -> None
             for suffix, factor in (("", 1.0), (OWN_THRESHOLD, 1.01))
             for r in measure(cutflow)
         ],
-        "signals": [asdict(comparison) for comparison in measure_signals(with_signal)],
+        "signals": [
+            asdict(comparison) for comparison in measure_signals(with_signal, ["mediator"])
+        ],
     }
     for name, data in tables.items():
         run.table(name).parent.mkdir(exist_ok=True)

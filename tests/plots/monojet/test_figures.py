@@ -13,20 +13,19 @@ import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import StepPatch
 
 from analysis.monojet.published import thesis
 from analysis.monojet.sensitivity_model import OWN_THRESHOLD, read_sensitivity
 from analysis.monojet.signals_model import read_signals
 from analysis.processes import SIGNALS
 from analysis.reporting import monojet_figures
+from analysis.reporting.figures import builds
 from analysis.workflow.run import Run
 from analysis.workflow.target import Target
-from analysis.yields.cutflow_model import CutflowTable, ProcessCutflow, SampleCutflow
 from common.runtime.errors import InputError, ScoreError
 from common.schema.images import CHANNELS
 from plots import style
-from plots.monojet import cutflow, images, scores, sensitivity, signals, thresholds, training
+from plots.monojet import images, scores, sensitivity, signals, thresholds, training
 from plots.results import SampleFiles, opened
 from selections import monojet36
 from tests.plots.conftest import (
@@ -34,8 +33,6 @@ from tests.plots.conftest import (
     FOLDS,
     NETWORKS,
     SAMPLES,
-    made_cutflow,
-    made_process,
     write_scores,
 )
 from tests.plots.drawn import panels, steps, texts, xs, ys
@@ -249,56 +246,7 @@ def test_roc_curves_end_where_few_background_events_pass(finished: Run) -> None:
     assert (*xs(axes.lines[-2]), *ys(axes.lines[-2])) == pytest.approx((0.914, 1 / 0.221))
 
 
-# --- yields ----------------------------------------------------------------------
-
-
-def test_cutflow_shows_every_step_and_network(finished: Run) -> None:
-    table = CutflowTable.read(finished.table("cutflow"))
-    flows = table.processes("SR")
-    figure = cutflow.cutflow(flows, monojet36.SR, table.networks, 36.1)
-    (axes,) = figure.axes
-    drawn = [patch.get_data() for patch in axes.patches if isinstance(patch, StepPatch)]
-    for (values, _, _), process in zip(drawn, style.in_order(flows), strict=True):
-        assert values == pytest.approx([y.events for y in flows[process].steps.values()])
-    labels = [label.get_text() for label in axes.get_xticklabels()]
-    assert labels[1:7] == [cut.latex for cut in monojet36.SR.cuts]
-    assert len(labels) == 7 + len(NETWORKS)
-    assert axes.get_ylabel() == "events"
-    for container, process in zip(axes.containers, style.in_order(flows), strict=True):
-        last = ys(container[0])[-1]  # type: ignore[index]
-        assert last == pytest.approx(flows[process].networks[NETWORKS[-1]]["all"].events)
-
-
-def test_met_spectrum_stacks_the_backgrounds_and_scales_the_signal() -> None:
-    rng = np.random.default_rng(3)
-    flows = {name: made_process(rng) for name in ("Znunu", "Wtaunu", "Wmunu", "Wenu")}
-    flows["mediator"] = made_process(rng, 1e-4)
-    figure = cutflow.met_spectrum(flows, monojet36.EXCLUSIVE, NETWORK, POINT, 36.1)
-    widths = np.array([50, 50, 50, 100, 100, 100, 100, 100, 100, 200])
-    names = [b.name for b in monojet36.EXCLUSIVE]
-    for axes, pass_rate in zip(figure.axes, (1.0, 0.7), strict=True):
-        found = steps(axes)
-        total = np.zeros(10)
-        for process in ("Wenu", "Wmunu", "Wtaunu", "Znunu"):
-            total += [pass_rate * flows[process].bins[name].events for name in names]
-            values, edges, _ = found[style.process(process).label]
-            assert values == pytest.approx(total / widths)
-            assert edges[0] == 250
-        (signal,) = (label for label in found if "mediator" in label)
-        factor = float(signal.rpartition("× ")[2])
-        assert factor in (100, 1000)
-        wanted = [factor * pass_rate * flows["mediator"].bins[name].events for name in names]
-        assert found[signal].values == pytest.approx(wanted / widths)
-        assert axes.get_xlabel().endswith("[GeV]")
-    assert figure.axes[0].get_ylabel() == "events / GeV"
-    assert "above 1000 GeV" in figure.legends[0].get_title().get_text()
-
-
-def test_met_spectrum_of_no_events_is_drawn() -> None:
-    nothing = made_cutflow(np.random.default_rng(4)).scaled(0)
-    process = ProcessCutflow((SampleCutflow("Znunu", nothing, 1.0, None, None, 0.0),))
-    figure = cutflow.met_spectrum({"Znunu": process}, monojet36.EXCLUSIVE, NETWORK, POINT, 36.1)
-    assert not steps(figure.axes[0])[style.process("Znunu").label].values.any()
+# --- sensitivity -----------------------------------------------------------------
 
 
 def test_sensitivity_shows_all_rate_definitions_and_the_limit(finished: Run) -> None:
@@ -399,13 +347,12 @@ def test_the_stage_makes_every_figure_then_the_list(finished: Run, tmp_path: Pat
     assert {"event_compressions", "event_channels", "mean_images", "mean_images_aligned"} <= {
         *listed
     }
-    assert {"roc", "cutflow", "met_spectrum"} <= {*listed}
+    assert {"roc", "cutflow_SR", "cutflow_SR_no_veto", "met_spectrum"} <= {*listed}
     for network in NETWORKS:
         for kind in ("training", "scores", "thresholds", "sensitivity", "signals"):
             assert f"{kind}_{network}" in listed
-    assert len(listed) == 7 + 5 * len(NETWORKS)
     assert all(entry["caption"] and len(entry["files"]) == 2 for entry in listed.values())
-    for name, build, _ in monojet_figures.figures(run):
+    for name, build in builds(monojet_figures.figures(run)).items():
         if not name.endswith(NETWORKS[1]):
             for path in style.save(build(), tmp_path / "again" / name):
                 assert path.read_bytes() == (run.plots / path.name).read_bytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from common.runtime.errors import InputError, ScoreError
 from plots import style
 from plots.results import opened
 from plots.three_lepton.samples import Axis, MatrixSample, read_quantity
-from plots.three_lepton.stacks import fill, garwood, has_data, stack
+from plots.three_lepton.stacks import has_data, stack
 from tests.plots.conftest import AUTOENCODER, Study
 from tests.plots.drawn import draw, steps, texts, xs, ys
 
@@ -201,26 +200,6 @@ def test_names_may_have_any_sign(study: Study) -> None:
     figure = stack(chosen, MET, 3.0)
     draw(figure)
     assert {name.replace("$", r"\$") for name in names} <= {*texts(figure)}
-
-
-def test_poisson_intervals_are_those_of_garwood() -> None:
-    """By their definition: at either end what was counted, or less likely, has half of the rest."""
-    tail = math.erfc(1 / math.sqrt(2)) / 2
-
-    def up_to(n: int, mean: float) -> float:
-        return sum(math.exp(-mean) * mean**k / math.factorial(k) for k in range(n + 1))
-
-    for n in (0, 1, 4, 30):
-        below, above = (float(x) for x in garwood(np.array(float(n))))
-        assert up_to(n, n + above) == pytest.approx(tail)
-        assert n == below == 0 or 1 - up_to(n - 1, n - below) == pytest.approx(tail)
-
-
-def test_histograms_add() -> None:
-    first = fill(np.array([0.5, 3.0]), np.array([1.0, 2.0]), (0, 1, 2))
-    both = first + fill(np.array([-1.0]), np.array([-0.5]), (0, 1, 2))
-    assert (both.sums.tolist(), both.squares.tolist()) == ([0.5, 2.0], [1.25, 4.0])
-    assert (first.below, first.above, both.below, both.above) == (False, True, True, True)
 
 
 def test_simulation_is_said_to_be_such(study: Study, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Figures of the histograms of any selection."""
