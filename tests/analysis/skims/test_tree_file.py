@@ -1,0 +1,72 @@
+"""ROOT files of skims: order, texts, and files that cannot be written."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uproot
+
+from analysis.skims import tree_file
+from common.runtime.errors import InputError
+from cpp_helpers import declare, load_root
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    load_root().EnableImplicitMT(2)
+    yield
+    load_root().DisableImplicitMT()
+
+
+def write(path: Path, n_events: int) -> int:
+    root = load_root()
+    df = root.RDF.AsRNode(root.RDataFrame(n_events))
+    df = declare().define(df, "number", "(unsigned long long)rdfentry_")
+    return tree_file.write_events(df, path, ["number"], ttree=True, source="memory")
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_one_thread_keeps_the_order(tmp_path: Path) -> None:
+    """Two threads would take turns: ROOT divides the entries into several ranges."""
+    root = load_root()
+    for attempt in range(5):
+        path = tmp_path / f"{attempt}.root"
+        with tree_file.one_thread():
+            assert not root.IsImplicitMTEnabled()
+            assert write(path, 20_000) == 20_000
+        assert root.IsImplicitMTEnabled()
+        assert root.GetThreadPoolSize() == 2
+        with uproot.open(path) as file:
+            assert file["events"]["number"].array().tolist() == [*range(20_000)]
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_return_after_an_error() -> None:
+    with contextlib.suppress(KeyError), tree_file.one_thread():
+        raise KeyError
+    assert load_root().GetThreadPoolSize() == 2
+
+
+def test_texts_and_events_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.root"
+    write(path, 10)
+    tree_file.write_texts(path, {"one": "é {}", "other": ""})
+    assert (tree_file.read_text(path, "one"), tree_file.read_text(path, "other")) == ("é {}", "")
+    assert (tree_file.n_events_in(path), [*tree_file.clusters_of(path)]) == (10, [(0, 10)])
+    with pytest.raises(InputError, match=r"a\.root: no 'third': not a complete file of events"):
+        tree_file.read_text(path, "third")
+
+
+@pytest.mark.parametrize("ttree", [False, True])
+def test_columns_without_events(ttree: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a.root"
+    types = {"n": "unsigned long long", "passes": "bool", "pt": "ROOT::VecOps::RVec<float>"}
+    df: Any = tree_file.without_events(types)
+    assert tree_file.write_events(df, path, [*types], ttree=ttree, source="none") == 0
+    with uproot.open(path) as file:
+        events = file["events"].arrays()
+    assert str(events.type) == "0 * {n: uint64, passes: bool, pt: var * float32}"
