@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,7 +110,17 @@ class Table:
 
 
 def _pipe(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+    return "| " + " | ".join(_to_markdown(cell).replace("|", r"\|") for cell in cells) + " |"
+
+
+def _to_markdown(cell: str) -> str:
+    """Return text that Markdown shows as it is: a label may be an expression, ``2*a*b``."""
+    return _outside_formulas(cell, lambda text: text.replace("*", r"\*"))
+
+
+def _outside_formulas(text: str, change: Callable[[str], str]) -> str:
+    parts = re.split(r"(\$[^$]*\$)", text)
+    return "".join(part if part.startswith("$") else change(part) for part in parts)
 
 
 _LATEX = {
@@ -144,20 +154,23 @@ def _to_latex(cell: str) -> str:
             text = text.replace(character, replacement)
         return text
 
-    parts = re.split(r"(\$[^$]*\$)", cell)
-    return "".join(part if part.startswith("$") else outside(part) for part in parts)
+    return _outside_formulas(cell, outside)
 
 
 _PLAIN = (
     (r"\\mathrm\{([^}]*)\}", r"\1"),
     (r"\\mathbf\{([^}]*)\}", r"\1"),
+    (r"\\sqrt\{([^{}]*)\}", r"sqrt(\1)"),
     (r"\\leq", "<="),
+    (r"\\geq", ">="),
+    (r"\\ell\b", "l"),
+    (r"\\[ ,;]", " "),
     (r"\\Delta\\phi", "dphi"),
     (r"\\eta", "eta"),
     (r"E_T\^miss", "MET"),
     (r"p_T\^miss", "MET"),
     (r"p_T", "pT"),
-    (r"[$\\]", ""),
+    (r"[${}\\]", ""),
 )
 
 

@@ -1,4 +1,7 @@
-"""Figures of the monojet study: which results go to which function of `plots`, and captions."""
+"""Figures of a run: which results go to which function of `plots`, and captions.
+
+Those of the selection are in `analysis.reporting.selection_figures`.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from functools import partial
 from analysis.monojet.published import Thesis, thesis
 from analysis.monojet.sensitivity_model import SensitivityRatio, read_sensitivity
 from analysis.monojet.signals_model import SignalComparison, read_signals
-from analysis.reporting.figures import Captioned, make
-from analysis.sample_roles import evaluation_samples
+from analysis.reporting import selection_figures
+from analysis.reporting.figures import Captioned, Heading, make
+from analysis.sample_roles import evaluation_samples, in_slices
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
 from analysis.yields.cutflow_model import CutflowTable
@@ -17,7 +21,7 @@ from analysis.yields.provenance_notes import simulated_alone
 from plots import style
 from plots.monojet import cutflow, images, scores, sensitivity, signals, thresholds, training
 from plots.results import SampleFiles
-from selections import monojet36
+from selections.selection import Binning
 from training.classifier.evaluation_model import NetworkEvaluation, read_evaluation
 
 
@@ -28,9 +32,16 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     done(target)
 
 
-def figures(run: Run) -> Iterator[Captioned]:
+def figures(run: Run) -> Iterator[Captioned | Heading]:
     """Yield all figures of a run, not yet drawn."""
     table = CutflowTable.read(run.table("cutflow"))
+    yield from selection_figures.figures(run, table)
+    if "training" in run.config.studies:
+        yield from network_figures(run, table)
+
+
+def network_figures(run: Run, table: CutflowTable) -> Iterator[Captioned | Heading]:
+    """Yield the figures of the networks that a run has trained, not yet drawn."""
     evaluation = read_evaluation(run.table("evaluation"))
     reference = thesis()
     samples = [
@@ -44,12 +55,23 @@ def figures(run: Run) -> Iterator[Captioned]:
         for name, sample in table.samples.items()
         if not sample.data
     ]
-    yield from _images(run, samples)
+    yield Heading("Networks")
+    yield _roc(evaluation, reference)
     for network, result in evaluation.items():
         yield _training(run, network)
         yield _scores(run, network, samples, result, simulated_alone(table, "Drawn"))
         yield _thresholds(network, result, reference)
-    yield (
+    yield Heading("Selection by networks")
+    yield from _met_spectrum(run, table, evaluation)
+    ratios = read_sensitivity(run.table("sensitivity"))
+    yield from _sensitivity(run, ratios, table.luminosity, reference)
+    yield from _signals(run, read_signals(run.table("signals")))
+    yield Heading("Images")
+    yield from _images(run, samples)
+
+
+def _roc(evaluation: Mapping[str, NetworkEvaluation], reference: Thesis) -> Captioned:
+    return (
         "roc",
         partial(thresholds.roc_curves, list(evaluation.values()), reference),
         "Background rejection against signal efficiency of all networks, on events they were not "
@@ -57,10 +79,6 @@ def figures(run: Run) -> Iterator[Captioned]:
         "signal efficiency. Errors of the areas (AUC): statistical, and the spread between "
         "trainings. The thesis had other generators and inputs.",
     )
-    yield from _yields(run, table, evaluation)
-    ratios = read_sensitivity(run.table("sensitivity"))
-    yield from _sensitivity(ratios, table.luminosity, reference)
-    yield from _signals(read_signals(run.table("signals")))
 
 
 def _images(run: Run, samples: Sequence[SampleFiles]) -> Iterator[Captioned]:
@@ -81,7 +99,7 @@ def _images(run: Run, samples: Sequence[SampleFiles]) -> Iterator[Captioned]:
         "channel are grey.",
     )
     slices = run.config.training.slices
-    learned = [sample for sample in samples if sample.slice in slices] or samples
+    learned = [sample for sample in samples if in_slices(sample.slice, slices)] or samples
     mean = "Transverse momentum in each cell, averaged over the events of a process before any "
     mean += "selection, in the slices that the networks learn from."
     yield "mean_images", partial(images.mean_images, learned), mean
@@ -136,41 +154,39 @@ def _thresholds(network: str, result: NetworkEvaluation, reference: Thesis) -> C
     )
 
 
-def _yields(
+def _met_spectrum(
     run: Run, table: CutflowTable, evaluation: Mapping[str, NetworkEvaluation]
 ) -> Iterator[Captioned]:
-    cutflows = table.processes(monojet36.SR.name)
-    note = simulated_alone(table, "Drawn")
-    yield (
-        "cutflow",
-        partial(cutflow.cutflow, cutflows, monojet36.SR, table.networks, table.luminosity),
-        "Expected events after each cut of the signal region, and after all cuts and one network. "
-        "Leading-order cross-sections; errors are statistical, of the efficiency in the "
-        f"simulation, and of the cross-sections, in quadrature.{note}",
-    )
+    region = table.regions[0]
     best = max(table.networks, key=lambda network: evaluation[network].auc.value)
     yield (
         "met_spectrum",
         partial(
             cutflow.met_spectrum,
-            cutflows,
-            monojet36.EXCLUSIVE,
+            table.processes(region),
+            _bins(run),
             best,
             table.networks[best],
             table.luminosity,
+            signals=run.config.signals,
+            text=region,
         ),
-        "Missing transverse momentum in the signal region, before and after "
+        f"Missing transverse momentum in {region}, before and after "
         f"{style.network(best)}, the network with the largest area under its ROC curve. "
         "Leading-order cross-sections; processes that the run has no sample of are left out. Only "
         "the shapes of the signals are meaningful, not their normalisation (docs/physics.md)."
-        f"{_generated_above(run)}{note}",
+        f"{_generated_above(run)}{simulated_alone(table, 'Drawn')}",
     )
+
+
+def _bins(run: Run) -> Binning:
+    return run.config.selection.resolved.binning
 
 
 def _generated_above(run: Run) -> str:
     slices = run.config.generation.slices
     used = [slices[s.slice].low for s in run.config.samples if s.generated and s.slice]
-    if not used or min(used) <= monojet36.EXCLUSIVE[0].low:
+    if not used or min(used) <= _bins(run).edges[0]:
         return ""
     return (
         f" Bosons are generated above {min(used):g} GeV: below that and somewhat above it, events "
@@ -179,9 +195,9 @@ def _generated_above(run: Run) -> str:
 
 
 def _sensitivity(
-    ratios: Sequence[SensitivityRatio], luminosity: float, reference: Thesis
+    run: Run, ratios: Sequence[SensitivityRatio], luminosity: float, reference: Thesis
 ) -> Iterator[Captioned]:
-    regions = {region.name: region.low for region in monojet36.INCLUSIVE}
+    regions = {one.name: one.low for one in _bins(run).inclusive}
     published = reference.sensitivity_ratio
     for network in dict.fromkeys(ratio.network for ratio in ratios):
         chosen = [ratio for ratio in ratios if ratio.network == network]
@@ -198,12 +214,12 @@ def _sensitivity(
         )
 
 
-def _signals(comparisons: Sequence[SignalComparison]) -> Iterator[Captioned]:
+def _signals(run: Run, comparisons: Sequence[SignalComparison]) -> Iterator[Captioned]:
     for network in dict.fromkeys(comparison.network for comparison in comparisons):
         chosen = [c for c in comparisons if c.network == network]
         yield (
             f"signals_{network}",
-            partial(signals.pass_rates, network, chosen, monojet36.EXCLUSIVE),
+            partial(signals.pass_rates, network, chosen, _bins(run).exclusive),
             f"Share of Znunu and of the simulated signals that {style.network(network)} selects, "
             "in the exclusive signal regions, and the ratio of the two: 1 where the thesis's "
             "assumption holds, that dark matter passes as Znunu does. Errors are statistical; the "

@@ -1,46 +1,32 @@
 """The report of a run: one page, in Markdown and as self-contained HTML.
 
-It starts with the numbers of the 2018 thesis beside those of the run, with errors and the
-difference in units of the combined error. The tables of the run, all figures, the sizes of the
-samples, the configuration and the software versions follow.
+The first screen has what was run, the numbers that matter and the main figures. Sections follow:
+selection, yields and, for trained networks, these, their gain in sensitivity and how they select
+signals; then all figures, the samples, the configuration and the software versions. Sections
+without content are left out.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-from analysis.monojet.published import ThesisRates, ThesisResult, thesis
-from analysis.monojet.ratio import im1_background, sensitivity_ratio
-from analysis.monojet.sensitivity_model import (
-    AS_PUBLISHED,
-    IM1_SPLIT,
-    OWN_THRESHOLD,
-    RATE_DEFINITIONS,
-    SensitivityRatio,
-    read_sensitivity,
+from analysis.monojet.sensitivity_model import read_sensitivity
+from analysis.reporting import (
+    network_tables,
+    page,
+    results,
+    selection_page,
+    thesis_comparison,
+    yield_tables,
 )
-from analysis.processes import IRREDUCIBLE
-from analysis.reporting import page, results
+from analysis.reporting.key_numbers import best_network, key_numbers
 from analysis.workflow.run import Run
 from analysis.workflow.target import Done, Target
+from analysis.yields.cutflow_model import CutflowTable
 from common.runtime import files
-from common.stats.measured import Averaged, Measured, measured_efficiency
-from common.tables import Table, with_error
-from training.classifier.evaluation_model import NetworkEvaluation, read_evaluation
+from training.classifier.evaluation_model import read_evaluation
 
-# The two chosen networks of the thesis: the name here, and that in its tables.
-CHOSEN = {"strides+cell": "cell_strides", "maxpool+rowcol": "rowcol_maxpool"}
-THESIS_SETTINGS = {
-    "crop_size": 60,
-    "width": 1.0,
-    "initializer": "thesis",
-    "l2": 0.01,
-    "coordinates": True,
-    "learning_rate": 1e-4,
-}
-N_THESIS = {"high": 20_000, "others": 8_000}  # test events per process in the thesis
+MAIN_FIGURES = 2
 
 
 def run(run: Run, targets: Sequence[Target], done: Done) -> None:
@@ -49,326 +35,137 @@ def run(run: Run, targets: Sequence[Target], done: Done) -> None:
     (written,) = target.extra_outputs
     own = results.of_run(run)
     files.write_text(written, own.model_dump_json(by_alias=True, indent=1) + "\n")
-    page.write(run, target, sections(run))
+    table = CutflowTable.read(run.table("cutflow"))
+    shown = main_figures(run)
+    page.write(run, target, sections(run, table, shown), head(run, table, shown))
     done(target)
 
 
-def sections(run: Run) -> Iterator[str]:
-    """Yield the sections of the report, in Markdown."""
-    config = run.config
-    yield f"# {config.name}"
-    yield (
-        "Dark matter in events with a jet and missing transverse momentum: networks on images of "
-        "simulated events, and what they add to the ATLAS selection. Notes under the tables state "
-        "which errors are given."
+# --- First screen ---------------------------------------------------------------------------------
+
+
+def head(run: Run, table: CutflowTable, shown: Sequence[page.Listed]) -> page.Head:
+    """Return the first screen."""
+    return page.Head(
+        title=run.config.name,
+        lead=_lead(run),
+        facts={name: text for name, text in _facts(run, table) if text},
+        tiles=key_numbers(run, table),
+        figures=shown,
     )
-    yield "## The thesis and this run"
-    comparison = against_the_thesis(run)
-    if comparison.rows:
-        yield comparison.markdown()
-    else:
-        yield (
-            "None of the thesis's two chosen networks (cell + strides, row-col + max-pool) was "
-            "trained in this run."
-        )
-    yield backgrounds(run).markdown()
+
+
+def _lead(run: Run) -> str:
+    title = run.config.selection.resolved.title
+    what = f"{title[:1].upper()}{title[1:]}"
+    networks = "; networks on images of events, and what they add to the selection"
+    return f"{what}{networks * bool(run.config.training.networks)}."
+
+
+def _facts(run: Run, table: CutflowTable) -> Iterator[tuple[str, str]]:
+    """Yield what was run: names and texts, which may be empty."""
+    config = run.config
+    selection = config.selection.resolved
+    known = config.processes
+    measured = set(table.data_processes)
+    simulated = [name for name in known if name not in measured]
+    of_analysis = config.analysis_samples()
+    n_training = len(config.samples) - len(of_analysis)
+    events = yield_tables.n_events(table)
+    yield "configuration", f"`{config.name}`, seed {config.seed}"
+    yield (
+        "samples",
+        f"{len(of_analysis)} samples of {len({s.process for s in of_analysis})} processes, "
+        f"{events:,} events" + (f"; {n_training} for training alone" if n_training else ""),
+    )
+    yield "backgrounds", ", ".join(name for name in simulated if not known[name].signal)
+    yield "signals", ", ".join(name for name in simulated if known[name].signal)
+    yield "data", ", ".join(table.data_processes)
+    yield "luminosity", f"{table.luminosity:g} fb⁻¹"
+    yield "selection", f"`{selection.name}`; regions {', '.join(selection.used)}"
+    names = ", ".join(spec.name for spec in config.training.networks)
+    trained = config.training.models
+    yield "networks", f"{names}, trained by the run {trained}" if trained and names else names
+    skipped = len(table.skipped_files)
+    yield "skipped", f"{skipped} files that cannot be read: see cutflow.json" if skipped else ""
+
+
+def main_figures(run: Run) -> list[page.Listed]:
+    """Return the figures of the first screen: of the best network or, without, of the selection."""
+    listed = {one.name: one for one in page.listed(run.plots / "figures.json")}
+    wanted = [name for name in _wanted(run) if name in listed] or list(listed)
+    return [listed[name] for name in wanted[:MAIN_FIGURES]]
+
+
+def _wanted(run: Run) -> Iterator[str]:
+    """Yield the names of figures, the most important ones first."""
+    selection = run.config.selection.resolved
+    if "training" in run.config.studies:
+        yield "roc"
+        yield f"sensitivity_{best_network(read_evaluation(run.table('evaluation')))}"
+    first = selection.used[0]
+    for histogram in selection.histograms_in(first):
+        yield f"stack_{first}_{histogram.name}"
+        break
+    yield f"cutflow_{first}"
+
+
+# --- Sections -------------------------------------------------------------------------------------
+
+
+def sections(run: Run, table: CutflowTable, shown: Sequence[page.Listed]) -> Iterator[str]:
+    """Yield the sections of the report, in Markdown; some figures are shown above them."""
+    config = run.config
+    yield "## Selection"
+    yield selection_page.describe(selection_page.counted(config.selection.resolved))
+    yield "## Yields"
+    for made in yield_tables.tables(table, config):
+        yield made.markdown()
+    yield yield_tables.links(table, config)
+    if "training" in config.studies:
+        yield from _of_networks(run, table)
+    yield from page.figures(run.plots / "figures.json", but=[one.name for one in shown])
+    yield "## Samples"
+    yield yield_tables.samples(table, config).markdown()
+    if config.training.networks:
+        yield page.table(run, "images")
+    yield from page.origin(run)
+
+
+def _of_networks(run: Run, table: CutflowTable) -> Iterator[str]:
+    """Yield the sections of trained networks."""
+    config = run.config
     yield "## Networks"
-    yield cost(run).markdown()
+    yield network_tables.cost(run).markdown()
     yield page.table(run, "evaluation")
     for spec in config.training.networks:
         if spec.multiclass:
             yield page.table(run, f"classes_{spec.name}")
-    if others := _others(run):
-        yield "## All networks"
-        for table in results.tables([results.of_run(run), *others]):
-            yield table.markdown()
-    yield "## Selection"
-    yield page.table(run, "cutflow")
-    for process in dict.fromkeys(s.process for s in config.analysis_samples() if s.data):
-        yield page.table(run, f"cutflow_{process}")
     yield "## Sensitivity"
-    yield page.table(run, "sensitivity")
+    ratios = read_sensitivity(run.table("sensitivity"))
+    if ratios:
+        bins = (one.name for one in config.selection.resolved.binning.inclusive)
+        yield network_tables.gains(ratios, bins, table.luminosity).markdown()
+        yield _files(run, "All signal bins, thresholds and shares of the errors:", ("sensitivity",))
+    else:
+        yield page.note(run, "sensitivity")
     yield "## Signals"
     yield page.table(run, "signals")
-    yield from page.figures(run.plots / "figures.json")
-    yield "## Samples"
-    yield page.table(run, "images")
-    yield from page.origin(run)
+    yield _files(run, "By signal bin:", ("signals_bins",))
+    comparison = thesis_comparison.against_the_thesis(run)
+    if comparison.rows:
+        yield "## The thesis and this run"
+        yield comparison.markdown()
+        yield thesis_comparison.backgrounds(run).markdown()
 
 
-def _others(run: Run) -> list[results.Results]:
-    """Return the results kept in the repository, without those of this run."""
-    own = run.config.model_dump(mode="json", exclude={"batch"})
-    return [r for r in map(results.read, results.kept()) if r.configuration != own]
-
-
-# --- The thesis ---------------------------------------------------------------------------
-
-
-def against_the_thesis(run: Run) -> Table:
-    """Return tables 2 to 4 and the sensitivity ratio of the thesis beside those of the run."""
-    published = thesis().networks
-    evaluation = read_evaluation(run.table("evaluation"))
-    ratios = read_sensitivity(run.table("sensitivity"))
-    specs = {spec.name: spec for spec in run.config.training.networks}
-    rows: list[list[str]] = []
-    others = []
-    for ours, theirs in CHOSEN.items():
-        if ours not in evaluation:
-            continue
-        settings = specs[ours].model_dump()
-        changed = [f"{k} {settings[k]}" for k, v in THESIS_SETTINGS.items() if settings[k] != v]
-        if changed:
-            others.append(f"{ours} is not the thesis's network here: {', '.join(changed)}.")
-        chosen = [r for r in ratios if r.network == ours and r.region == "IM1"]
-        lines = (
-            *_table_2(evaluation[ours], published[theirs]),
-            *_table_3(evaluation[ours], published[theirs].table3),
-            *_table_4(chosen, published[theirs].table4),
-            *_ratio(chosen, published[theirs].sensitivity_ratio),
-        )
-        rows += [[ours, what, *_compared(thesis, own)] for what, thesis, own in lines]
-    return Table(
-        name="thesis",
-        title="Tables 2 to 4 of the thesis, and its sensitivity ratio",
-        columns=("network", "quantity", "thesis", "this run", "difference in errors"),
-        rows=rows,
-        notes=(
-            *others,
-            "The thesis had other generators, inputs and, as given below, sizes of samples. Its "
-            "events begin at a boson pT of 280 GeV; our IM1 (table 4, the ratios) includes events "
-            "generated below. The thesis quotes no errors: for its rates they are computed from "
-            f"its numbers of events ({N_THESIS['high']} per process in the high slice, "
-            f"{N_THESIS['others']} elsewhere); for other quantities only our error is used, the "
-            "larger of statistics and the spread between trainings. A difference is shown where "
-            "the thesis gives the number: for its sensitivity, the one as published.",
-        ),
-    )
-
-
-Line = tuple[str, Measured | None, Measured]
-
-
-def _total_error(value: Averaged) -> Measured:
-    """Return a mean over folds with its total error."""
-    return Measured(value.value, value.total)
-
-
-def _table_2(result: NetworkEvaluation, published: ThesisResult) -> Iterator[Line]:
-    row = published.best
-    mean = sum(result.thresholds) / len(result.thresholds)
-    yield (
-        "best threshold (here the mean of the folds)",
-        Measured(row.threshold, 0),
-        Measured(mean, 0),
-    )
-    for what, value, own in (
-        (
-            "(precision + recall)/2, table 2",
-            row.mean_precision_recall,
-            result.mean_precision_recall,
-        ),
-        (
-            "precision × recall, table 2",
-            row.precision_times_recall,
-            result.precision_times_recall,
-        ),
-    ):
-        yield what, Measured(value, 0), _total_error(own)
-
-
-def _table_3(result: NetworkEvaluation, published: Mapping[str, ThesisRates]) -> Iterator[Line]:
-    for slice_, rates in published.items():
-        n = N_THESIS["high" if slice_ == "high" else "others"]
-        for process, value in _shares(rates):
-            name = f"{process}_{slice_}"
-            if name not in result.pass_rates:
-                continue
-            rate = _total_error(result.pass_rates[name])
-            thesis = measured_efficiency(value, N_THESIS["others"] if process == "Wmunu" else n)
-            if process == IRREDUCIBLE:
-                yield f"{process} selected, {slice_} slice, table 3", thesis, rate
-            else:
-                own = Measured(1 - rate.value, rate.error)
-                yield f"{process} rejected, {slice_} slice, table 3", thesis, own
-
-
-def _shares(rates: ThesisRates) -> Iterator[tuple[str, float]]:
-    """Yield the selected share of Znunu, then the rejected ones of the scaled backgrounds."""
-    yield IRREDUCIBLE, rates.znunu_selected
-    yield from rates.rejected.items()
-
-
-def _table_4(ratios: Sequence[SensitivityRatio], published: ThesisRates) -> Iterator[Line]:
-    for ratio in ratios:
-        if ratio.rate_definition != AS_PUBLISHED:
-            continue
-        for process, value in _shares(published):
-            rate = ratio.rates[process]
-            if process == IRREDUCIBLE:
-                yield f"{process} selected in IM1, table 4", Measured(value, 0), rate
-            else:
-                own = Measured(1 - rate.value, rate.error)
-                yield f"{process} rejected in IM1, table 4", Measured(value, 0), own
-
-
-def _ratio(ratios: Sequence[SensitivityRatio], published: float) -> Iterator[Line]:
-    for ratio in ratios:
-        # The thesis gives one number: as published, with Wtaunu and Wmunu rejected.
-        given = ratio.rate_definition in (AS_PUBLISHED, AS_PUBLISHED + OWN_THRESHOLD)
-        value = Measured(published, 0) if given else None
-        own = Measured(ratio.ratio, ratio.error)
-        yield f"sensitivity ratio in IM1, {ratio.rate_definition}", value, own
-
-
-def _compared(thesis: Measured | None, own: Measured) -> tuple[str, str, str]:
-    if thesis is None:
-        return "-", str(own), "-"
-    error = math.hypot(thesis.error, own.error)
-    difference = f"{(own.value - thesis.value) / error:+.1f}" if error else ""
-    return str(thesis), str(own), difference
-
-
-# --- ATLAS's background, line by line ------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column of table 5: the background after a network and the gains in sensitivity."""
-
-    title: str
-    events: list[Measured]
-    ratios: list[str]
-
-
-_RATIOS = (
-    *((definition, region) for region in ("IM1", "IM10") for definition in RATE_DEFINITIONS),
-    (IM1_SPLIT, "IM10"),
-    *((definition + OWN_THRESHOLD, "IM1") for definition in RATE_DEFINITIONS),
-)
-_NOT_GIVEN = ["-"] * len(_RATIOS)
-
-
-def backgrounds(run: Run) -> Table:
-    """Return table 5 of the thesis, the background in IM1 before and after networks, with columns
-    of this run."""
-    background = im1_background()
-    ratios = read_sensitivity(run.table("sensitivity"))
-    columns = [
-        _Column("ATLAS, IM1", [Measured(n, 0) for n in background.values()], _NOT_GIVEN),
-        *(_thesis_column(ours, theirs, background) for ours, theirs in CHOSEN.items()),
-        *(_own_column(name, ratios, background) for name in _shown(ratios)),
+def _files(run: Run, what: str, names: Sequence[str]) -> str:
+    """Return a line with links to files of tables."""
+    found = [
+        path
+        for name in names
+        for path in (run.table(name).with_suffix(".md"), run.table(name))
+        if path.exists()
     ]
-    rows = [
-        [process, *(_events(column.events[i]) for column in columns)]
-        for i, process in enumerate(background)
-    ]
-    rows.append(["all", *(_events(_total(column.events)) for column in columns)])
-    rows += [
-        [f"sensitivity ratio in {region}, {definition}", *(c.ratios[i] for c in columns)]
-        for i, (definition, region) in enumerate(_RATIOS)
-    ]
-    return Table(
-        name="backgrounds",
-        title="Table 5 of the thesis: ATLAS's background of 36.1 fb⁻¹ in IM1, before and after "
-        "networks",
-        columns=("process", *(column.title for column in columns)),
-        rows=rows,
-        notes=(
-            "Events are scaled by pass rates from before the lepton veto, as published; errors are "
-            "those of the rates. Processes but Znunu, Wtaunu and Wmunu are not scaled, as in the "
-            "thesis, which gives no ratio after the whole selection, nor above 1 TeV (IM10). The "
-            "thesis's rates come without errors. Of this run: the thesis's networks, and the one "
-            "with the largest ratio.",
-        ),
-    )
-
-
-def _thesis_column(ours: str, theirs: str, background: Mapping[str, float]) -> _Column:
-    published = thesis().networks[theirs].table4
-    rates = {IRREDUCIBLE: Measured(published.znunu_selected, 0)}
-    rates |= {process: Measured(1 - share, 0) for process, share in published.rejected.items()}
-    ratio, _ = sensitivity_ratio(rates, background)
-    return _Column(f"thesis, {ours}", _after(rates, background), [f"{ratio:.3f}", *_NOT_GIVEN[1:]])
-
-
-def _own_column(
-    network: str, ratios: Sequence[SensitivityRatio], background: Mapping[str, float]
-) -> _Column:
-    found = {(r.rate_definition, r.region): r for r in ratios if r.network == network}
-    rates = found[AS_PUBLISHED, "IM1"].rates
-    written = [
-        with_error(found[which].ratio, found[which].error) if which in found else "-"
-        for which in _RATIOS
-    ]
-    return _Column(network, _after(rates, background), written)
-
-
-def _shown(ratios: Sequence[SensitivityRatio]) -> list[str]:
-    """Return the networks of the thesis and the best one, as far as they have a ratio in IM1."""
-    in_im1 = {
-        r.network: r.ratio for r in ratios if (r.rate_definition, r.region) == (AS_PUBLISHED, "IM1")
-    }
-    best = [max(in_im1, key=lambda network: in_im1[network])] if in_im1 else []
-    return [*dict.fromkeys([name for name in CHOSEN if name in in_im1] + best)]
-
-
-def _after(rates: Mapping[str, Measured], background: Mapping[str, float]) -> list[Measured]:
-    unchanged = Measured(1, 0)
-    scale = {process: rates.get(process, unchanged) for process in background}
-    return [Measured(n * scale[p].value, n * scale[p].error) for p, n in background.items()]
-
-
-def _total(events: Sequence[Measured]) -> Measured:
-    return Measured(sum(e.value for e in events), math.hypot(*(e.error for e in events)))
-
-
-def _events(events: Measured) -> str:
-    if events.error:
-        return str(events)
-    return f"{events.value:.0f}" if events.value >= 1 else f"{events.value:g}"
-
-
-# --- Cost of the networks ---------------------------------------------------------------
-
-
-def cost(run: Run) -> Table:
-    """Return the table of the size, the training and the speed of the networks."""
-    rows = []
-    for network in run.config.training.networks:
-        found = results.training_summary(run, network.name)
-        flops, speed = found.flops_an_event, found.events_per_second
-        rows.append(
-            [
-                network.name,
-                f"{found.parameters}",
-                "-" if flops is None else f"{flops / 1e6:.4g}",
-                f"{found.events}",
-                f"{found.steps}",
-                f"{found.epochs:.1f}",
-                f"{found.seconds:.0f}",
-                "-" if speed is None else f"{speed:.0f}",
-                found.backend,
-            ]
-        )
-    return Table(
-        name="cost",
-        title="Size and training of the networks",
-        columns=(
-            "network",
-            "parameters",
-            "MFLOP per event",
-            "training events",
-            "steps",
-            "epochs",
-            "seconds",
-            "events scored per second",
-            "backend",
-        ),
-        rows=rows,
-        notes=(
-            "Of a network with several folds, the mean of a fold. Operations are those of the "
-            "forward pass; the speed is that of scoring at the end of the training, with the "
-            "reading of images.",
-        ),
-    )
+    links = ", ".join(f"[{one}]({one})" for one in (f"tables/{path.name}" for path in found))
+    return f"{what} {links}." if links else ""

@@ -1,14 +1,14 @@
-"""Stage ``plots``: all figures of the monojet study."""
+"""Stage ``plots``: all figures of the selection and, if networks are trained, of these."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
-from analysis.by_value import monojet_selection
+from analysis.by_value import counted, labels
 from analysis.images.imaging_stage import imaging_targets
 from analysis.monojet.sensitivity_stage import sensitivity_targets
 from analysis.monojet.signals_stage import signals_targets
-from analysis.processes import SIGNALS
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import Done, Target, shared
@@ -21,24 +21,36 @@ from training.classifier.training_stage import training_targets
 @shared
 def plots_targets(run: Run) -> list[Target]:
     """Return the target of the list of all figures."""
+    selection = run.config.selection.resolved
     return [
         Target(
             "plots",
             "figures",
             run.plots / "figures.json",
             (__name__,),
-            settings={"selection": monojet_selection(), "signals": list(SIGNALS)},
+            settings={
+                "selection": counted(selection),
+                "labels": labels(selection),
+                "processes": {name: asdict(one) for name, one in run.config.processes.items()},
+            },
             upstream=(
-                *imaging_targets(run),
-                *training_targets(run),
-                *scoring_targets(run),
-                *evaluation_targets(run),
                 *cutflow_targets(run),
-                *sensitivity_targets(run),
-                *signals_targets(run),
+                *(of_networks(run) if "training" in run.config.studies else ()),
             ),
         )
     ]
+
+
+def of_networks(run: Run) -> tuple[Target, ...]:
+    """Return the targets that the figures of trained networks are made from."""
+    return (
+        *imaging_targets(run),
+        *training_targets(run),
+        *scoring_targets(run),
+        *evaluation_targets(run),
+        *sensitivity_targets(run),
+        *signals_targets(run),
+    )
 
 
 def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
@@ -50,9 +62,9 @@ def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
 STAGE = Stage(
     name="plots",
     summary="all figures",
-    reads="images, scores, tables",
+    reads="tables, histograms, images",
     writes="plots/*.{png,pdf}",
     targets=plots_targets,
     run=_run,
-    study="training",
+    study="selection",
 )

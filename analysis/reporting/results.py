@@ -1,8 +1,9 @@
 """Results of a run as one file, and of many runs as one table.
 
-The report writes ``results.json``. Files of runs worth keeping are in ``docs/results``:
+The report writes ``results.json``. Files of runs worth keeping are in ``docs/results``; their table
+is docs/results.md:
 
-    python -m analysis.reporting.results docs/results/*.json --output docs/results.md
+    python -m analysis.reporting.results --output docs/results.md
 """
 
 from __future__ import annotations
@@ -179,11 +180,28 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def of_run(run: Run) -> Results:
-    """Return the results of a finished run."""
+    """Return the results of a finished run; without networks that it trained, it has none of
+    these."""
     config = run.config
+    networks = _of_networks(run) if "training" in config.studies else []
+    used = {network.training.device for network in networks}
+    gpus = sorted(device for device in used if device and device != processor())
+    return Results(
+        schema_version=SCHEMA,
+        run=config.name,
+        seed=config.seed,
+        learned_events=_learned_events(config) if networks else None,
+        configuration=config.model_dump(mode="json", exclude={"batch"}),
+        versions=versions(),
+        device=Device(processor=processor(), cores=cores(), gpu=", ".join(gpus) or None),
+        networks=networks,
+    )
+
+
+def _of_networks(run: Run) -> list[NetworkSummary]:
     evaluation = read_evaluation(run.table("evaluation"))
     ratios = read_sensitivity(run.table("sensitivity"))
-    networks = [
+    return [
         NetworkSummary(
             name=spec.name,
             settings=spec.model_dump(mode="json"),
@@ -191,20 +209,8 @@ def of_run(run: Run) -> Results:
             evaluation=_evaluation(evaluation[spec.name]),
             sensitivity=[_sensitivity(r) for r in ratios if r.network == spec.name],
         )
-        for spec in config.training.networks
+        for spec in run.config.training.networks
     ]
-    used = {network.training.device for network in networks}
-    gpus = sorted(device for device in used if device and device != processor())
-    return Results(
-        schema_version=SCHEMA,
-        run=config.name,
-        seed=config.seed,
-        learned_events=_learned_events(config),
-        configuration=config.model_dump(mode="json", exclude={"batch"}),
-        versions=versions(),
-        device=Device(processor=processor(), cores=cores(), gpu=", ".join(gpus) or None),
-        networks=networks,
-    )
 
 
 def _evaluation(result: NetworkEvaluation) -> EvaluationSummary:
@@ -385,7 +391,9 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m analysis.reporting.results",
         description="One table of the results of many runs.",
     )
-    made.add_argument("results", nargs="+", type=Path, metavar="RESULTS.json")
+    made.add_argument(
+        "results", nargs="*", type=Path, metavar="RESULTS.json", help=f"default: {KEPT}"
+    )
     made.add_argument("--output", "-o", type=Path, metavar="TABLE.md", help="default: print it")
     return made
 
@@ -394,7 +402,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     options = parser().parse_args(arguments)
     try:
-        found = tables([read(path) for path in options.results])
+        found = tables([read(path) for path in options.results or kept()])
         text = "# Results\n\n" + "\n".join(table.markdown() for table in found)
         if options.output:
             files.write_text(options.output, text)

@@ -1,9 +1,9 @@
-"""The report holds the numbers it is given, beside the thesis's, and needs no other file."""
+"""The report of a run: its numbers first, then sections, for any configuration."""
 
 from __future__ import annotations
 
-import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,218 +13,8 @@ from analysis.config import Config
 from analysis.reporting import monojet_report, results
 from analysis.workflow.run import Run
 from analysis.workflow.target import Target
-from common.runtime.errors import InputError
 from common.stats.measured import Averaged, Measured
-from common.tables import with_error
-from training.classifier.records import FoldRecord, TrainingRecord, write_training_record
-
-PICTURE = b"\x89PNG, as far as the report knows"
-
-
-def measured(value: float, error: float = 0.01) -> dict[str, float]:
-    return {"value": value, "error": error}
-
-
-def evaluation() -> dict[str, Any]:
-    """Return the evaluation of one network, in round numbers."""
-    slices = ("high", "medium", "low")
-    rates = {f"{p}_{s}": measured(0.2) for p in ("Wtaunu", "Wmunu") for s in slices}
-    return {
-        "network": "strides+cell",
-        "n_signal": 120,
-        "n_background": 130,
-        "scan": [],
-        "signal_efficiency": 0.93,
-        "thresholds": [0.45, 0.55],
-        "trained": True,
-        "precision": measured(0.86),
-        "recall": measured(0.88),
-        "mean_precision_recall": measured(0.87),
-        "precision_times_recall": measured(0.75),
-        "accuracy": measured(0.86),
-        "auc": measured(0.93),
-        "background_rejected_fraction": {"0.919": measured(0.8)},
-        "roc": {"signal_efficiency": [], "background_efficiency": []},
-        "pass_rates": rates | {f"Znunu_{s}": measured(0.9) for s in slices},
-        "folds": [],
-    }
-
-
-def sensitivities() -> list[dict[str, Any]]:
-    """Return the ratios of three pairs of rate definition and region."""
-    ratio: dict[str, Any] = {
-        "network": "strides+cell",
-        "rates": {p: measured(0.25) for p in ("Znunu", "Wtaunu", "Wmunu")},
-        "error": 0.01,
-        "statistical": 0.008,
-        "cross_section": 0.001,
-        "spread": 0.01,
-        "largest": 1.2,
-        "largest_error": 0.0,
-        "entries": dict.fromkeys(("Znunu", "Wtaunu", "Wmunu"), 100),
-        "signal_efficiencies": [0.93],
-        "thresholds": [[0.45, 0.55]],
-    }
-    found = (
-        ("as published", "IM1", 1.1),
-        ("consistent", "IM1", 1.05),
-        ("as published", "IM10", 1.02),
-    )
-    return [
-        ratio | {"rate_definition": name, "region": region, "ratio": value}
-        for name, region, value in found
-    ]
-
-
-def training_record(config: Config) -> TrainingRecord:
-    """Return the record of two folds whose operations are not known, in round numbers."""
-    folds = [
-        FoldRecord(
-            fold=fold,
-            classes=2,
-            channel_means=[1.0],
-            events=events,
-            validation_events=10,
-            epochs=1.5,
-            steps=7,
-            seconds=3.0,
-            backend="jax",
-            flops_an_event=None,
-            events_per_second=50.0,
-            device="device",
-        )
-        for fold, events in enumerate((100, 300))
-    ]
-    (network,) = config.training.networks
-    return TrainingRecord(network=network, seed=config.seed, folds=folds, parameters=4684738)
-
-
-@pytest.fixture
-def finished(tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A run with all that the report reads, in numbers that are easy to follow."""
-    monkeypatch.setattr(results, "kept", list)  # none, whatever the repository holds
-    data = tiny_config.model_dump()
-    data["training"]["networks"] = [{"network": "strides", "compression": "cell"}]
-    run = Run(Config.model_validate(data), tmp_path)
-    made: dict[Path, Any] = {
-        run.table("evaluation"): {"strides+cell": evaluation()},
-        run.table("sensitivity"): sensitivities(),
-        run.plots / "figures.json": [
-            {"name": "roc", "files": ["roc.pdf", "roc.png"], "caption": "Curves."}
-        ],
-    }
-    for path, content in made.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content))
-    write_training_record(run.model("strides+cell"), training_record(run.config))
-    for name in ("evaluation", "cutflow", "sensitivity", "signals", "images"):
-        run.table(name).with_suffix(".md").write_text(f"| table | {name} |\n| --- | ---: |\n")
-    (run.plots / "roc.png").write_bytes(PICTURE)
-    return run
-
-
-def rows(run: Run) -> dict[str, list[str]]:
-    return {row[1]: list(row[2:]) for row in monojet_report.against_the_thesis(run).rows}
-
-
-def test_numbers_stand_beside_those_of_the_thesis(finished: Run) -> None:
-    found = rows(finished)
-    # table 2 at 0.40, where precision x recall is largest; the thesis gives no error
-    assert found["(precision + recall)/2, table 2"] == ["0.85", "0.870 ± 0.010", "+2.0"]
-    assert found["best threshold (here the mean of the folds)"] == ["0.4", "0.5", ""]
-    # table 3: 0.833 of 8000; 1 - 0.2 with the error of both
-    assert found["Wmunu rejected, high slice, table 3"] == [
-        "0.8330 ± 0.0042",
-        "0.800 ± 0.010",
-        "-3.0",
-    ]
-    assert found["Znunu selected, low slice, table 3"][1:] == ["0.900 ± 0.010", "-3.9"]
-    assert found["Wtaunu rejected in IM1, table 4"] == ["0.777", "0.750 ± 0.010", "-2.7"]
-    assert found["sensitivity ratio in IM1, as published"] == ["1.118", "1.100 ± 0.010", "-1.8"]
-    # the thesis gives no ratio after the whole selection
-    assert found["sensitivity ratio in IM1, consistent"] == ["-", "1.050 ± 0.010", "-"]
-    assert len(found) == 3 + 9 + 3 + 2
-
-
-def test_a_network_that_is_not_the_thesiss_is_told(finished: Run) -> None:
-    assert "is not the thesis's network" not in " ".join(
-        monojet_report.against_the_thesis(finished).notes
-    )
-    data = finished.config.model_dump()
-    (network,) = data["training"]["networks"]
-    changes = {"width": 0.125, "crop_size": 30, "initializer": "he"}
-    data["training"]["networks"] = [network | changes]
-    run = Run(Config.model_validate(data), finished.output)
-    note = monojet_report.against_the_thesis(run).notes[0]
-    assert note == (
-        "strides+cell is not the thesis's network here: crop_size 30, width 0.125, initializer he."
-    )
-
-
-def test_samples_that_the_run_has_not_are_left_out(finished: Run) -> None:
-    path = finished.table("evaluation")
-    data = json.loads(path.read_text())
-    del data["strides+cell"]["pass_rates"]["Wmunu_low"]
-    path.write_text(json.dumps(data))
-    assert len(rows(finished)) == 16
-    path.write_text(json.dumps({"pfn+none": data["strides+cell"]}))
-    assert rows(finished) == {}
-    assert "was trained in this run" in "".join(monojet_report.sections(finished))
-
-
-def test_cost_is_the_mean_of_the_folds(finished: Run) -> None:
-    (row,) = monojet_report.cost(finished).rows
-    assert row == ["strides+cell", "4684738", "-", "200", "7", "1.5", "3", "50", "jax"]
-    path = finished.model("strides+cell") / "training.json"
-    record = json.loads(path.read_text())
-    for number, fold in enumerate(record["folds"]):
-        fold |= {"flops_an_event": 1.79e9, "events_per_second": 100 * (1 + number)}
-    path.write_text(json.dumps(record))
-    (row,) = monojet_report.cost(finished).rows
-    assert (row[2], row[7]) == ("1790", "150")
-
-
-@pytest.mark.parametrize("content", ["{", '{"folds": []}'])
-def test_a_damaged_training_record_is_one_line_with_the_remedy(finished: Run, content: str) -> None:
-    path = finished.model("strides+cell") / "training.json"
-    path.write_text(content)
-    with pytest.raises(InputError) as error:
-        monojet_report.cost(finished)
-    message = str(error.value)
-    assert message.startswith(f"{path}: cannot read: ")
-    assert message.endswith(": make it with --stage training --force")
-    assert "\n" not in message
-
-
-def test_the_background_is_given_line_by_line(finished: Run) -> None:
-    """Table 5, scaled by the rates of table 4, and by ours (all 0.25)."""
-    made = monojet_report.backgrounds(finished)
-    assert made.columns == (
-        "process",
-        "ATLAS, IM1",
-        "thesis, strides+cell",
-        "thesis, maxpool+rowcol",
-        "strides+cell",
-    )
-    lines = {row[0]: list(row[1:]) for row in made.rows}
-    assert lines["Wenu"] == ["20600"] * 4
-    assert lines["Zee"] == ["0.11"] * 4
-    assert lines["Znunu"] == ["137800", "132839", "132701", "34400 ± 1400"]
-    assert lines["Wtaunu"] == ["50300", "11217", "13581", "12580 ± 500"]
-    assert lines["Wmunu"][1] == "2003"
-    assert lines["all"][:2] == ["245466", "182565"]
-    error = 0.01 * (137800**2 + 50300**2 + 20860**2) ** 0.5
-    own = 245466 - 0.75 * (137800 + 50300 + 20860)
-    assert lines["all"][3] == with_error(own, error)
-    assert lines["sensitivity ratio in IM1, as published"] == [
-        "-",
-        "1.118",
-        "1.107",
-        "1.100 ± 0.010",
-    ]
-    assert lines["sensitivity ratio in IM1, consistent"] == ["-", "-", "-", "1.050 ± 0.010"]
-    assert lines["sensitivity ratio in IM10, as published"][3] == "1.020 ± 0.010"
-    assert lines["sensitivity ratio in IM10, consistent"][3] == "-"
+from tests.analysis.reporting.made_up import config, list_figures, make_run
 
 
 def written(run: Run) -> tuple[str, str]:
@@ -240,16 +30,91 @@ def written(run: Run) -> tuple[str, str]:
     return target.output.read_text(), (run.output / "report.md").read_text()
 
 
-def test_the_page_holds_all_and_needs_no_other_file(finished: Run) -> None:
+def headings(text: str) -> list[str]:
+    return re.findall(r"^## (.*)$", text, flags=re.MULTILINE)
+
+
+@pytest.fixture
+def selected(tmp_path: Path) -> Any:
+    """A function that makes runs of selections without networks."""
+
+    def make(*processes: str, **selection: Any) -> Run:
+        made = config({"extends": "monojet36", "use": ["SR", "CR2mu"], **selection}, processes)
+        run = make_run(tmp_path / "run", made)
+        list_figures(
+            run,
+            {
+                "cutflow_SR": ("Steps of $E_\\mathrm{T}^\\mathrm{miss}$.", "Cut-flows"),
+                "cutflow_CR2mu": ("Steps.", "Cut-flows"),
+                "stack_SR_met": ("A spectrum.", "Histograms of SR"),
+            },
+        )
+        return run
+
+    return make
+
+
+# --- With networks --------------------------------------------------------------------------------
+
+
+def test_a_run_with_networks_has_all_sections(finished: Run) -> None:
     page, text = written(finished)
-    assert base64.b64encode(PICTURE).decode() in page
-    assert 'src="plots' not in page
-    assert "http" not in page
-    assert page.count("<table>") == 8
+    assert headings(text) == [
+        *("Selection", "Yields", "Networks", "Sensitivity", "Signals", "The thesis and this run"),
+        *("Figures", "Samples", "Configuration", "Versions"),
+    ]
+    assert [text.count(f"](#{one})") for one in ("selection", "the-thesis-and-this-run")] == [1, 1]
     for word in ("Curves.", "Wmunu rejected, high slice", "luminosity: 36.1", "numpy"):
         assert word in page
         assert word in text
     assert "![roc](plots/roc.png)" in text
+    assert page.count('src="data:image/png;base64,') == 4
+    assert 'src="plots' not in page
+    assert "http" not in page
+
+
+def test_its_numbers_are_those_of_the_best_network(finished: Run) -> None:
+    page, text = written(finished)
+    assert (
+        "| **0.930 ± 0.010** | **1.100 ± 0.010** | **1.050 ± 0.010** |\n"
+        "| :---: | :---: | :---: |\n"
+        "| AUC of strides+cell | sensitivity in IM1, as published | "
+        "sensitivity in IM1, consistent |"
+    ) in text
+    assert page.count('class="tile"') == 3
+    first_screen = page[: page.index("</header>")]
+    assert 'alt="roc"' in first_screen
+    assert 'alt="sensitivity_strides+cell"' in first_screen
+    assert 'alt="event_channels"' not in first_screen
+
+
+def test_the_sensitivity_is_short_and_the_whole_table_a_link(finished: Run) -> None:
+    _, text = written(finished)
+    section = text.split("## Sensitivity")[1].split("\n## ")[0]
+    assert "| strides+cell | as published | 1.100 ± 0.010 | 1.020 ± 0.010 |" in section
+    assert "[tables/sensitivity.md](tables/sensitivity.md)" in section
+    assert "[tables/sensitivity.json](tables/sensitivity.json)" in section
+
+
+def test_without_ratios_the_reason_is_given(finished: Run) -> None:
+    finished.table("sensitivity").write_text("[]")
+    finished.table("sensitivity").with_suffix(".md").write_text("**T**\n\n*Empty: no Wmunu.*\n")
+    page, text = written(finished)
+    assert "## Sensitivity\n\n*Empty: no Wmunu.*" in text
+    assert page.count('class="tile"') == 3  # the yields have numbers, too
+    assert "background in SR" in text
+
+
+def test_other_networks_than_the_thesiss_are_not_compared(finished: Run) -> None:
+    evaluation = json.loads(finished.table("evaluation").read_text())
+    data = finished.config.model_dump()
+    data["training"]["networks"] = [{"network": "resnet", "compression": "cell"}]
+    run = Run(Config.model_validate(data), finished.output)
+    (name,) = (one.name for one in run.config.training.networks)
+    run.table("evaluation").write_text(json.dumps({name: evaluation["strides+cell"]}))
+    (run.output / "models" / "strides+cell").rename(run.model(name))
+    _, text = written(run)
+    assert "The thesis and this run" not in headings(text)
 
 
 def test_the_results_are_a_file_that_can_be_read(finished: Run) -> None:
@@ -270,16 +135,52 @@ def test_the_results_are_a_file_that_can_be_read(finished: Run) -> None:
     assert network.ratio("consistent", "IM10") is None
 
 
-def test_other_runs_stand_beside_this_one(
-    finished: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    written(finished)
-    own = json.loads((finished.output / "results.json").read_text())
-    other = own | {"run": "another", "configuration": {}, "learned_events": 140_000}
-    (tmp_path / "own.json").write_text(json.dumps(own))
-    (tmp_path / "other.json").write_text(json.dumps(other))
-    monkeypatch.setattr(results, "kept", lambda: sorted(tmp_path.glob("o*.json")))
-    _, text = written(finished)
-    assert "## All networks" in text
-    assert text.count("| tiny | 600 events | strides+cell |") == 1
-    assert text.count("| another | full | strides+cell |") == 1
+# --- Without networks -----------------------------------------------------------------------------
+
+
+def test_a_run_without_networks_has_a_report(selected: Any) -> None:
+    run = selected("Znunu", "Wtaunu", "model", "measured", blind=["CR2mu"])
+    page, text = written(run)
+    assert headings(text) == [
+        *("Selection", "Yields", "Figures", "Samples", "Configuration", "Versions"),
+    ]
+    for word in ("background in SR", "observed in SR", "data over background in SR"):
+        assert word in text
+    assert "- backgrounds: Znunu, Wtaunu\n- signals: model\n- data: measured\n" in text
+    assert "- samples: 4 samples of 4 processes, 108,800 events" in text
+    assert "- networks" not in text
+    first_screen = page[: page.index("</header>")]
+    assert 'alt="stack_SR_met"' in first_screen
+    assert 'alt="cutflow_SR"' in first_screen
+    assert 'alt="cutflow_CR2mu"' not in first_screen
+    assert "hidden in CR2mu" in text
+    found = results.read(run.output / "results.json")
+    assert (found.networks, found.learned_events) == ([], None)
+
+
+def test_formulas_are_drawn_in_the_page_and_stay_in_the_text(selected: Any) -> None:
+    page, text = written(selected("Znunu", "model"))
+    body = page[page.index("<body>") : page.index('id="configuration"')]
+    assert "$" not in body
+    assert "mathrm" not in body
+    assert body.count("<math") > 10
+    assert "$E_\\mathrm{T}^\\mathrm{miss} > 250$ GeV" in text
+
+
+def test_data_alone_have_a_report(selected: Any) -> None:
+    _, text = written(selected("measured"))
+    assert "- data: measured" in text
+    assert "- backgrounds" not in text
+    assert "| **1000** | **1000** |" in text
+
+
+def test_hidden_data_alone_have_a_report_without_numbers(selected: Any) -> None:
+    page, text = written(selected("measured", blind=["SR", "CR2mu"]))
+    assert "**1000**" not in text
+    assert 'class="tile"' not in page
+
+
+def test_results_of_other_runs_are_not_in_the_way(selected: Any) -> None:
+    _, text = written(selected("Znunu", "Wtaunu"))
+    for path in results.kept():
+        assert path.stem not in text

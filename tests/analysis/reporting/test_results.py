@@ -162,6 +162,11 @@ def test_the_command_writes_markdown(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == text
 
 
-def test_results_kept_in_the_repository_can_be_read() -> None:
+def test_without_files_the_kept_results_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert results.main([]) == 0
+    text = capsys.readouterr().out
+    assert results.kept()
     for path in results.kept():
-        assert results.read(path).networks
+        found = results.read(path)
+        assert found.networks
+        assert f"| {found.title} |" in text
