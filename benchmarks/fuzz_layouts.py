@@ -29,6 +29,7 @@ from cpp_helpers.errors import event_loop_errors
 from tests.analysis import hepmc_events, hepmc_tree_events, mini_events, xaod_events
 from tests.analysis import three_lepton_events as leptons
 from tests.analysis.formats import test_delphes, test_nanoaod
+from tests.analysis.plain import PLAIN
 from tests.conftest import EVENTS
 
 Sums = dict[str, float]
@@ -70,7 +71,7 @@ class Kind:
     def needs(self, path: str) -> reader.Needs | None:
         """Return the needs of the first stage that the intact file satisfies."""
         columns = reader.inspect(path, self.layout).columns.keys()
-        stages = (imaging.needs(), cutflow.needs())
+        stages = (imaging.needs(PLAIN), cutflow.needs(PLAIN))
         return next((needs for needs in stages if needs.columns <= columns), None)
 
     def read(self, path: str, needs: reader.Needs | None) -> Sums:

@@ -17,8 +17,19 @@ PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
 
 def test_the_configuration_shown_is_valid() -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
-    assert Config.model_validate(yaml.safe_load(block)).name == "mine"
+    blocks = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    names = [Config.model_validate(yaml.safe_load(block)).name for block in blocks]
+    assert names == ["mine", "own_analysis"]
+
+
+def test_an_analysis_of_ones_own_is_shown_as_it_is() -> None:
+    """On one page of YAML, of at most 25 lines."""
+    path = REPOSITORY / "analysis" / "configs" / "own_analysis.yaml"
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 25
+    shown = "\n".join(lines[1:])  # without the comment
+    for page in (README, (REPOSITORY / "docs" / "own_analysis.md").read_text()):
+        assert shown in page
 
 
 @pytest.mark.parametrize(
