@@ -89,7 +89,7 @@ def labels(selection: Selection) -> dict[str, Any]:
 def used_columns(selection: Selection, names: Iterable[str] | None = None) -> list[str]:
     """Return the expressions of all quantities that are counted or histogrammed in some regions (by
     default those used), and of weights, with the definitions that they use."""
-    chosen = list(selection.used if names is None else names)
+    chosen = list(dict.fromkeys((*(selection.used if names is None else names), *selection.blind)))
     regions = [selection.regions[name] for name in chosen]
     filled = {one.name: one for name in chosen for one in selection.histograms_in(name)}
     expressions = [

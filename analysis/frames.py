@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.config import Config, Sample
-from analysis.formats.columns import PREFIX
+from analysis.formats.columns import CANONICAL, PREFIX, names_in
 from analysis.inputs import paths, reader
 from analysis.inputs.cluster_ranges import info_of, inspected
 from analysis.inputs.invisible import set_invisible
@@ -26,11 +26,12 @@ from analysis.matrices import rmm
 from analysis.rdf.regions import apply_cut, define, define_per_sample, names_of
 from analysis.rdf.weights import define_weight
 from analysis.workflow.run import Run
-from analysis.yields.cutflow import defined, needs_of
+from analysis.yields.cutflow import needs_of
 from common.runtime.errors import ConfigError, InputError, did_you_mean
 from cpp_helpers import declare
 from selections import three_lepton
 from selections.cuts import Definition, Region
+from selections.selection import Selection
 
 EXPECTED = "expected"
 
@@ -58,6 +59,18 @@ def frames(run: Run, region: str | None = None) -> dict[str, Any]:
     return {sample.name: _frame(run, sample, region) for sample in run.config.samples}
 
 
+def _available(selection: Selection, file: reader.File) -> list[Definition]:
+    """Return the definitions whose columns a file gives."""
+    lacking = {*CANONICAL, *dict(file.extra)} - file.columns.keys()
+    found = []
+    for one in selection.definitions:
+        if names_in(one.expression) & lacking:
+            lacking.add(one.name)
+        else:
+            found.append(one)
+    return found
+
+
 def _regions(config: Config) -> Mapping[str, Region]:
     own = config.selection.resolved.regions
     return {**(three_lepton.REGIONS if config.anomaly else {}), **own}
@@ -75,7 +88,8 @@ def _frame(run: Run, sample: Sample, region: str | None) -> Any:
             raise ConfigError(f"'selection.blind': data of '{sample.name}' are hidden in {region}")
         for file in files:
             reader.require_columns(file, needs_of(run.config, [region]))
-        df = defined(df, selection, region=region, keys=run.config.selection.keys("selection."))
+        keys = run.config.selection.keys("selection.")
+        df = define(df, _available(selection, files[0]), keys)
         df, weight = define_weight(df, selection, data=sample.data)
     elif region is not None:
         search = run.config.anomaly_search

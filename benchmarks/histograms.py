@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -79,9 +78,9 @@ QUANTITIES = {
     "leading_jet_eta": (-2.4, 2.4),
     "leading_jet_phi": (-3.2, 3.2),
     "min_delta_phi": (0.0, 3.2),
-    "n_jets": (-0.5, 9.5),
-    "n_electrons": (-0.5, 3.5),
-    "n_muons": (-0.5, 3.5),
+    "n_jets": (-0.5, 39.5),
+    "n_electrons": (-0.5, 39.5),
+    "n_muons": (-0.5, 39.5),
     "ht": (200.0, 2000.0),
 }
 """Quantities of the selection, with the range of their bins."""

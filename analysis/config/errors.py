@@ -56,7 +56,7 @@ def _explained(problem: Any) -> str:
         return f"'{key}': {_other_characters(problem)}"
     if kind == "tuple_type":
         return f"'{key}': a list is expected: [...], or a line with '- ' for each"
-    if kind in ("model_type", "model_attributes_type"):
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"'{key}': a mapping of keys is expected: {{key: value, ...}}"
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, KeyedError):

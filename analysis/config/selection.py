@@ -24,6 +24,7 @@ from pydantic import (
 
 from analysis.config.base import KeyedError, Model, Name
 from analysis.config.column_names import require_column_name
+from analysis.config.looks import require_label
 from analysis.formats.columns import CANONICAL, FORMER
 from common.runtime.errors import did_you_mean
 from selections import monojet36, monojet139, three_lepton
@@ -40,6 +41,15 @@ LUMINOSITIES = {
     monojet139.SELECTION.name: monojet139.LUMINOSITY,
 }
 """Luminosities (1/fb) of built-in selections, the defaults of configurations based on them."""
+
+
+def _drawable(value: str | None) -> str | None:
+    if value:
+        require_label(value)
+    return value
+
+
+Label = Annotated[str, AfterValidator(_drawable)]
 
 
 def _text(value: Any) -> Any:
@@ -81,7 +91,7 @@ class AxisSettings(Model):
 
     variable: Expression = Field(description="C++ expression")
     bins: Bins = Field(description="edges, or {number, low, high}")
-    label: str = Field("", description="title of the axis, with the unit in brackets")
+    label: Label = Field("", description="title of the axis, with the unit in brackets")
 
     @property
     def axis(self) -> Axis:
@@ -93,7 +103,7 @@ class CutSettings(Model):
     """A cut; a text alone is its expression."""
 
     cut: Expression = Field(description="C++ expression; the event must pass")
-    label: str | None = Field(None, description="text in tables and figures; default: the cut")
+    label: Label | None = Field(None, description="text in tables and figures; default: the cut")
     variable: Expression | None = Field(
         None, description="quantity of the N-1 figure; default: what the cut compares with a number"
     )
@@ -172,7 +182,7 @@ class HistogramSettings(Model):
 
     variable: Expression | None = Field(None, description="C++ expression; default: the name")
     bins: Bins = Field(description="edges, or {number, low, high}")
-    label: str = Field("", description="title of the axis, with the unit in brackets")
+    label: Label = Field("", description="title of the axis, with the unit in brackets")
     y: AxisSettings | None = Field(None, description="second quantity: variable, bins, label")
     regions: tuple[Name, ...] | None = Field(None, description="default: all that are used")
 
@@ -190,7 +200,7 @@ class BinningSettings(Model):
     edges: Annotated[Edges, Field(min_length=1), AfterValidator(_ascending)] = Field(
         description="lower edges; the last bin has no upper edge"
     )
-    label: str = Field("", description="title of the axis, with the unit in brackets")
+    label: Label = Field("", description="title of the axis, with the unit in brackets")
     inclusive: Name = Field("IM", description="prefix of the bins above an edge")
     exclusive: Name = Field("EM", description="prefix of the bins between two edges")
     first: int = Field(1, ge=0, description="number of the first bin")

@@ -13,7 +13,7 @@ from typing import Any
 from analysis.formats.columns import PREFIX, own, renamed
 from common.runtime.errors import ConfigError, MonojetError
 from cpp_helpers import declare
-from cpp_helpers.errors import Diagnostics, cause_of, diagnostics
+from cpp_helpers.errors import Diagnostics, diagnostics
 from selections.cuts import Cut, Definition, Region
 
 
@@ -51,7 +51,10 @@ def compiling(key: str, expression: str) -> Iterator[None]:
     except MonojetError:
         raise
     except Exception as error:  # whatever cppyy makes of a C++ exception
-        cause = (messages.first_error() or cause_of(error)).replace(PREFIX, "")
+        cause = messages.first_error().replace(PREFIX, "") or (
+            "its type does not fit: a cut is true or false (of vectors Any(…) or All(…)), a "
+            "quantity a number or a vector of numbers"
+        )
         raise ConfigError(f"'{key}': '{expression}' does not compile: {cause}") from error
 
 

@@ -68,7 +68,7 @@ def _correction(factor: Correction, key: str) -> str:
     except Exception as error:  # of several kinds, by format and damage
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"'{key}': cannot read {factor.file}: {cause}") from error
-    if factor.name not in found:
+    if factor.name not in list(found):
         raise ConfigError(
             f"'{key}': {factor.file} has no correction '{factor.name}', only "
             f"{', '.join(sorted(found))}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from analysis.reporting.figures import Captioned, Heading
@@ -102,8 +102,15 @@ def _histograms(
                 hidden=bool(table.hidden_data(region)),
                 text=region,
             ),
-            f"{labels} in {region}, after all cuts.",
+            f"{labels} in {region}, after all cuts."
+            + _without_value(templates.by_process(region, histogram.name).values()),
         )
+
+
+def _without_value(templates: Iterable[Template]) -> str:
+    """Return a sentence on the values that are in no bin, if any."""
+    n = sum(one.n_without_value for one in templates)
+    return f" Values that are NaN are left out: {n} simulated or recorded entries." if n else ""
 
 
 def _filled(templates: Templates, region: str, name: str) -> dict[str, Template]:

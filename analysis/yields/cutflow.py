@@ -106,14 +106,13 @@ class Graph:
     ) -> None:
         """Define the quantities of bins and histograms.
 
-        ``keys`` are those of the configuration by the names of cuts, for messages. Of ``data``,
-        histograms without one cut of their region leave out the events of blind regions.
+        ``keys`` are those of the configuration by the names of cuts, for messages. Events of
+        ``data`` in blind regions are left out everywhere.
 
         Raises:
             ConfigError: an expression does not compile.
         """
         self.selection, self.weight, self.keys = selection, weight, keys or {}
-        self._not_blind = [selection.not_blind] if data and selection.not_blind else []
         self.quantities: dict[str, str] = {}
         for number, quantity in enumerate(_binned_quantities(selection)):
             name = f"{BINNED}_{number}"
@@ -127,6 +126,8 @@ class Graph:
         self._quantities = _named(histograms.quantities(self._histograms()))
         if self._quantities:
             df = histograms.define_values(df, self._quantities)
+        if data and selection.not_blind:
+            df = apply_cut(df, Cut("blind", selection.not_blind, ""), "selection.blind")
         self._nodes: dict[tuple[str, ...], Any] = {(): df}
         self._yields: dict[tuple[tuple[str, ...], str], _Booked] = {}
 
@@ -199,8 +200,7 @@ class Graph:
             booked.append(histograms.book(self.after(steps), chosen, self._quantities, self.weight))
         keys = {step.expression: step.key for step in steps}
         for one in self.n_minus_one[region.name]:
-            others = (*one.others, *self._not_blind)
-            node = self.after([Step(text, keys.get(text, one.cut)) for text in others])
+            node = self.after([Step(text, keys.get(text, one.cut)) for text in one.others])
             booked.append(histograms.book(node, [_histogram(one)], self._quantities, self.weight))
 
         def get() -> dict[str, ExactHistogram]:
@@ -454,6 +454,14 @@ def _sample(
     near = found.pop(EDGE, None)
     if near is not None:
         near = without_step(near, EDGE)
+    if sample.data:  # counted, whatever the files state of a simulation
+        info = replace(
+            info,
+            cross_section=None,
+            cross_section_error=None,
+            sum_of_weights=None,
+            sum_of_weights_squared=None,
+        )
     return CutflowSample(
         process=info.process,
         slice=info.slice,

@@ -42,7 +42,7 @@ def tables(table: CutflowTable, config: Config) -> list[Table]:
                         selection.regions[region],
                         place,
                         data=data,
-                        factors=selection.has_factors,
+                        selection=selection,
                     )
                 )
         found.append(_bin_table(table, region, place, selection))
@@ -60,7 +60,7 @@ def _process_table(
     place: str,
     *,
     data: bool,
-    factors: bool,
+    selection: Selection,
 ) -> Table:
     samples = {
         name: sample
@@ -84,7 +84,8 @@ def _process_table(
                 [
                     *provenance_notes.notes(samples.values()),
                     *provenance_notes.gaps(process, slices),
-                    *_without_squares(table, process, factors=factors and not data),
+                    *_without_squares(table, process, factors=selection.has_factors and not data),
+                    *(_left_out(table, selection) if data else ()),
                     *["A network's efficiency is relative to the events after all cuts."]
                     * bool(cutflow.networks),
                 ]
@@ -179,7 +180,7 @@ def _bin_table(table: CutflowTable, region: str, place: str, selection: Selectio
             f"between the edges {lows}. {_ERRORS}",
             *([provenance_notes.EDGE_NOTE] if near else []),
             *provenance_notes.all_gaps(table),
-            *_data_notes(table, region),
+            *_data_notes(table, region, selection),
         ),
     )
 
@@ -188,13 +189,22 @@ def _cell(y: Expected, *, data: bool) -> str:
     return f"{y.events:.12g}" if data or not y.entries else with_error(y.events, y.error)
 
 
-def _data_notes(table: CutflowTable, region: str) -> list[str]:
+def _left_out(table: CutflowTable, selection: Selection) -> list[str]:
+    """Return a sentence on the events of data that all regions leave out, if any."""
+    if not selection.blind or not table.data_processes:
+        return []
+    blind = ", ".join(selection.blind)
+    return [f"Events of data in {blind} (blind) are left out of all regions and of all steps."]
+
+
+def _data_notes(table: CutflowTable, region: str, selection: Selection) -> list[str]:
     """Return sentences on data: which are counted, which are hidden."""
     counted = list(table.processes(region, data=True))
     hidden = table.hidden_data(region)
     return [
         *([f"Data, not normalised: {', '.join(counted)}."] if counted else []),
         *([f"Hidden in {region} (blind): {', '.join(hidden)}."] if hidden else []),
+        *_left_out(table, selection),
     ]
 
 
@@ -243,6 +253,7 @@ def _yields_table(table: CutflowTable, config: Config) -> Table:
                 for region in table.regions
                 if table.hidden_data(region)
             ),
+            *_left_out(table, config.selection.resolved),
         ),
     )
 

@@ -31,6 +31,8 @@ def write_root(path: Path, templates: Templates) -> None:
     """
     root = load_root()
     file = root.TMemFile(f"{_NAME}?reproducible={_NAME}", "RECREATE")
+    attached = root.TH1.AddDirectoryStatus()
+    root.TH1.AddDirectory(False)  # a new histogram would replace a folder of its name
     try:
         _write_folder(file, [(one.path.split("/"), one) for one in templates.templates])
         file.Write()
@@ -38,6 +40,7 @@ def write_root(path: Path, templates: Templates) -> None:
         file.CopyTo(content, len(content))
         content[_HEADER:_FIRST_RECORD] = 0  # which ROOT leaves as the memory was
     finally:
+        root.TH1.AddDirectory(attached)
         file.Close()
     files.require_space(path, len(content))
     with files.whole(path) as partial:
@@ -75,7 +78,6 @@ def _histogram(name: str, template: Template) -> Any:
     bins = [part for edges in template.edges for part in (len(edges) - 1, edges)]
     kind = {1: root.TH1D, 2: root.TH2D}[len(template.edges)]
     histogram = kind(name, tlatex(template.title) or template.name, *bins)
-    histogram.SetDirectory(root.nullptr)
     histogram.Sumw2()
     # ROOT counts the bins along the first axis fastest
     for array, wanted in (

@@ -23,11 +23,11 @@ inline correction::Correction::Ref correction_of(const std::string &file, const 
 namespace detail {
 
 template <typename Input>
-inline constexpr bool is_vector =
+inline constexpr bool has_elements =
     !std::is_arithmetic_v<Input> && !std::is_convertible_v<Input, std::string>;
 
 template <typename Input> void require_length(std::size_t &length, const Input &input) {
-  if constexpr (is_vector<Input>) {
+  if constexpr (has_elements<Input>) {
     if (length != static_cast<std::size_t>(-1) && length != input.size())
       throw std::runtime_error("the inputs of a correction differ in length");
     length = input.size();
@@ -37,7 +37,7 @@ template <typename Input> void require_length(std::size_t &length, const Input &
 template <typename Input>
 correction::Variable::Type value(const Input &input, correction::Variable::VarType type,
                                  std::size_t i, bool &missing) {
-  if constexpr (is_vector<Input>) {
+  if constexpr (has_elements<Input>) {
     return value(input[i], type, 0, missing);
   } else if constexpr (std::is_convertible_v<Input, std::string>) {
     return std::string(input);

@@ -240,6 +240,14 @@ def test_tasks_change_no_byte(run_with: RunOf) -> None:
         assert (whole.output.with_name("parts") / file.name).read_bytes() == content
 
 
+def test_a_region_may_have_a_cut_of_its_name(run_with: RunOf) -> None:
+    regions = {"mt": {"extends": "SR", "add": {"mt": "n_jets == 2"}}}
+    run = run_with({**SELECTION, "regions": regions, "use": ["mt", "SR"], "histograms": {}})
+    made(run)
+    with uproot.open(run.histograms.with_suffix(".root")) as file:
+        assert file["mt/Znunu/n_minus_one/mt"].values().sum() > 0
+
+
 def test_root_reads_the_histograms(run_with: RunOf) -> None:
     run = run_with()
     _, templates = made(run)
@@ -257,6 +265,9 @@ def test_data_are_not_weighted_and_hidden_where_blind(
     table, templates = made(run)
     measured = table.samples["measured"]
     assert list(measured.regions) == ["CR1mu"]
+    outside = N - events["SR"].sum()  # events of SR are in no step of any region
+    assert measured.regions["CR1mu"].steps["all events"].entries == outside
+    assert measured.regions["CR1mu"].steps["leading_jet"].entries == events["without_mt"].sum()
     with uproot.open(path) as file:
         own = np.asarray(file["events"].arrays()["weight"])
     assert measured.regions["CR1mu"].bins["all"].sumw == pytest.approx(own[events["CR1mu"]].sum())
@@ -265,6 +276,10 @@ def test_data_are_not_weighted_and_hidden_where_blind(
     assert "measured" in templates.by_process("CR1mu", "met")
     text = run.table("yields").with_suffix(".txt").read_text()
     assert "Hidden in SR (blind): measured" in text
+    assert "Events of data in SR (blind) are left out of all regions" in text
+    counted = table.processes("CR1mu", data=True)["measured"].bins["all"]
+    own_weights = own[events["CR1mu"]]
+    assert counted.statistical == pytest.approx((own_weights**2).sum() ** 0.5)
     assert not list(run.output.glob("tables/cutflow_measured.json"))
 
 
