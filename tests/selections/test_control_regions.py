@@ -114,8 +114,8 @@ def passed(selection: Selection, events: list[Event]) -> dict[str, list[bool]]:
         df = define(df, [Definition(name, f"all_{name}[0]")])
     for kind in ("jet", "electron", "muon", "tau", "photon"):
         for column in ("pt", "eta", "phi", *(("n_tracks",) if kind == "jet" else ())):
-            values = [getattr(getattr(event, kind), column) for event in events]
-            df = _define(df, f"{kind}_{column}", values)
+            of_kind = [getattr(getattr(event, kind), column) for event in events]
+            df = _define(df, f"{kind}_{column}", of_kind)
     df = _define(df, "jet_b_tag", [event.b_tag for event in events])
     expressions = {name: region.expression for name, region in selection.regions.items()}
     used = used_definitions(selection.definitions, expressions.values())
