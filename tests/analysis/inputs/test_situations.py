@@ -177,12 +177,12 @@ def test_two_datasets_are_no_sample(tmp_path: Path, tiny_config: Config) -> None
         run = run_with(tiny_config, tmp_path, together, open_files=open_files)
         with pytest.raises(
             InputError,
-            match=rf"'other': {one} is of dataset 410470, {two} of dataset 410471: .*'slice'$",
+            match=rf"'other': {one} is of dataset 410470, {two} of dataset 410471: .*'dataset'$",
         ):
             flows(run)
-    apart = [{"process": "other", "slice": f"s{p[-6]}", "files": (p,)} for p in (one, two)]
+    apart = [{"process": "other", "dataset": p[-11:-5], "files": (p,)} for p in (one, two)]
     found = flows(run_with(tiny_config, tmp_path / "apart", *apart))
-    sums = [expected(found[f"other_s{i}"]) for i in "01"]
+    sums = [expected(found[f"other_41047{i}"]) for i in "01"]
     assert sums == pytest.approx([452.311e3 / 201, 379.449e3 / 201])
     again = derivation(tmp_path / "again.root", "410470")
     with uproot.open(again) as file:

@@ -105,7 +105,7 @@ def test_networks_of_another_configuration_are_refused(finished: Path, tmp_path:
 def test_stages_that_train_or_judge_are_refused(finished: Path) -> None:
     config = configured(*INPUT, "--models", finished)
     assert chosen_stages(["scoring"], config) == ["scoring"]
-    for stage in ("training", "evaluation", "sensitivity", "report"):
+    for stage in ("training", "evaluation", "sensitivity", "signals"):
         with pytest.raises(ConfigError, match="trained in the same run"):
             chosen_stages([stage], config)
 

@@ -134,7 +134,8 @@ def test_files_of_different_cross_sections_are_no_sample(convert: Convert, tmp_p
         write(tmp_path / f"{i}.hepmc", [event(1, cross_section=section)])
         for i, section in enumerate((12.5, 1250.0))
     )
-    with pytest.raises(InputError, match=r"0.hepmc is 12.5 pb, that of .*1.hepmc 1250 pb: .*slice"):
+    message = r"0.hepmc is 12.5 pb, that of .*1.hepmc 1250 pb: .*'dataset'"
+    with pytest.raises(InputError, match=message):
         convert(a, b)
     convert(a, b, cross_section=12.5)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 import training.autoencoder.autoencoder
 import training.autoencoder.denoising
@@ -184,5 +183,3 @@ def test_what_does_not_fit_is_refused(trained: Path, background: Path, tmp_path:
         Denoiser(spec(crop_size=12), trained)
     with pytest.raises(InputError, match=r"not a trained denoising\+cell"):
         Denoiser(spec(), tmp_path)
-    with pytest.raises(ValidationError, match="unknown region 'SRR'"):
-        spec(region="SRR")
