@@ -29,6 +29,7 @@ from analysis.yields.cutflow_model import (
 )
 from common.schema.images import CHANNELS, UNITS
 from common.schema.matrices import SCHEMA, Subset
+from common.schema.templates import Templates
 from common.stats.roc import Scored
 from plots import style
 from plots.three_lepton.samples import Kind, MatrixSample
@@ -198,6 +199,7 @@ def _write_tables(run: Run, rng: Rng, scores: dict[str, dict[str, Any]]) -> None
         )
         for name in NETWORKS
     }
+    Templates(36.1, ()).write(run.histograms)
     cutflow = CutflowTable(
         36.1,
         {
@@ -207,7 +209,7 @@ def _write_tables(run: Run, rng: Rng, scores: dict[str, dict[str, Any]]) -> None
         {
             f"{process}_{slice_}": cutflow_sample(
                 process,
-                {name: made_cutflow(rng) for name in monojet36.REGIONS},
+                {name: made_cutflow(rng) for name in monojet36.SELECTION.used},
                 normalisation,
                 slice=slice_,
             )

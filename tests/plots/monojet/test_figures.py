@@ -352,7 +352,8 @@ def test_the_stage_makes_every_figure_then_the_list(finished: Run, tmp_path: Pat
         for kind in ("training", "scores", "thresholds", "sensitivity", "signals"):
             assert f"{kind}_{network}" in listed
     assert all(entry["caption"] and len(entry["files"]) == 2 for entry in listed.values())
-    for name, build in builds(monojet_figures.figures(run)).items():
-        if not name.endswith(NETWORKS[1]):
-            for path in style.save(build(), tmp_path / "again" / name):
-                assert path.read_bytes() == (run.plots / path.name).read_bytes()
+    with style.looks(run.config.processes):
+        for name, build in builds(monojet_figures.figures(run)).items():
+            if not name.endswith(NETWORKS[1]):
+                for path in style.save(build(), tmp_path / "again" / name):
+                    assert path.read_bytes() == (run.plots / path.name).read_bytes()
