@@ -184,7 +184,7 @@ class ExactHistogram:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data; arrays are compressed, in base64."""
+        """Return plain data, the same for equal histograms; arrays are compressed, in base64."""
         return {
             "entries": _to_text(self.entries, "<u8"),
             "sumw": self.sumw.to_json(),

@@ -91,14 +91,9 @@ std::string HistogramSpecification::name() const {
 
 namespace {
 
-std::uint32_t find_bin(const HistogramSpecification::Axis *axes, std::size_t n_axes, double first,
-                       double second) {
-  const std::uint32_t x = axes[0].bins.find(first);
-  if (n_axes == 1)
-    return x;
-  const std::uint32_t nx = axes[0].bins.size(), ny = axes[1].bins.size();
-  const std::uint32_t y = axes[1].bins.find(second);
-  return x < nx && y < ny ? x * ny + y : nx * ny;
+/// The bin of two quantities with the indices x of n_x and y of n_y.
+std::uint32_t bin_of(std::uint32_t x, std::uint32_t n_x, std::uint32_t y, std::uint32_t n_y) {
+  return x < n_x && y < n_y ? x * n_y + y : n_x * n_y;
 }
 
 /// The elements of a quantity; null if it is a number.
@@ -127,10 +122,15 @@ void find_bins_of_vectors(const HistogramSpecification &specification, const Gat
                                std::to_string(y->size) + " of the second");
     const auto begin = static_cast<std::uint32_t>(all.bins.size());
     const std::uint32_t size = (x ? x : y)->size;
-    for (std::uint32_t k = 0; k < size; ++k)
-      all.bins.push_back(find_bin(axes, histogram.n_axes,
-                                  gathered.values[x ? x->begin + k : axes[0].quantity],
-                                  gathered.values[y ? y->begin + k : axes[last].quantity]));
+    for (std::uint32_t k = 0; k < size; ++k) {
+      const BinAxis &first = axes[0].bins, &second = axes[last].bins;
+      std::uint32_t bin = first.find(gathered.values[x ? x->begin + k : axes[0].quantity]);
+      if (histogram.n_axes == 2)
+        bin = bin_of(bin, first.size(),
+                     second.find(gathered.values[y ? y->begin + k : axes[last].quantity]),
+                     second.size());
+      all.bins.push_back(bin);
+    }
     all.vectors.push_back({static_cast<std::uint32_t>(i), begin, size});
   }
 }
@@ -141,13 +141,19 @@ Binned find_bins(const HistogramSpecification &specification, const Gathered &ga
   if (gathered.values.size() < specification.n_quantities())
     throw std::runtime_error("a histogram shows a quantity that is not gathered");
   Binned all;
-  all.bins.reserve(specification.histograms().size());
+  all.bins.resize(specification.histograms().size());
+  std::uint32_t *bin = all.bins.data();
   const double *values = gathered.values.data();
-  const auto *axes = specification.axes().data();
+  const auto *axis = specification.axes().data();
   for (const auto &histogram : specification.histograms()) {
-    const double second = values[axes[histogram.n_axes - 1].quantity];
-    all.bins.push_back(find_bin(axes, histogram.n_axes, values[axes[0].quantity], second));
-    axes += histogram.n_axes;
+    *bin = axis->bins.find(values[axis->quantity]);
+    if (histogram.n_axes == 2) {
+      const BinAxis &first = axis->bins;
+      ++axis;
+      *bin = bin_of(*bin, first.size(), axis->bins.find(values[axis->quantity]), axis->bins.size());
+    }
+    ++axis;
+    ++bin;
   }
   if (!gathered.vectors.empty())
     find_bins_of_vectors(specification, gathered, all);
