@@ -23,7 +23,13 @@ from analysis.inputs.cluster_ranges import info_of, inspected
 from analysis.inputs.invisible import set_invisible
 from analysis.inputs.sample_info import combine, configured, normalisation, require_one_dataset
 from analysis.matrices import rmm
-from analysis.rdf.regions import apply_cut, define, define_per_sample, names_of
+from analysis.rdf.regions import (
+    apply_cut,
+    define,
+    define_per_sample,
+    names_of,
+    without_blind,
+)
 from analysis.rdf.weights import define_weight
 from analysis.workflow.run import Run
 from analysis.yields.cutflow import needs_of
@@ -91,11 +97,14 @@ def _frame(run: Run, sample: Sample, region: str | None) -> Any:
         keys = run.config.selection.keys("selection.")
         df = define(df, _available(selection, files[0]), keys)
         df, weight = define_weight(df, selection, data=sample.data)
+        df = without_blind(df, selection, data=sample.data)
     elif region is not None:
         search = run.config.anomaly_search
         for file in files:
             reader.require_columns(file, rmm.needs(search.rmm))
         df, weight = rmm.defined(df, files[0], search), "event_weight"
+    elif sample.data and selection.blind:
+        raise ConfigError(f"'selection.blind': data of '{sample.name}' are hidden: name a region")
     else:
         weight = "weight"
     infos = [info_of(run, sample.name, file) for file in files]

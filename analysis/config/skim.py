@@ -80,6 +80,7 @@ class Skim(Model):
             *(cut.expression for cut in (region.cuts if region else ())),
             *self.columns,
             *([WEIGHT] if data else weight_inputs(selection)),
+            *([selection.not_blind] if data and selection.not_blind else []),
         ]
         used = used_definitions(selection.definitions, expressions)
         return [*expressions, *(one.expression for one in used)]

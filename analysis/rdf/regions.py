@@ -15,6 +15,7 @@ from common.runtime.errors import ConfigError, MonojetError
 from cpp_helpers import declare
 from cpp_helpers.errors import Diagnostics, diagnostics
 from selections.cuts import Cut, Definition, Region
+from selections.selection import Selection
 
 
 def define(
@@ -71,6 +72,13 @@ def apply_cut(df: Any, cut: Cut, key: str = "") -> Any:
     """
     with compiling(key or cut.name, cut.expression):
         return declare().apply_cut(df, renamed(cut.expression, names_of(df)), cut.name)
+
+
+def without_blind(df: Any, selection: Selection, *, data: bool) -> Any:
+    """Return the events that may be shown: of data, those outside of all blind regions."""
+    if not data or selection.not_blind is None:
+        return df
+    return apply_cut(df, Cut("blind", selection.not_blind, ""), "selection.blind")
 
 
 def names_of(df: Any) -> dict[str, str]:

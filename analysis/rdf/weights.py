@@ -21,6 +21,14 @@ def factor_columns(selection: Selection) -> list[str]:
     return [f"weight_factor_{number}" for number in range(len(selection.weights))]
 
 
+def factor_keys(selection: Selection) -> list[str]:
+    """Return the keys of the factors in the configuration, in their order, for messages."""
+    return [
+        f"selection.weights.{number}" + (f" ({one})" if isinstance(one, str) else "")
+        for number, one in enumerate(selection.weights)
+    ]
+
+
 def define_weight(
     df: Any, selection: Selection, *, data: bool, keys: Sequence[str] = ()
 ) -> tuple[Any, str]:

@@ -30,8 +30,8 @@ from analysis.inputs.sample_info import (
     info_of_ranges,
     normalisation,
 )
-from analysis.rdf.regions import apply_cut, define, define_per_sample, names_of
-from analysis.rdf.weights import define_weight
+from analysis.rdf.regions import apply_cut, define, define_per_sample, names_of, without_blind
+from analysis.rdf.weights import define_weight, factor_keys
 from analysis.skims import parquet_file
 from analysis.skims.column_types import stored_type
 from analysis.skims.skim_part import SkimPart
@@ -131,21 +131,14 @@ def _passing(df: Any, config: Config, sample: Sample) -> tuple[Any, dict[str, st
     keys = config.selection.keys("selection.")
     expressions = skim.expressions(selection, data=sample.data)
     df = define(df, used_definitions(selection.definitions, expressions), keys)
-    df, weight = define_weight(df, selection, data=sample.data, keys=_weight_keys(config))
+    df, weight = define_weight(df, selection, data=sample.data, keys=factor_keys(selection))
+    df = without_blind(df, selection, data=sample.data)
     region = None if skim.region is None else selection.regions[skim.region]
     for cut in region.cuts if region else ():
         df = apply_cut(df, cut, keys.get(f"{skim.region} {cut.name}", ""))
     names = names_of(df)
     chosen = {column: names.get(column, column) for column in skim.columns}
     return df, {**{key: key for key in KEYS}, WEIGHT: weight, **chosen}
-
-
-def _weight_keys(config: Config) -> list[str]:
-    """Return the keys of the factors of the weight, in their order."""
-    return [
-        f"selection.weights.{number}" + (f" ({one})" if isinstance(one, str) else "")
-        for number, one in enumerate(config.selection.resolved.weights)
-    ]
 
 
 def _type(file: reader.File, column: str, df: Any, source: str) -> str:

@@ -31,9 +31,9 @@ from analysis.inputs.sample_info import (
 )
 from analysis.rdf import histograms
 from analysis.rdf.histograms import ExactHistogram, Quantities
-from analysis.rdf.regions import apply_cut, define
+from analysis.rdf.regions import apply_cut, define, without_blind
 from analysis.rdf.score_tables import load_scores, time_of_change
-from analysis.rdf.weights import define_weight, factor_columns
+from analysis.rdf.weights import define_weight, factor_columns, factor_keys
 from analysis.rdf.yields import ExactYield, read_out
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedWork, Parts
@@ -126,8 +126,7 @@ class Graph:
         self._quantities = _named(histograms.quantities(self._histograms()))
         if self._quantities:
             df = histograms.define_values(df, self._quantities)
-        if data and selection.not_blind:
-            df = apply_cut(df, Cut("blind", selection.not_blind, ""), "selection.blind")
+        df = without_blind(df, selection, data=data)
         self._nodes: dict[tuple[str, ...], Any] = {(): df}
         self._yields: dict[tuple[tuple[str, ...], str], _Booked] = {}
 
@@ -302,7 +301,7 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     df = defined(
         reader.open_range(file, begin, end), selection, n_networks=len(networks), keys=keys
     )
-    df, weight = define_weight(df, selection, data=data, keys=_weight_keys(run.config))
+    df, weight = define_weight(df, selection, data=data, keys=factor_keys(selection))
     graph = Graph(df, selection, weight, keys, data=data)
     booked = _book(run, name, graph, networks)
     helpers, any_float = declare(), own(f"{BINNED}_0")
@@ -319,7 +318,7 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     root.RDF.RunGraphs.__release_gil__ = True  # Python's other threads run during the event loop
     with event_loop_errors(file.path, ScoreError):
         root.RDF.RunGraphs(handles)
-    for factor, key in zip(checks, _weight_keys(run.config), strict=False):
+    for factor, key in zip(checks, factor_keys(selection), strict=False):
         if n := int(factor.GetValue().n_not_finite()):
             raise InputError(
                 f"{file.path}: '{key}': the factor is not finite, or too large to square (events: "
@@ -333,15 +332,6 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     source = InputRange.of(task, end, info)
     CutflowPart(task.code_settings_hash, source, info, regions).write(path)
     return end - begin
-
-
-def _weight_keys(config: Config) -> list[str]:
-    """Return the keys of the factors of the weight, in their order."""
-    selection = config.selection.resolved
-    return [
-        f"selection.weights.{number}" + (f" ({one})" if isinstance(one, str) else "")
-        for number, one in enumerate(selection.weights)
-    ]
 
 
 def defined(

@@ -16,6 +16,7 @@ import uproot
 from analysis.batch.driver import carry_out
 from analysis.batch.engines import Engines
 from analysis.config import Config
+from analysis.frames import frames
 from analysis.images.imaging_stage import imaging_targets
 from analysis.workflow.registry import partitioned_stage
 from analysis.workflow.run import Run
@@ -281,6 +282,22 @@ def test_data_are_not_weighted_and_hidden_where_blind(
     own_weights = own[events["CR1mu"]]
     assert counted.statistical == pytest.approx((own_weights**2).sum() ** 0.5)
     assert not list(run.output.glob("tables/cutflow_measured.json"))
+
+
+def test_blind_events_are_in_no_frame_and_no_skim(run_with: RunOf, events: dict[str, Any]) -> None:
+    """Also of a region that has them by another cut than those of the blind one."""
+    loose = {"loose": {"cuts": {"met": "met_no_muons > 150"}}}
+    selection = {**SELECTION, "histograms": {}, "blind": "SR", "regions": loose, "use": ["loose"]}
+    skim = {"region": "loose", "columns": ["met_no_muons"], "format": "ttree"}
+    run = run_with(selection, data=True, skim=skim)
+    outside = N - events["SR"].sum()
+    found = {name: df.Count().GetValue() for name, df in frames(run, "loose").items()}
+    assert found == {"Znunu_a": N, "Znunu_b": N, "measured": outside}
+    with pytest.raises(ConfigError, match="data of 'measured' are hidden: name a region"):
+        frames(run)
+    make_stage("skim", run)
+    with uproot.open(run.skim("measured", ".root")) as file:
+        assert file["events"].num_entries == outside
 
 
 def test_corrections_are_factors(run_with: RunOf, events: dict[str, Any], tmp_path: Path) -> None:
