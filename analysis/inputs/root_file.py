@@ -11,13 +11,13 @@ import logging
 import math
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from common.runtime.errors import InputError
 from cpp_helpers import declare, load_root
-from cpp_helpers.errors import cause_of, failure_of, forget_errors
+from cpp_helpers.errors import cause_of, failure_of, forget_errors, quiet
 
 log = logging.getLogger("monojet")
 
@@ -191,3 +191,25 @@ def first_value(tree: Any, column: str | None) -> float | None:
         return None
     value = float(leaf.GetValue())
     return value if 0 < value < math.inf else None
+
+
+def write_texts(path: Path, texts: Mapping[str, str]) -> None:
+    """Add texts to a file, each as the title of a ``TNamed``."""
+    root = load_root()
+    with root.TFile.Open(str(path), "UPDATE") as handle:
+        for name, text in texts.items():
+            handle.WriteObject(root.TNamed(name, text), name)
+
+
+def read_text(path: Path, name: str, problem: str) -> str:
+    """Return a text that `write_texts` stored in a file.
+
+    Raises:
+        InputError: the text is missing, or the file is damaged; it says the ``problem``.
+    """
+    with quiet():
+        try:
+            with load_root().TFile.Open(str(path)) as handle:
+                return str(handle.Get(name).GetTitle())
+        except (OSError, AttributeError, ReferenceError) as error:
+            raise InputError(f"{path}: {problem}") from error

@@ -16,6 +16,7 @@ from analysis.formats import particle_level
 from analysis.formats.columns import CANONICAL
 from analysis.formats.native import INFO, TREE
 from analysis.inputs.particles import Decayed, Particles
+from analysis.inputs.root_file import read_text, write_texts
 from analysis.inputs.sample_info import SampleInfo
 from common.runtime import files
 from common.runtime.errors import InputError, OutputError
@@ -27,6 +28,7 @@ from cpp_helpers.errors import cause_of, quiet
 OPEN_BLOCKS = 100  # open at once while merging: systems may allow 256 files
 
 _ORIGIN = "origin"
+_INCOMPLETE = "not a complete block of events"
 _PARTS = ("pt", "eta", "phi", "energy", "pdg_id")
 
 
@@ -55,8 +57,8 @@ def write(
     files.require_space(path, size)
     with files.whole(path) as partial:
         _snapshot(partial, numbers, particles, decayed, storage)
-        _write(partial, INFO, info.to_json())
-        _write(partial, _ORIGIN, origin)
+        write_texts(partial, {INFO: info.to_json()})
+        write_texts(partial, {_ORIGIN: origin})
 
 
 def _buffer(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -130,29 +132,9 @@ def _options(storage: Storage) -> Any:
     return options
 
 
-def _write(path: Path, name: str, text: str) -> None:
-    root = load_root()
-    with root.TFile.Open(str(path), "UPDATE") as handle:
-        handle.WriteObject(root.TNamed(name, text), name)
-
-
-def _read(path: Path, name: str) -> str:
-    """Return a text stored with a block.
-
-    Raises:
-        InputError: the text is missing, or the file is damaged.
-    """
-    with quiet():
-        try:
-            with load_root().TFile.Open(str(path)) as handle:
-                return str(handle.Get(name).GetTitle())
-        except (OSError, AttributeError, ReferenceError) as error:
-            raise InputError(f"{path}: not a complete block of events") from error
-
-
 def info_of(block: Path) -> SampleInfo:
     """Return the facts about the sample stored with a block."""
-    return SampleInfo.from_json(_read(block, INFO))
+    return SampleInfo.from_json(read_text(block, INFO, _INCOMPLETE))
 
 
 def provenance(path: Path) -> Provenance:
@@ -162,7 +144,7 @@ def provenance(path: Path) -> Provenance:
         BatchError: the file is not a part, or damaged.
     """
     with damaged_part(path, InputError):
-        return Provenance(**json.loads(_read(path, _ORIGIN)))
+        return Provenance(**json.loads(read_text(path, _ORIGIN, _INCOMPLETE)))
 
 
 def origin_of(task: Task, end: int) -> str:
@@ -182,9 +164,9 @@ def merge(blocks: Sequence[Path], output: Path, info: SampleInfo, origin: str = 
             groups = [blocks[i : i + OPEN_BLOCKS] for i in range(0, len(blocks), OPEN_BLOCKS)]
             blocks = [_merged(group, new_piece(), output) for group in groups]
         _merged(blocks, partial, output)
-        _write(partial, INFO, info.to_json())
+        write_texts(partial, {INFO: info.to_json()})
         if origin:
-            _write(partial, _ORIGIN, origin)
+            write_texts(partial, {_ORIGIN: origin})
 
 
 def _merged(blocks: Sequence[Path], path: Path, output: Path) -> Path:

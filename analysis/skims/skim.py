@@ -21,6 +21,7 @@ from analysis.formats.columns import names_in
 from analysis.formats.native import INFO, TREE
 from analysis.inputs import reader
 from analysis.inputs.cluster_ranges import info_of, input_ranges, task_input
+from analysis.inputs.root_file import write_texts
 from analysis.inputs.sample_info import (
     InputRange,
     SampleInfo,
@@ -40,7 +41,6 @@ from analysis.skims.tree_file import (
     one_thread,
     without_events,
     write_events,
-    write_texts,
 )
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedWork, Parts

@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.inputs.root_file import read_text, write_texts
 from analysis.inputs.sample_info import InputRange, SampleInfo
-from analysis.skims.tree_file import read_text, write_texts
 from common.runtime.errors import InputError
 from common.schema.parts import damaged_part
 from common.tasks import Provenance
@@ -48,7 +48,9 @@ class SkimPart:
             BatchError: the part is missing or damaged.
         """
         with damaged_part(path, InputError):
-            data = json.loads(read_text(path, _NAME))
+            data = json.loads(
+                read_text(path, _NAME, f"no '{_NAME}': not a complete file of events")
+            )
             return cls(
                 data["code_settings_hash"],
                 InputRange(**data["source"]),

@@ -110,25 +110,3 @@ def without_events(types: Mapping[str, str]) -> Any:
     for name, kind in types.items():
         df = helpers.define(df, name, f"{kind}{{}}" if "<" in kind else f"({kind})0")
     return df
-
-
-def write_texts(path: Path, texts: Mapping[str, str]) -> None:
-    """Add texts to a file, each as the title of a ``TNamed``."""
-    root = load_root()
-    with root.TFile.Open(str(path), "UPDATE") as handle:
-        for name, text in texts.items():
-            handle.WriteObject(root.TNamed(name, text), name)
-
-
-def read_text(path: Path, name: str) -> str:
-    """Return a text stored in a file.
-
-    Raises:
-        InputError: the text is missing, or the file is damaged.
-    """
-    with quiet():
-        try:
-            with load_root().TFile.Open(str(path)) as handle:
-                return str(handle.Get(name).GetTitle())
-        except (OSError, AttributeError, ReferenceError) as error:
-            raise InputError(f"{path}: no '{name}': not a complete file of events") from error

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import uproot
 
+from analysis.inputs import root_file
 from analysis.skims import tree_file
 from common.runtime.errors import InputError
 from cpp_helpers import declare, load_root
@@ -54,11 +55,12 @@ def test_threads_return_after_an_error() -> None:
 def test_texts_and_events_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "a.root"
     write(path, 10)
-    tree_file.write_texts(path, {"one": "é {}", "other": ""})
-    assert (tree_file.read_text(path, "one"), tree_file.read_text(path, "other")) == ("é {}", "")
+    root_file.write_texts(path, {"one": "é {}", "other": ""})
+    found = [root_file.read_text(path, name, "") for name in ("one", "other")]
+    assert found == ["é {}", ""]
     assert (tree_file.n_events_in(path), [*tree_file.clusters_of(path)]) == (10, [(0, 10)])
     with pytest.raises(InputError, match=r"a\.root: no 'third': not a complete file of events"):
-        tree_file.read_text(path, "third")
+        root_file.read_text(path, "third", "no 'third': not a complete file of events")
 
 
 @pytest.mark.parametrize("ttree", [False, True])
