@@ -11,13 +11,15 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from collections.abc import Iterable
 from importlib import util
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
 from common.runtime.child import PARENT
-from cpp_helpers.library import DIRECTORY, compiled, sources
+from cpp_helpers import packages
+from cpp_helpers.library import DIRECTORY, helpers, sources
 
 log = logging.getLogger("monojet")
 
@@ -47,21 +49,27 @@ HEADERS = (
     "rdf/scores.hxx",
     "rdf/event_summary.hxx",
     "rdf/flat_particles.hxx",
+    "rdf/same_length.hxx",
 )
+
+
+def prepare_environment() -> None:
+    """Set the options of cling and XRootD's client, which act only if set before ROOT starts,
+    unless the environment sets them."""
+    os.environ.setdefault("EXTRA_CLING_ARGS", "-O2")
+    for name, value in _XROOTD.items():
+        os.environ.setdefault(name, value)
 
 
 @functools.cache
 def load_root() -> Any:
     """Import ROOT without its messages, signal handlers and graphics.
 
-    The cling options of ``env.sh`` and the time-outs of XRootD's client act only if set before the
-    import; they are set here unless the environment sets them.
+    Event loops do not need it: see `cpp_helpers.calls`.
     """
     import warnings
 
-    os.environ.setdefault("EXTRA_CLING_ARGS", "-O2")
-    for name, value in _XROOTD.items():
-        os.environ.setdefault(name, value)
+    prepare_environment()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"(?s).*alpha stage", category=UserWarning)
         import ROOT
@@ -78,12 +86,13 @@ def declare() -> Any:
     """Declare the helpers that need ROOT only; return the ``monojet`` namespace."""
     root = load_root()
     root.gInterpreter.AddIncludePath(str(DIRECTORY))
-    library = compiled(root)
+    library = helpers()
     if library is None:
         _declare(*HEADERS, *sources())
     else:
         _load(str(library))
-        _declare(*HEADERS, *(source.removesuffix(".cxx") + ".hxx" for source in sources()))
+        headers = (source.removesuffix(".cxx") + ".hxx" for source in sources())
+        _declare(*HEADERS, *(header for header in headers if (DIRECTORY / header).is_file()))
     root.monojet.watch_messages()
     if not log.isEnabledFor(logging.DEBUG):  # else ROOT prints a stack trace
         root.monojet.watch_crashes(PARENT in os.environ or bool(parent_process()))
@@ -104,8 +113,13 @@ def declare_jets() -> Any:
             library = str(package / "lib64" / "libfastjet.so")
     _load(library)
     _declare("objects/jets.hxx")
-    root.gInterpreter.ProcessLine("fastjet::ClusterSequence::set_fastjet_banner_stream(nullptr);")
     return root.monojet
+
+
+def declare_for(expressions: Iterable[str]) -> None:
+    """Declare what expressions need in addition to the helpers, where cling compiles them."""
+    for package in packages.used_by("\n".join(expressions)):
+        declare_corrections() if package.name == "correctionlib" else declare_jets()
 
 
 @functools.cache

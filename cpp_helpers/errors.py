@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from common.runtime.errors import InputError, MonojetError
-from cpp_helpers import declare, load_root
+from cpp_helpers import calls
+from cpp_helpers.calls import quiet as quiet
 
 
 @contextlib.contextmanager
@@ -29,28 +30,16 @@ def event_loop_errors(path: str, kind: type[MonojetError] = InputError) -> Itera
         raise kind(f"{path}: the event loop failed: {failure_of(error)}") from error
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Suppress ROOT's own messages, where our checks report the problem."""
-    root = load_root()
-    level = root.gErrorIgnoreLevel
-    root.gErrorIgnoreLevel = root.kFatal
-    try:
-        yield
-    finally:
-        root.gErrorIgnoreLevel = level
-
-
 def failure_of(error: BaseException) -> str:
     """Return the cause of a failed event loop: the first error that ROOT has reported since
     `forget_errors`, and the exception."""
-    reported = str(declare().take_first_error()).strip().split("\n")[0]
+    reported = calls.text("take_first_error").strip().split("\n")[0]
     return f"{reported}: {cause_of(error)}" if reported else cause_of(error)
 
 
 def forget_errors() -> None:
     """Forget the errors that ROOT has reported so far."""
-    declare().take_first_error()
+    calls.call("take_first_error")
 
 
 def cause_of(error: BaseException) -> str:

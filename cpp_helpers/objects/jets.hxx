@@ -15,6 +15,10 @@
 namespace monojet {
 
 namespace detail {
+/// FastJet prints no banner.
+inline const bool without_banner =
+    (fastjet::ClusterSequence::set_fastjet_banner_stream(nullptr), true);
+
 /// Stops at thousands of particles in one place, as a damaged file may have: clustering would take
 /// minutes.
 ///

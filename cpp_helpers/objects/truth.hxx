@@ -5,6 +5,7 @@
 #include "objects/kinematics.hxx"
 
 #include <TDatabasePDG.h>
+#include <THashList.h>
 #include <TParticlePDG.h>
 
 #include <cmath>

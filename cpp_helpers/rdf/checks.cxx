@@ -2,70 +2,148 @@
 
 #include "objects/particles.hxx"
 
+#include <ROOT/RDF/RActionImpl.hxx>
 #include <ROOT/RVec.hxx>
+#include <TTreeReader.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <memory>
 #include <utility>
 
 namespace monojet {
 
-EventChecks check_events(RNode df) {
-  std::vector<EventChecks> slots(df.GetNSlots());
-  df.ForeachSlot(
-      [&slots](unsigned int slot, UInt_t run, ULong64_t number, double weight) {
-        slots[slot].run_number.push_back(run);
-        slots[slot].event_number.push_back(number);
-        slots[slot].n_weights_not_finite += !std::isfinite(weight);
-        slots[slot].n_weights_zero += weight == 0.;
-      },
-      {"run_number", "event_number", "weight"});
-  EventChecks all = std::move(slots.front());
-  for (std::size_t i = 1; i < slots.size(); ++i) {
-    const EventChecks &some = slots[i];
-    all.run_number.insert(all.run_number.end(), some.run_number.begin(), some.run_number.end());
-    all.event_number.insert(all.event_number.end(), some.event_number.begin(),
-                            some.event_number.end());
-    all.n_weights_not_finite += some.n_weights_not_finite;
-    all.n_weights_zero += some.n_weights_zero;
+void EventChecks::add(std::uint32_t run, std::uint64_t number, double weight) {
+  run_number.push_back(run);
+  event_number.push_back(number);
+  n_weights_not_finite += !std::isfinite(weight);
+  n_weights_zero += weight == 0.;
+}
+
+void EventChecks::add(const EventChecks &other) {
+  run_number.insert(run_number.end(), other.run_number.begin(), other.run_number.end());
+  event_number.insert(event_number.end(), other.event_number.begin(), other.event_number.end());
+  n_weights_not_finite += other.n_weights_not_finite;
+  n_weights_zero += other.n_weights_zero;
+}
+
+void UnknownParticles::add(const ROOT::RVecI &codes) {
+  for (const int code : codes)
+    if (!is_known(code))
+      ++numbers[std::abs(code)];
+}
+
+void UnknownParticles::add(const UnknownParticles &other) {
+  for (const auto &[code, n] : other.numbers)
+    numbers[code] += n;
+}
+
+namespace {
+
+/// Adds the values of events to a result of each thread, and these at the end.
+template <typename Result>
+class AddAction : public ROOT::Detail::RDF::RActionImpl<AddAction<Result>> {
+public:
+  using Result_t = Result;
+
+  explicit AddAction(unsigned int n_slots) : slots_(n_slots), total_(std::make_shared<Result>()) {}
+  AddAction(AddAction &&) = default;
+
+  std::shared_ptr<Result_t> GetResultPtr() const { return total_; }
+  std::string GetActionName() const { return "Add"; }
+  void Initialize() {}
+  void InitTask(TTreeReader *, unsigned int) {}
+  template <typename... Values> void Exec(unsigned int slot, const Values &...values) {
+    slots_[slot].add(values...);
   }
-  return all;
+  void Finalize() {
+    for (const Result &slot : slots_)
+      total_->add(slot);
+  }
+
+private:
+  std::vector<Result> slots_;
+  std::shared_ptr<Result> total_;
+};
+
+} // namespace
+
+ROOT::RDF::RResultPtr<EventChecks> check_events(RNode df) {
+  return df.Book<UInt_t, ULong64_t, double>(AddAction<EventChecks>(df.GetNSlots()),
+                                            {"run_number", "event_number", "weight"});
 }
 
-std::map<int, std::uint64_t> unknown_particles(RNode df) {
-  std::vector<std::map<int, std::uint64_t>> slots(df.GetNSlots());
-  df.ForeachSlot(
-      [&slots](unsigned int slot, const ROOT::RVecI &codes) {
-        for (const int code : codes)
-          if (!is_known(code))
-            ++slots[slot][std::abs(code)];
-      },
-      {"particle_pdg_id"});
-  std::map<int, std::uint64_t> all;
-  for (const auto &some : slots)
-    for (const auto &[code, n] : some)
-      all[code] += n;
-  return all;
+ROOT::RDF::RResultPtr<UnknownParticles> unknown_particles(RNode df) {
+  return df.Book<ROOT::RVecI>(AddAction<UnknownParticles>(df.GetNSlots()), {"particle_pdg_id"});
 }
 
-double largest(RNode df, const std::string &column, bool of_vectors) {
-  std::vector<double> slots(df.GetNSlots(), -std::numeric_limits<double>::infinity());
-  if (of_vectors)
-    df.ForeachSlot(
-        [&slots](unsigned int slot, const ROOT::RVecF &values) {
-          for (const float value : values)
-            slots[slot] = std::max(slots[slot], static_cast<double>(value));
-        },
-        {column});
-  else
-    df.ForeachSlot(
-        [&slots](unsigned int slot, float value) {
-          slots[slot] = std::max(slots[slot], static_cast<double>(value));
-        },
-        {column});
-  return *std::max_element(slots.begin(), slots.end());
+ROOT::RDF::RResultPtr<Largest> largest(RNode df, const std::string &column, bool of_vectors) {
+  AddAction<Largest> action(df.GetNSlots());
+  return of_vectors ? df.Book<ROOT::RVecF>(std::move(action), {column})
+                    : df.Book<float>(std::move(action), {column});
 }
 
 } // namespace monojet
+
+// --- For Python ----------------------------------------------------------------------------------
+
+namespace {
+
+/// A booked check; `numbers_of` makes an array from the result and its name.
+template <typename Result> struct BookedCheck : monojet::BookedResult {
+  explicit BookedCheck(ROOT::RDF::RResultPtr<Result> booked) : result(std::move(booked)) {}
+
+  ROOT::RDF::RResultHandle handle() const override { return result; }
+  monojet::Array array(const std::string &name) const override {
+    if constexpr (std::is_same_v<Result, monojet::EventChecks>) {
+      if (name == "run_number")
+        return monojet::array_of(result->run_number);
+      if (name == "event_number")
+        return monojet::array_of(result->event_number);
+      if (name == "weights") { // not finite, and 0
+        numbers_ = {result->n_weights_not_finite, result->n_weights_zero};
+        return monojet::array_of(numbers_);
+      }
+    } else if constexpr (std::is_same_v<Result, monojet::UnknownParticles>) {
+      if (name == "numbers") { // codes and numbers in turn
+        numbers_.clear();
+        for (const auto &[code, n] : result->numbers)
+          numbers_.insert(numbers_.end(), {static_cast<std::uint64_t>(code), n});
+        return monojet::array_of(numbers_);
+      }
+    } else if (name == "largest") {
+      return {&result->value, 1, "f8"};
+    }
+    return Object::array(name);
+  }
+
+private:
+  mutable ROOT::RDF::RResultPtr<Result> result;
+  mutable std::vector<std::uint64_t> numbers_;
+};
+
+template <typename Result> auto booked_check(ROOT::RDF::RResultPtr<Result> booked) {
+  return std::make_unique<BookedCheck<Result>>(std::move(booked));
+}
+
+} // namespace
+
+extern "C" {
+
+monojet::Object *monojet_book_checks(const monojet::Node *node) {
+  return monojet::guarded([&] { return booked_check(monojet::check_events(node->df)); });
+}
+
+monojet::Object *monojet_book_unknown_particles(const monojet::Node *node) {
+  return monojet::guarded([&] { return booked_check(monojet::unknown_particles(node->df)); });
+}
+
+monojet::Object *monojet_book_largest(const monojet::Node *node, const char *column,
+                                      long long of_vectors) {
+  return monojet::guarded(
+      [&] { return booked_check(monojet::largest(node->df, column, of_vectors != 0)); });
+}
+
+} // extern "C"

@@ -1,10 +1,15 @@
-// Checks of the events of an input file, each one event loop.
+// Checks of the events of an input file, booked on a data frame.
 #ifndef MONOJET_CHECKS_HXX
 #define MONOJET_CHECKS_HXX
 
 #include "rdf/frame.hxx"
 
+#include <ROOT/RResultPtr.hxx>
+#include <ROOT/RVec.hxx>
+
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -17,19 +22,41 @@ struct EventChecks {
   std::vector<std::uint64_t> event_number;
   std::uint64_t n_weights_not_finite = 0;
   std::uint64_t n_weights_zero = 0;
+
+  void add(std::uint32_t run, std::uint64_t number, double weight);
+  void add(const EventChecks &other);
 };
 
-/// Runs the event loop: the checks of all events of `df`, which has the canonical `run_number`,
-/// `event_number` and `weight`.
-EventChecks check_events(RNode df);
+/// Numbers of particles of unknown kind by |PDG code|.
+struct UnknownParticles {
+  std::map<int, std::uint64_t> numbers;
 
-/// Runs the event loop: numbers of particles by |PDG code|, of those not known to be visible or
-/// invisible. `df` has the canonical `particle_pdg_id`.
-std::map<int, std::uint64_t> unknown_particles(RNode df);
+  void add(const ROOT::RVecI &codes);
+  void add(const UnknownParticles &other);
+};
 
-/// Runs the event loop: the largest value of a column of floats or of vectors of floats; minus
-/// infinity if there are no values.
-double largest(RNode df, const std::string &column, bool of_vectors);
+/// The largest of some numbers; minus infinity without any.
+struct Largest {
+  double value = -std::numeric_limits<double>::infinity();
+
+  void add(float number) { value = std::max(value, static_cast<double>(number)); }
+  void add(const ROOT::RVecF &numbers) {
+    for (const float number : numbers)
+      add(number);
+  }
+  void add(const Largest &other) { value = std::max(value, other.value); }
+};
+
+/// Books the checks of all events of `df`, which has the canonical `run_number`, `event_number` and
+/// `weight`.
+ROOT::RDF::RResultPtr<EventChecks> check_events(RNode df);
+
+/// Books the numbers of particles that are not known to be visible or invisible. `df` has the
+/// canonical `particle_pdg_id`.
+ROOT::RDF::RResultPtr<UnknownParticles> unknown_particles(RNode df);
+
+/// Books the largest value of a column of floats or of vectors of floats.
+ROOT::RDF::RResultPtr<Largest> largest(RNode df, const std::string &column, bool of_vectors);
 
 } // namespace monojet
 

@@ -1,36 +1,48 @@
 #include "rdf/dataset.hxx"
 
-#include "rdf/frame.hxx"
+#include "rdf/stored_values.hxx"
 
+#include <ROOT/RDataFrame.hxx>
 #include <ROOT/RNTupleDescriptor.hxx>
 #include <ROOT/RNTupleReader.hxx>
 #include <TBranch.h>
-#include <TFile.h>
 #include <TLeaf.h>
-#include <TTree.h>
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <stdexcept>
 
 namespace monojet {
 
-std::vector<unsigned long long> cluster_ends(const std::string &tree, const std::string &file) {
+std::vector<unsigned long long> cluster_ends(const RootFile &file, const std::string &tree) {
   std::vector<unsigned long long> ends;
-  const std::unique_ptr<TFile> handle{TFile::Open(file.c_str())};
-  if (!handle || handle->IsZombie())
-    throw std::runtime_error("cannot open " + file);
-  if (auto *found = handle->Get<TTree>(tree.c_str())) {
+  if (auto *found = file.tree(tree)) {
     auto cluster = found->GetClusterIterator(0);
     while (cluster.Next() < found->GetEntries())
       ends.push_back(static_cast<unsigned long long>(cluster.GetNextEntry()));
   } else {
-    const auto reader = ROOT::RNTupleReader::Open(tree, file);
+    const auto reader = ROOT::RNTupleReader::Open(tree, file.path);
     for (const auto &cluster : reader->GetDescriptor().GetClusterIterable())
       ends.push_back(cluster.GetFirstEntryIndex() + cluster.GetNEntries());
     std::sort(ends.begin(), ends.end());
   }
   return ends;
+}
+
+std::vector<unsigned long long> cluster_ends(const std::string &tree, const std::string &path) {
+  return cluster_ends(RootFile(path), tree);
+}
+
+std::vector<std::pair<std::string, std::string>>
+columns_of(const RootFile &file, const std::string &tree, const std::vector<std::string> &typed) {
+  auto *found = file.tree(tree);
+  auto df = found ? ROOT::RDataFrame(*found) : ROOT::RDataFrame(tree, file.path);
+  const std::set<std::string> with_type(typed.begin(), typed.end());
+  std::vector<std::pair<std::string, std::string>> columns;
+  for (const auto &name : df.GetColumnNames())
+    columns.emplace_back(name, with_type.count(name) ? df.GetColumnType(name) : "");
+  return columns;
 }
 
 namespace {
@@ -50,35 +62,49 @@ TBranch *branch_not_of_length(TBranch &branch, long long entries) {
   return nullptr;
 }
 
+/// The branch behind a column; null if there is none.
+TBranch *branch_of(TTree &tree, const std::string &column) {
+  if (auto *branch = tree.FindBranch(column.c_str()))
+    return branch;
+  auto *leaf = tree.FindLeaf(column.c_str());
+  return leaf ? leaf->GetBranch() : nullptr;
+}
+
 } // namespace
 
-Misfilled misfilled(const std::string &tree, const std::string &file,
+Misfilled misfilled(const RootFile &file, const std::string &tree,
                     const std::vector<std::string> &columns) {
-  const std::unique_ptr<TFile> handle{TFile::Open(file.c_str())};
-  if (!handle || handle->IsZombie())
-    throw std::runtime_error("cannot open " + file);
-  auto *found = handle->Get<TTree>(tree.c_str());
-  for (const auto &column : found ? columns : std::vector<std::string>{}) {
-    auto *branch = found->FindBranch(column.c_str());
-    if (!branch)
-      if (auto *leaf = found->FindLeaf(column.c_str()))
-        branch = leaf->GetBranch();
-    if (!branch)
-      continue;
-    if (const auto *one = branch_not_of_length(*branch, found->GetEntries()))
-      return {one->GetName(), one->GetEntries(), found->GetEntries()};
-  }
+  auto *found = file.tree(tree);
+  for (const auto &column : found ? columns : std::vector<std::string>{})
+    if (auto *branch = branch_of(*found, column))
+      if (const auto *one = branch_not_of_length(*branch, found->GetEntries()))
+        return {one->GetName(), one->GetEntries(), found->GetEntries()};
   return {};
 }
 
-unsigned int first_number(const std::string &tree, const std::string &file,
+unsigned int first_number(const RootFile &file, const std::string &tree,
                           const std::string &column) {
-  auto df = open_range(tree, {file}, 0, 1);
-  const auto type = df.GetColumnType(column);
-  if (type.find("unsigned") != std::string::npos || type.find("UInt") != std::string::npos ||
-      type.find("uint") != std::string::npos)
-    return df.Take<unsigned int>(column).GetValue().at(0);
-  return static_cast<unsigned int>(df.Take<int>(column).GetValue().at(0));
+  if (auto *found = file.tree(tree)) {
+    auto *branch = branch_of(*found, column);
+    if (!branch)
+      throw std::runtime_error("no column " + column);
+    auto entry = first_entry(*branch);
+    if (entry.size() != sizeof(unsigned int))
+      throw std::runtime_error("column " + column + " is not one of 32-bit integers");
+    return entry.number<unsigned int>();
+  }
+  const auto reader = ROOT::RNTupleReader::Open(tree, file.path);
+  const auto &descriptor = reader->GetDescriptor();
+  const auto &type = descriptor.GetFieldDescriptor(descriptor.FindFieldId(column)).GetTypeName();
+  if (type.find("uint") != std::string::npos)
+    return reader->GetView<std::uint32_t>(column)(0);
+  return static_cast<unsigned int>(reader->GetView<std::int32_t>(column)(0));
+}
+
+double first_value(const RootFile &file, const std::string &tree, const std::string &column) {
+  auto *found = file.tree(tree);
+  auto *leaf = found ? found->GetLeaf(column.c_str()) : nullptr;
+  return leaf && leaf->GetBranch()->GetEntry(0) > 0 ? leaf->GetValue() : 0;
 }
 
 } // namespace monojet

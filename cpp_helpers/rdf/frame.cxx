@@ -1,6 +1,11 @@
 #include "rdf/frame.hxx"
 
+#include "rdf/event_summary.hxx"
+#include "rdf/gather.hxx"
+#include "rdf/same_length.hxx"
+
 #include <ROOT/RDF/RDatasetSpec.hxx>
+#include <ROOT/RDFHelpers.hxx>
 #include <ROOT/RDataFrame.hxx>
 #include <ROOT/RVec.hxx>
 
@@ -9,6 +14,42 @@
 namespace monojet {
 
 RNode no_events() { return ROOT::RDataFrame(0); }
+
+namespace {
+
+/// Defines the column if `type` is that of T, or of a vector of it.
+template <typename T>
+bool define_empty(RNode &df, const std::string &name, const std::string &type,
+                  const std::string &type_of_number) {
+  if (type == type_of_number)
+    df = df.Define(name, [] { return T{}; });
+  else if (type == "ROOT::VecOps::RVec<" + type_of_number + ">")
+    df = df.Define(name, [] { return ROOT::RVec<T>{}; });
+  else
+    return false;
+  return true;
+}
+
+} // namespace
+
+RNode with_empty_column(RNode df, const std::string &name, const std::string &type) {
+  if (define_empty<bool>(df, name, type, "bool") ||
+      define_empty<unsigned char>(df, name, type, "unsigned char") ||
+      define_empty<short>(df, name, type, "short") ||
+      define_empty<unsigned short>(df, name, type, "unsigned short") ||
+      define_empty<int>(df, name, type, "int") ||
+      define_empty<unsigned int>(df, name, type, "unsigned int") ||
+      define_empty<long long>(df, name, type, "long long") ||
+      define_empty<unsigned long long>(df, name, type, "unsigned long long") ||
+      define_empty<float>(df, name, type, "float") ||
+      define_empty<double>(df, name, type, "double"))
+    return df;
+  if (type == "monojet::EventSummary")
+    return df.Define(name, [] { return EventSummary{}; });
+  if (type == "monojet::Gathered")
+    return df.Define(name, [] { return Gathered{}; });
+  throw std::invalid_argument("no action takes a column of type " + type);
+}
 
 RNode open_range(const std::string &tree, const std::vector<std::string> &files, long long begin,
                  long long end) {
@@ -36,13 +77,7 @@ template <typename T, typename F>
 RNode checked(RNode df, const std::string &name, const std::string &first) {
   return df.Redefine(name,
                      [name, first](const ROOT::RVec<T> &values, const ROOT::RVec<F> &others) {
-                       if (values.size() != others.size())
-                         throw std::runtime_error("an event has " + std::to_string(values.size()) +
-                                                  " entries in column '" + name + "' and " +
-                                                  std::to_string(others.size()) + " in '" + first +
-                                                  "'");
-                       // a view: its memory lives as long as the event
-                       return ROOT::RVec<T>(const_cast<T *>(values.data()), values.size());
+                       return of_length(values, others, name.c_str(), first.c_str());
                      },
                      {name, first});
 }
@@ -63,4 +98,89 @@ RNode apply_cut(RNode df, const std::string &expression, const std::string &name
   return df.Filter(expression, name);
 }
 
+RNode passing(RNode df, const std::string &column) {
+  return df.Filter([](bool passes) { return passes; }, {column});
+}
+
 } // namespace monojet
+
+// --- For Python ----------------------------------------------------------------------------------
+
+using monojet::guarded;
+using monojet::Node;
+using monojet::node_of;
+using monojet::Object;
+
+extern "C" {
+
+Object *monojet_open_range(const char *tree, const char *const *files, std::size_t n,
+                           long long begin, long long end) {
+  return guarded(
+      [&] { return node_of(monojet::open_range(tree, monojet::names_of(files, n), begin, end)); });
+}
+
+Object *monojet_no_events() {
+  return guarded([] { return node_of(monojet::no_events()); });
+}
+
+Object *monojet_with_empty_column(const Node *node, const char *name, const char *type) {
+  return guarded([&] { return node_of(monojet::with_empty_column(node->df, name, type)); });
+}
+
+Object *monojet_alias(const Node *node, const char *name, const char *column) {
+  return guarded([&] { return node_of(monojet::alias(node->df, name, column)); });
+}
+
+Object *monojet_define(const Node *node, const char *name, const char *expression) {
+  return guarded([&] { return node_of(monojet::define(node->df, name, expression)); });
+}
+
+Object *monojet_define_per_sample(const Node *node, const char *name, const char *expression) {
+  return guarded([&] { return node_of(monojet::define_per_sample(node->df, name, expression)); });
+}
+
+Object *monojet_with_length_of(const Node *node, const char *name, const char *first) {
+  return guarded([&] { return node_of(monojet::with_length_of(node->df, name, first)); });
+}
+
+Object *monojet_apply_cut(const Node *node, const char *expression, const char *name) {
+  return guarded([&] { return node_of(monojet::apply_cut(node->df, expression, name)); });
+}
+
+Object *monojet_passing(const Node *node, const char *column) {
+  return guarded([&] { return node_of(monojet::passing(node->df, column)); });
+}
+
+/// The type of a column in the words of ROOT, as the text.
+int monojet_column_type(const Node *node, const char *column) {
+  return guarded([&] {
+    auto df = node->df;
+    monojet::set_text(df.GetColumnType(column));
+  });
+}
+
+/// The address of the data frame, as the text.
+int monojet_data_frame_address(const Node *node) {
+  return guarded(
+      [&] { monojet::set_text(std::to_string(reinterpret_cast<std::uintptr_t>(&node->df))); });
+}
+
+/// Runs the event loop of all booked results.
+int monojet_run(const monojet::BookedResult *const *results, std::size_t n) {
+  return guarded([&] {
+    std::vector<ROOT::RDF::RResultHandle> handles;
+    for (std::size_t i = 0; i < n; ++i)
+      handles.push_back(results[i]->handle());
+    ROOT::RDF::RunGraphs(std::move(handles));
+  });
+}
+
+/// The number of event loops that the graph of a node has run, as the text.
+int monojet_n_runs(const Node *node) {
+  return guarded([&] {
+    auto df = node->df;
+    monojet::set_text(std::to_string(df.GetNRuns()));
+  });
+}
+
+} // extern "C"

@@ -6,8 +6,11 @@
 #ifndef MONOJET_FRAME_HXX
 #define MONOJET_FRAME_HXX
 
+#include "runtime/object.hxx"
+
 #include <ROOT/RDF/InterfaceUtils.hxx>
 #include <ROOT/RDF/RInterface.hxx>
+#include <ROOT/RResultHandle.hxx>
 
 #include <string>
 #include <vector>
@@ -16,8 +19,27 @@ namespace monojet {
 
 using ROOT::RDF::RNode;
 
+/// A node of a graph, for Python.
+struct Node : Object {
+  explicit Node(RNode node) : df(std::move(node)) {}
+  RNode df;
+};
+
+inline std::unique_ptr<Node> node_of(RNode df) { return std::make_unique<Node>(std::move(df)); }
+
+/// A booked result, for Python.
+struct BookedResult : Object {
+  virtual ROOT::RDF::RResultHandle handle() const = 0;
+};
+
 /// A data frame without events.
 RNode no_events();
+
+/// The data frame with a column that has no value in any event, of a type by its name in C++: one
+/// that an action takes.
+///
+/// Raises: std::invalid_argument, no action takes this type.
+RNode with_empty_column(RNode df, const std::string &name, const std::string &type);
 
 /// Entries [begin, end) of a tree or ntuple over several files, one after another.
 RNode open_range(const std::string &tree, const std::vector<std::string> &files, long long begin,
@@ -40,6 +62,9 @@ RNode with_length_of(RNode df, const std::string &name, const std::string &first
 
 /// The events that pass a cut.
 RNode apply_cut(RNode df, const std::string &expression, const std::string &name);
+
+/// The events in which a column of `bool` is true.
+RNode passing(RNode df, const std::string &column);
 
 } // namespace monojet
 

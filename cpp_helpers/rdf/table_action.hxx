@@ -9,6 +9,10 @@
 
 namespace monojet {
 
+/// Books a table, which replaces the content of `block`; see `make_table`.
+ROOT::RDF::RResultPtr<TableBlock> book_table(RNode df, const std::string &weight,
+                                             TableBlock &block);
+
 /// Runs the event loop: replaces the content of `block` by the table of all events of `df`, in the
 /// order of the file for any number of threads. `weight` is a column of doubles; `df` has
 /// `run_number` (unsigned int), `event_number` (unsigned long long) and two `RVecF` columns,

@@ -50,3 +50,48 @@ ROOT::RDF::RResultPtr<Yields> book_yields(RNode df, const std::string &value,
 }
 
 } // namespace monojet
+
+namespace {
+
+struct BookedYields : monojet::BookedResult {
+  explicit BookedYields(ROOT::RDF::RResultPtr<monojet::Yields> booked)
+      : result(std::move(booked)) {}
+
+  ROOT::RDF::RResultHandle handle() const override { return result; }
+
+  /// `entries`, one a bin; `limbs` as of `Yields`; `n_not_finite`, one number.
+  monojet::Array array(const std::string &name) const override {
+    if (numbers_.limbs.empty()) {
+      monojet::Yields &yields = *result;
+      numbers_ = {yields.entries, yields.limbs(), {yields.n_not_finite()}};
+    }
+    if (name == "entries")
+      return monojet::array_of(numbers_.entries);
+    if (name == "limbs")
+      return monojet::array_of(numbers_.limbs);
+    if (name == "n_not_finite")
+      return monojet::array_of(numbers_.n_not_finite);
+    return Object::array(name);
+  }
+
+  mutable ROOT::RDF::RResultPtr<monojet::Yields> result;
+
+private:
+  struct Numbers {
+    std::vector<std::uint64_t> entries;
+    std::vector<long long> limbs;
+    std::vector<std::uint64_t> n_not_finite;
+  };
+  mutable Numbers numbers_;
+};
+
+} // namespace
+
+extern "C" monojet::Object *monojet_book_yields(const monojet::Node *node, const char *value,
+                                                const char *weight, const double *edges,
+                                                std::size_t n) {
+  return monojet::guarded([&] {
+    return std::make_unique<BookedYields>(
+        monojet::book_yields(node->df, value, weight, {edges, edges + n}));
+  });
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +14,8 @@ import numpy.typing as npt
 import pytest
 
 from analysis.config import CalorimeterResolution, Detector, Efficiency, TrackResolution
-from analysis.images.imaging import _detector
-from cpp_helpers import declare, declare_detector, load_root
+from analysis.images import imaging
+from cpp_helpers import calls, declare, declare_detector, load_root
 from tests.cpp_helpers.bridge import array
 from tests.reference import event_hash, splitmix64
 
@@ -46,6 +48,15 @@ class Measured:
     charge: npt.NDArray[np.int32]
 
 
+def in_cpp(settings: Detector) -> Any:
+    """The C++ detector, whose members have the names of the settings."""
+    detector = declare().Detector()
+    for name, numbers in settings:
+        for key, value in numbers:
+            setattr(getattr(detector, name), key, value)
+    return detector
+
+
 def fill(detector: Detector, columns: Mapping[str, Any], key: int = KEY) -> Measured:
     root = load_root()
     measured = declare().MeasuredParticles()
@@ -54,7 +65,7 @@ def fill(detector: Detector, columns: Mapping[str, Any], key: int = KEY) -> Meas
         (root.RVecI if name in integers else root.RVecF)(columns[name])
         for name in ("pt", "eta", "energy", "pdg_id", "charge")
     ]
-    measured.fill(_detector(detector), key, *vectors)
+    measured.fill(in_cpp(detector), key, *vectors)
     return Measured(
         *(array(getattr(measured, name), np.float32) for name in ("pt", "energy")),
         *(array(getattr(measured, name), np.int32) for name in ("pdg_id", "charge")),
@@ -84,6 +95,27 @@ def assert_share(found: npt.NDArray[np.bool_], probability: float) -> None:
     """A share is a probability within binomial errors."""
     error = math.sqrt(probability * (1 - probability) / len(found))
     assert abs(found.mean() - probability) <= ERRORS * error
+
+
+def test_settings_have_the_order_of_the_numbers_in_cpp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one array, in which images are given them."""
+    numbers = (0.01 * n for n in itertools.count(1))
+    settings = Detector.model_validate(
+        {name: {key: next(numbers) for key, _ in values} for name, values in Detector()}
+    )
+    given: list[Any] = []
+    monkeypatch.setattr(calls, "call", lambda *arguments: given.extend(arguments))
+    monkeypatch.setattr(imaging, "jet_finder", lambda: "0")
+    imaging._use_detector(None, settings)  # type: ignore[arg-type]
+    name, _, array_of_settings, _ = given
+    detector = in_cpp(settings)
+    memory = (ctypes.c_double * 18).from_address(load_root().addressof(detector))
+    assert ctypes.sizeof(memory) == load_root().gInterpreter.ProcessLine(
+        "sizeof(monojet::Detector);"
+    )
+    assert name == "use_detector"
+    assert array_of_settings.tolist() == list(memory)
+    assert len(set(memory)) == 18
 
 
 @pytest.mark.parametrize("energy", [20.0, 100.0, 1000.0])
@@ -300,7 +332,7 @@ def _options(detector: Detector | None) -> Any:
     options = declare().ImageOptions()
     options.min_particle_pt, options.min_jet_pt, options.seed, options.folds = 1.0, 20.0, 1, 2
     if detector is not None:
-        declare_detector().use_detector(options, _detector(detector))
+        declare_detector().use_detector(options, in_cpp(detector))
     return options
 
 

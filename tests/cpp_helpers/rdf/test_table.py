@@ -12,11 +12,11 @@ import pytest
 
 from analysis.formats.columns import own
 from analysis.formats.native import TREE
-from analysis.rdf.regions import apply_cut, define
 from cpp_helpers import declare
 from cpp_helpers.errors import cause_of
 from selections.cuts import Cut, Definition
 from tests.cpp_helpers.bridge import array, implicit_mt
+from tests.frames import apply_cut, define
 
 N_QUANTITIES, N_FEATURES = 2, 7
 Columns = dict[str, npt.NDArray[Any]]
