@@ -15,11 +15,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from analysis.batch.driver import carry_out
 from analysis.batch.engines import Engines
 from analysis.config import Config, load
+from analysis.event_loop.events import Events
 from analysis.inputs import reader
 from analysis.workflow.registry import partitioned_stage
 from analysis.workflow.run import Run
 from analysis.workflow.target import Target
 from cpp_helpers import declare_jets, load_root
+from tests.frames import Opened, watch
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -137,17 +139,19 @@ def write_events(root: Any, tmp_path: Path) -> WriteEvents:
 
 
 @pytest.fixture
-def opened_frames(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """All data frames opened from files, in the order of opening."""
-    frames: list[Any] = []
-    open_range = reader.open_range
+def opened_loops(monkeypatch: pytest.MonkeyPatch) -> list[Opened]:
+    """All event loops of files that stages open, in the order of opening."""
+    opened: list[Opened] = []
+    open_events = reader.open_events
 
-    def recorded(*arguments: Any) -> Any:
-        frames.append(open_range(*arguments))
-        return frames[-1]
+    def recorded(*arguments: Any) -> Events:
+        events = open_events(*arguments)
+        opened.append(Opened(events.loop))
+        return events
 
-    monkeypatch.setattr(reader, "open_range", recorded)
-    return frames
+    monkeypatch.setattr(reader, "open_events", recorded)
+    watch(opened, monkeypatch)
+    return opened
 
 
 @pytest.fixture
