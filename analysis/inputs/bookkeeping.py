@@ -1,24 +1,22 @@
 """Sums of weights before any event was dropped, from the bookkeeping of a file.
 
-The bookkeeping is read with uproot, through ROOT's access to local and remote files: its classes
-differ between the releases of experiments, and ROOT without their dictionaries may crash on two
-layouts of a class in one process.
+The values are decoded without ROOT's classes (see ``cpp_helpers/rdf/stored_values.hxx``), or read
+with uproot where they are stored in another layout than is known there.
 """
 
 from __future__ import annotations
 
-import ctypes
 import io
 import logging
 import struct
 from collections.abc import Sequence
 from typing import Any
 
-import awkward as ak
 import numpy as np
 
 from analysis.formats.format import Bookkeeping
-from cpp_helpers import load_root
+from analysis.inputs.root_file import RootFile
+from cpp_helpers.calls import CppError
 
 _HEADER = struct.Struct(">IH")
 """Header of a ROOT object: number of bytes that follow, and version of the class."""
@@ -28,11 +26,10 @@ log = logging.getLogger("monojet")
 
 
 class _RawFile(io.RawIOBase):
-    """Raw bytes of a file that ROOT can open."""
+    """Raw bytes of an open file."""
 
-    def __init__(self, path: str) -> None:
-        separator = "&" if "?" in path else "?"
-        self._file = load_root().TFile.Open(f"{path}{separator}filetype=raw")
+    def __init__(self, file: RootFile) -> None:
+        self._file, self._size = file, file.size
         self._position = 0
 
     def readable(self) -> bool:
@@ -45,42 +42,57 @@ class _RawFile(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.GetSize()}
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}
         self._position = start[whence] + offset
         return self._position
 
     def readinto(self, target: Any) -> int:
-        size: int = max(0, min(len(target), self._file.GetSize() - self._position))
-        if size == 0:
-            return 0
-        content = ctypes.create_string_buffer(size)
-        if self._file.ReadBuffer(content, self._position, size):
-            raise OSError("cannot read")
-        target[:size] = content.raw
+        size: int = max(0, min(len(target), self._size - self._position))
+        if size:
+            target[:size] = self._file.bytes_at(self._position, size)
         self._position += size
         return size
 
-    def close(self) -> None:
-        self._file.Close()
-        super().close()
 
-
-def read(path: str, book: Bookkeeping) -> tuple[float, float] | None:
+def read(file: RootFile, book: Bookkeeping) -> tuple[float, float] | None:
     """Return the sums of weights and of squared weights; None without readable bookkeeping."""
+    try:
+        entries = _decoded(file, book)
+    except Exception as error:  # a damaged file or another layout may cause any
+        log.debug("%s: no bookkeeping: %s", file.path, error)
+        return None
+    sums = book.sums(entries) if entries else None
+    return (float(sums[0]), float(sums[1])) if sums else None
+
+
+def _decoded(file: RootFile, book: Bookkeeping) -> dict[str, list[Any]] | None:
+    """Return the entries of the columns; None if one is missing."""
+    entries = {}
+    for name, names in book.columns.items():
+        try:
+            found = file.stored_values(book.tree, names)
+        except CppError as error:
+            log.debug("%s: %s: decoding the bookkeeping with uproot", file.path, error)
+            return _by_uproot(file, book)
+        if found is None:
+            return None
+        entries[name] = found
+    return entries
+
+
+def _by_uproot(opened: RootFile, book: Bookkeeping) -> dict[str, list[Any]]:
+    """Return the entries of the columns, in any layout that uproot knows; this is slow."""
     import uproot
 
-    try:
-        with _RawFile(path) as raw, uproot.open(raw) as file:
-            tree = file[book.tree]
-            entries = {name: _entries(tree, names) for name, names in book.columns.items()}
-    except Exception as error:  # a damaged file or another layout may cause any
-        log.debug("%s: no bookkeeping: %s", path, error)
-        return None
-    return book.sums(entries)
+    with _RawFile(opened) as raw, uproot.open(raw) as file:
+        tree = file[book.tree]
+        return {name: _entries(tree, names) for name, names in book.columns.items()}
 
 
 def _entries(tree: Any, names: Sequence[str]) -> list[Any]:
     """Return the entries of the first existing column."""
+    import awkward as ak
+
     stored = tree.keys(recursive=True, full_paths=False)
     for name in names:
         if name in stored:

@@ -17,7 +17,7 @@ from analysis.inputs.invisible import set_invisible
 from analysis.inputs.paths import Listed, listed
 from analysis.inputs.sample_info import SampleInfo
 from analysis.workflow.run import Run
-from common.runtime.child import Child
+from common.runtime.child import Child, ignore_present_threads
 from common.runtime.errors import InputError, WorkerError
 from common.tasks import Range, Task
 
@@ -107,6 +107,7 @@ def _inspected(
     return inspect(path, layout, data)
 
 
+ignore_present_threads()  # numpy is imported, and ROOT not started
 _child = Child()
 atexit.register(_child.end)
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from cpp_helpers import declare
+import numpy as np
+
+from cpp_helpers import calls
 
 _SHOWN = 5  # codes in the message
 
 
 def set_invisible(codes: Iterable[int]) -> None:
     """Treat particles of these PDG codes as invisible too, in this process, until the next call."""
-    declare().set_invisible(list(codes))
+    calls.call("set_invisible", np.array([*codes], np.int32))
 
 
 def unknown_particles(counts: Mapping[str, int]) -> str:

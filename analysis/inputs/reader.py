@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
-from typing import Any
+from functools import cached_property
 
+from analysis.event_loop.columns import Computed, Number, Source, refused
+from analysis.event_loop.events import EventLoop, Events
 from analysis.formats import extended
 from analysis.formats.columns import (
     CANONICAL,
@@ -17,7 +18,6 @@ from analysis.formats.columns import (
     names_in,
     own,
     plain_type,
-    renamed,
 )
 from analysis.formats.custom import custom
 from analysis.formats.extended import Plan, Step, Stock, Use
@@ -25,10 +25,12 @@ from analysis.formats.format import IS_DATA, Column, Format, Layout
 from analysis.formats.registry import FORMATS
 from analysis.inputs import bookkeeping, root_file
 from analysis.inputs.cross_sections import cross_section_of
+from analysis.inputs.root_file import RootFile
 from analysis.inputs.sample_info import SampleInfo
 from common.runtime.errors import InputError
-from cpp_helpers import declare, declare_jets, load_root
-from cpp_helpers.errors import Diagnostics, cause_of, diagnostics, forget_errors, quiet
+from cpp_helpers import calls
+from cpp_helpers.errors import forget_errors, quiet
+from cpp_helpers.names import is_known
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class File:
     extra: extended.Extra = ()
     branches: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+    """Types of the columns that are read, as ROOT spells them, by their names in the file."""
 
     @property
     def n_events(self) -> int:
@@ -168,17 +172,17 @@ class _Recognised:
         return {name: column for name, column in names.items() if column is not None}
 
     @classmethod
-    def of(cls, path: str, tree: str, one: Format, layout: Layout) -> _Recognised:
+    def of(cls, file: RootFile, tree: str, one: Format, layout: Layout) -> _Recognised:
         """Read the columns of a tree, with the types of those that a format or the configuration
         reads."""
         typed = {name for source in one.sources for name in one.possible_names(source)}
         further = extended.possible_branches(layout) - typed
         if further:
             try:
-                return cls(one, tree, root_file.columns_of(path, tree, typed | further))
+                return cls(one, tree, file.columns(tree, typed | further))
             except InputError:  # one of them is of a type that ROOT does not know
                 pass
-        return cls(one, tree, root_file.columns_of(path, tree, typed))
+        return cls(one, tree, file.columns(tree, typed))
 
 
 def inspect(path: str, layout: Layout = Layout(), data: bool = False) -> File:  # noqa: B008
@@ -188,16 +192,16 @@ def inspect(path: str, layout: Layout = Layout(), data: bool = False) -> File:  
         InputError: the file is missing, not a ROOT file, truncated, of no known format or not of
             the given one, or a branch was not filled for each of its events.
     """
-    declare().opened(path)
-    with quiet(), root_file.damage_named(path), root_file.open_file(path) as handle:
-        root_file.refuse_old_ntuples(path, handle, layout.tree)
-        found = _recognise(path, handle, layout)
+    calls.call("opened", path)
+    with quiet(), root_file.damage_named(path), root_file.open_file(path) as opened:
+        opened.refuse_old_ntuples(layout.tree)
+        found = _recognise(opened, layout)
         used = extended.branches_of(layout, found.types)
-        root_file.require_filled(path, found.tree, [*found.stored.values(), *used])
-        cluster_ends = root_file.cluster_ends_of(path, found.tree)
+        opened.require_filled(found.tree, [*found.stored.values(), *used])
+        cluster_ends = opened.cluster_ends(found.tree)
         n_events = cluster_ends[-1] if cluster_ends else 0
-        info = _info(path, handle, found, n_events, data)
-        absent = extended.absent_of(layout, found.format, found.types, _is_cpp)
+        info = _info(opened, found, n_events, data)
+        absent = extended.absent_of(layout, found.format, found.types, is_known)
     converted, mistyped = _of_other_types(found)
     file = File(
         path,
@@ -212,6 +216,7 @@ def inspect(path: str, layout: Layout = Layout(), data: bool = False) -> File:  
         layout.extra,
         {name: plain_type(found.types[name]) for name in used},
         absent,
+        {name: found.types[name] for name in (*found.stored.values(), *used)},
     )
     if layout.columns and n_events:
         _require_described(file, layout)
@@ -231,25 +236,25 @@ def _require_described(file: File, layout: Layout) -> None:
             )
 
 
-def _recognise(path: str, handle: Any, layout: Layout) -> _Recognised:
+def _recognise(file: RootFile, layout: Layout) -> _Recognised:
     """Find the format of a file, its tree or ntuple, and the columns."""
     if layout.columns:
-        tree = root_file.chosen_tree(path, handle, layout.tree)
-        found = custom(layout, root_file.columns_of(path, tree, ()))
-        return _Recognised.of(path, tree, found, layout)
-    keys = root_file.keys(handle)
+        tree = file.chosen_tree(layout.tree)
+        found = custom(layout, file.columns(tree, ()))
+        return _Recognised.of(file, tree, found, layout)
+    keys = file.keys_in()
     formats = FORMATS if layout.format is None else {layout.format: FORMATS[layout.format]}
     problem = ""
     for one in formats.values():
         for tree in one.trees:
             if keys.get(tree) not in root_file.TREE_CLASSES:
                 continue
-            recognised = _Recognised.of(path, tree, one, layout)
-            if not recognised.types and not root_file.cluster_ends_of(path, tree):
+            recognised = _Recognised.of(file, tree, one, layout)
+            if not recognised.types and not file.cluster_ends(tree):
                 return recognised  # without events, not even the columns were kept
             if former := sorted(one.former_columns.keys() & recognised.types.keys()):
                 raise InputError(
-                    f"{path}: column '{former[0]}' is now called "
+                    f"{file.path}: column '{former[0]}' is now called "
                     f"'{one.former_columns[former[0]]}': an earlier version wrote this file: make "
                     "it again"
                 )
@@ -262,9 +267,10 @@ def _recognise(path: str, handle: Any, layout: Layout) -> _Recognised:
             )
     if not problem:
         names = dict.fromkeys(f"'{name}'" for one in formats.values() for name in one.trees)
-        problem = f"no tree or ntuple {' or '.join(names)} ({root_file.content(handle)})"
+        problem = f"no tree or ntuple {' or '.join(names)} ({file.content()})"
     raise InputError(
-        f"{path}: {problem}: see docs/inputs.md for the known formats and how to describe another"
+        f"{file.path}: {problem}: see docs/inputs.md for the known formats and how to describe "
+        "another"
     )
 
 
@@ -287,25 +293,22 @@ def _of_other_types(found: _Recognised) -> tuple[dict[str, str], dict[str, str]]
     return converted, mistyped
 
 
-def _info(
-    path: str, handle: Any, found: _Recognised, n_events: int, data: bool
-) -> SampleInfo | None:
+def _info(file: RootFile, found: _Recognised, n_events: int, data: bool) -> SampleInfo | None:
     """Return what a file states about its sample; None if nothing, or for collision data."""
     one = found.format
-    if one.info in root_file.keys(handle):
-        return SampleInfo.from_json(str(handle.Get(one.info).GetTitle()))
+    if one.info in file.keys_in():
+        return SampleInfo.from_json(file.title(one.info))
     if data:
         return None
     info = SampleInfo("", "", n_events=n_events)
     if one.dataset is not None and one.dataset in found.stored and n_events:
-        number = declare().first_number(found.tree, path, found.stored[one.dataset])
+        number = _dataset(file, found, found.stored[one.dataset])
         info = replace(info, dataset=str(number), cross_section=cross_section_of(number))
-    if one.bookkeeping is not None and (sums := bookkeeping.read(path, one.bookkeeping)):
+    if one.bookkeeping is not None and (sums := bookkeeping.read(file, one.bookkeeping)):
         info = replace(info, sum_of_weights=sums[0], sum_of_weights_squared=sums[1])
     if one.sum_of_weights is not None:
         cross_section, sum_of_weights = (
-            root_file.first_value(handle.Get(found.tree), name)
-            for name in (one.cross_section, one.sum_of_weights)
+            file.first_value(found.tree, name) for name in (one.cross_section, one.sum_of_weights)
         )
         info = replace(
             info, cross_section=cross_section, sum_of_weights=sum_of_weights, shared=True
@@ -313,20 +316,27 @@ def _info(
     return None if info == SampleInfo("", "", n_events=n_events) else info
 
 
-# --- Open files as data frames -------------------------------------------------------------------
+def _dataset(file: RootFile, found: _Recognised, column: str) -> int:
+    """Return the number of the simulated dataset of the first event."""
+    if plain_type(found.types[column]) not in ("int", "unsigned int"):
+        raise InputError(f"{file.path}: column '{column}' is {found.types[column]}, not an integer")
+    return file.first_number(found.tree, column)
 
 
-def open_range(file: File, begin: int, end: int) -> Any:
-    """Return an RDataFrame over entries [begin, end) of a file, with its canonical columns.
+# --- Open files as events ------------------------------------------------------------------------
 
-    Columns that are stored as required are read directly; the others are defined, and computed only
-    for events in which they are used.
+
+def open_events(file: File, begin: int, end: int) -> Events:
+    """Return entries [begin, end) of a file, with its canonical and extra columns.
+
+    Columns that are stored as required are read directly; the others are computed only for events
+    in which they are used.
     """
     return _opened([file], begin, end)
 
 
-def open_files(files: Sequence[File]) -> Any:
-    """Return an RDataFrame over all entries of some files, one after another.
+def open_files(files: Sequence[File]) -> Events:
+    """Return all entries of some files, one after another.
 
     Raises:
         InputError: the files differ in format or columns.
@@ -348,168 +358,121 @@ def _layout(file: File) -> tuple[object, ...]:
     return (file.format, file.tree, file.stored, file.unit_weight_sources, *types, *extra)
 
 
-def _opened(files: Sequence[File], begin: int, end: int) -> Any:
+def _opened(files: Sequence[File], begin: int, end: int) -> Events:
     file = files[0]
-    clusters = any("cluster_jets" in step.column.expression for step in file.plan.steps)
-    helpers = declare_jets() if clusters else declare()
-    helpers.opened(", ".join(file.path for file in files))
+    calls.call("opened", ", ".join(one.path for one in files))
     forget_errors()
-    if not any(file.n_events for file in files):
-        return _no_events(helpers, file)
-    with quiet():  # ROOT warns of types without a dictionary, which nothing reads
-        df = helpers.open_range(file.tree, [f.path for f in files], begin, end)
-    df, names = _define_file(df, helpers, file)
-    firsts: dict[str, str] = {}  # the first column of each kind of objects
-    for step in file.plan.steps:
-        name = step.name
-        df = _define(df, helpers, file, step, names)
-        if step.final and "RVec" in CANONICAL.get(name, ""):
-            first = firsts.setdefault(name.split("_")[0], name)
-            if first != name:
-                df = helpers.with_length_of(df, name, first)
-    return df
+    loop = EventLoop(file.tree, [one.path for one in files], begin, end)
+    if not file.n_events:
+        return _without_events(loop.events(), file)
+    return _Definer(file, loop.events()).events()
 
 
-def _no_events(helpers: Any, file: File) -> Any:
-    """Return a data frame without events that has all canonical columns, and the extra ones."""
-    df = helpers.no_events()
+def _without_events(events: Events, file: File) -> Events:
+    """Return no events, with all canonical columns and the extra ones. The types of the latter are
+    those of numbers: a file without events may lack what they are made from."""
     for name, kind in CANONICAL.items():
-        df = helpers.define(df, name, f"{kind}{{}}" if "RVec" in kind else f"({kind})0")
-    names: dict[str, str] = {}
-    for name, expression in file.extra:
-        if name in CANONICAL:
-            continue
-        for word, kind in _without_events(file, expression, names):
-            names[word] = f"{PREFIX}in_file_{len(names)}"
-            df = helpers.define(df, names[word], f"std::decay_t<{kind}>{{}}")
-        try:
-            with diagnostics(Diagnostics()):
-                df = helpers.define(df, own(name), _body(renamed(expression, names), None))
-        except Exception:  # of types that such a file does not tell
-            df = helpers.define(df, own(name), "0.")
-        names[name] = own(name)
-    return df
+        vector = "RVec" in kind
+        zero = Computed(f"{kind}{{}}" if vector else f"({kind})0", {}, refused(name, kind))
+        events = events.define_column(name, zero)
+    for name, _ in file.extra:
+        if name not in CANONICAL:
+            events = events.define_column(name, Computed("0.", {}, refused(name, "0.")))
+    return events
 
 
-def _without_events(
-    file: File, expression: str, known: Mapping[str, str]
-) -> Iterator[tuple[str, str]]:
-    """Yield the further columns that an expression uses, with their types, for a file without
-    events. Such a file may lack columns, whose types are then guessed."""
-    one = file.format
-    typed = {s: (file.converted.get(s) or next(iter(t.types), "")) for s, t in one.sources.items()}
-    typed |= {name: kind for name, kind in file.branches.items() if name not in typed}
-    for word in extended.column_words(expression, typed.keys() | file.branches.keys()):
-        if word in known or word in CANONICAL or (word not in typed and _is_cpp(word)):
-            continue
-        if word == IS_DATA:
-            yield word, "bool"
-            continue
-        family = {kind for name, kind in typed.items() if _family(name) == _family(word)}
-        vector = bool(family) and all("RVec" in kind for kind in family)
-        yield word, typed.get(word) or ("ROOT::VecOps::RVec<double>" if vector else "double")
+class _Definer:
+    """Defines the columns of a file."""
+
+    def __init__(self, file: File, events: Events) -> None:
+        self.file, self._events = file, events
+        self._of: dict[Use, str] = {}
+        self._firsts: dict[str, str] = {}  # the first column of each kind of objects
+
+    def events(self) -> Events:
+        """Return the events with the columns of the file as expressions take them."""
+        extra = dict(self.file.extra)
+        names = dict(self._events.names)
+        for step in self.file.plan.steps:
+            name = self._of[step.use] = self._step(step)
+            if step.final and (step.extra or step.name not in extra):
+                name = self._of[step.use] = self._of_same_length(step, name)
+                names[step.name] = name
+        return replace(self._events, names=names)
+
+    def _step(self, step: Step) -> str:
+        """Return the name of a column, which is not computed if it is stored as required."""
+        kind, expression = CANONICAL.get(step.name), step.column.expression
+        words = {word: self._use(use) for word, use in step.uses.items()}
+        words |= {w: n for w, n in self._events.words_in(expression).items() if w not in words}
+        if words.keys() == {expression}:
+            stored = self._events.loop.columns.nodes[words[expression]]
+            if isinstance(stored, Source) and stored.type == (kind or stored.type):
+                return words[expression]
+        shown = " ".join(expression.split())
+        path, name = self.file.path, step.name
+
+        def error(cause: str) -> InputError:
+            return InputError(f"{path}: column '{name}' = '{shown}' cannot be made: {cause}")
+
+        configured = step.extra or step.column.configured
+        column = Computed(_body(expression, kind), words, error, configured)
+        return self._add(step.name, own(step.name), column)
+
+    def _of_same_length(self, step: Step, name: str) -> str:
+        """Return the name of a column whose length is that of the first one of its object."""
+        if "RVec" not in CANONICAL.get(step.name, ""):
+            return name
+        kind = step.name.split("_")[0]
+        first = self._firsts.setdefault(kind, f"{step.name} {name}")
+        of_first, name_of_first = first.split()
+        if of_first == step.name:
+            return name
+        both = (name_of_first, step.name, of_first)
+        column = Computed(
+            step.name, {step.name: name}, refused(step.name, step.name), same_length_as=both
+        )
+        return self._add(step.name, own(step.name), column)
+
+    def _use(self, use: Use) -> str:
+        """Return the name of what an expression uses, defined when it is first used."""
+        if use not in self._of:
+            self._of[use] = self._made(use)
+        return self._of[use]
+
+    def _made(self, use: Use) -> str:
+        file, name = self.file, use.name
+        if use.kind == "is_data":
+            return self._add(IS_DATA, own(IS_DATA), Number("bool", file.data))
+        if use.kind == "branch":
+            kind = file.types.get(name) or file.branches[name]
+            return self._add(name, f"{PREFIX}of_file_{name}", Source(name, _as_read(kind)))
+        if use.kind != "source":
+            raise KeyError(f"{use} is not defined before its use")
+        if name not in file.stored:
+            return self._add(name, PREFIX + name, Number("float", 1.0))
+        stored = file.stored[name]
+        source = Source(stored, _as_read(file.types[stored]))
+        read = self._add(name, f"{PREFIX}of_file_{name}", source)
+        if name not in file.converted:
+            return read
+        text = f"monojet::as<{file.converted[name]}>({name})"
+        return self._add(name, PREFIX + name, Computed(text, {name: read}, refused(name, text)))
+
+    def _add(self, word: str, name: str, node: Source | Number | Computed) -> str:
+        return self._events.loop.columns.add(re.sub(r"\W+", "_", name), node)
 
 
-def _family(name: str) -> str:
-    """Return the object that a column belongs to, by its name: ``Jet`` of ``Jet_pt``."""
-    return re.split(r"[_.:]", name)[0]
+_LONG = {"unsigned long": "unsigned long", "ULong_t": "unsigned long"}
+_LONG |= {"long": "long", "Long_t": "long"}
 
 
-class _Names:
-    """Names of columns in a data frame, by what they are in expressions."""
-
-    def __init__(self, file: File) -> None:
-        extra = dict(file.extra)
-        final = [step for step in file.plan.steps if step.final]
-        self._taken = {own(step.name) for step in final} | {own(name) for name in extra}
-        self.of: dict[Use, str] = {}
-        for step in file.plan.steps:
-            if step.extra or (step.final and step.name not in extra):
-                self.of[step.use] = own(step.name)
-            else:
-                of_version = f"_{step.version}" if step.version else "_of_format"
-                self.add(step.use, f"{PREFIX}{step.name}{of_version}")
-
-    def add(self, use: Use, name: str) -> str:
-        """Return a name like the proposed one, which no other column has."""
-        while name in self._taken:
-            name += "_"
-        self._taken.add(name)
-        self.of[use] = name
-        return name
-
-
-def _define_file(df: Any, helpers: Any, file: File) -> tuple[Any, _Names]:
-    """Return the data frame with the columns of a file as expressions take them, and the names of
-    all columns in it."""
-    names = _Names(file)
-    used = {use for step in file.plan.steps for use in step.uses.values()}
-    is_data = Use("is_data", IS_DATA)
-    if file.format.mc_only or is_data in used:
-        name = names.add(is_data, own(IS_DATA))
-        df = helpers.define_per_sample(df, name, "true" if file.data else "false")
-    for source in sorted(file.unit_weight_sources):
-        df = helpers.define_per_sample(df, names.add(Use("source", source), PREFIX + source), "1.f")
-    for source, stored in file.stored.items():
-        use = Use("source", source)
-        if source in file.mistyped:
-            continue
-        if source == stored and source not in file.converted:
-            names.of[use] = stored
-            continue
-        name = names.add(use, PREFIX + source)
-        if source not in file.converted:
-            df = helpers.alias(df, name, stored)
-            continue
-        df = helpers.alias(df, f"{name}_in_file", stored)
-        df = helpers.define(df, name, f"monojet::as<{file.converted[source]}>({name}_in_file)")
-    for use in sorted((one for one in used if one.kind == "branch"), key=lambda one: one.name):
-        if use.name.isidentifier():
-            names.of[use] = use.name
-        else:
-            plain = re.sub(r"\W+", "_", use.name)
-            df = helpers.alias(df, names.add(use, f"{PREFIX}in_file_{plain}"), use.name)
-    for use, stored in _hidden(file, names).items():
-        df = helpers.define(df, names.add(use, f"{PREFIX}in_file_{stored}"), stored)
-    return df, names
-
-
-def _hidden(file: File, names: _Names) -> dict[Use, str]:
-    """Return the columns of a file that an expression uses after another column has taken their
-    name, with the name."""
-    defined: set[str] = set()
-    found: dict[Use, str] = {}
-    for step in file.plan.steps:
-        for use in step.uses.values():
-            if use.kind in ("branch", "source") and names.of[use] in defined:
-                found[use] = names.of[use]
-        if step.final:
-            defined.add(names.of[step.use])
-    return found
-
-
-def _define(df: Any, helpers: Any, file: File, step: Step, names: _Names) -> Any:
-    """Return the data frame with a column, which is not defined if it is stored as required."""
-    name, kind = names.of[step.use], CANONICAL.get(step.name)
-    words = {word: names.of[use] for word, use in step.uses.items()}
-    if (
-        not step.extra
-        and step.column.expression == name
-        and words == {name: name}
-        and file.format.sources[name].types == (kind,)
-    ):
-        return df
-    expression = _body(renamed(step.column.expression, words), kind)
-    messages = Diagnostics()
-    try:
-        with diagnostics(messages):
-            return helpers.define(df, name, expression)
-    except Exception as error:
-        shown = " ".join(step.column.expression.split())
-        raise InputError(
-            f"{file.path}: column '{step.name}' = '{shown}' cannot be made: "
-            f"{messages.first_error() or cause_of(error)}"
-        ) from error
+def _as_read(kind: str) -> str:
+    """Return a column type as ROOT reads it: in trees, ``long`` and ``long long`` are two types."""
+    vector = re.fullmatch(r"ROOT::(?:VecOps::)?RVec<(.+)>", kind)
+    if vector:
+        return f"ROOT::VecOps::RVec<{_as_read(vector[1])}>"
+    return _LONG.get(kind, plain_type(kind))
 
 
 def _body(expression: str, kind: str | None) -> str:
@@ -525,19 +488,3 @@ def _body(expression: str, kind: str | None) -> str:
         value = f"[&] {{ {expression} }}()" if statements else expression
         expression, statements = f"monojet::as<{kind}>({value})", False
     return f"return {expression}" if "return" in expression and not statements else expression
-
-
-@cache
-def _is_cpp(word: str) -> bool:
-    """Return whether the compiler knows a name: a type, function, constant, namespace or
-    keyword."""
-    body = f"using namespace ROOT::VecOps; (void)({word});"
-    code = f"template <int> void monojet_knows_{word}() {{ {body} }}"
-    messages = Diagnostics()
-    try:
-        with diagnostics(messages):
-            if not declare() or not load_root().gInterpreter.Declare(code):
-                raise NameError(word)
-    except NameError:
-        return "undeclared identifier" not in messages.text
-    return True

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 
 from analysis.config import Sample
+from analysis.event_loop.events import Action
+from analysis.formats.columns import CANONICAL, RVEC_FLOAT, RVEC_INT
 from analysis.inputs import hepmc, paths, reader
 from analysis.inputs.cluster_ranges import info_of, inspected
 from analysis.inputs.invisible import set_invisible, unknown_particles
@@ -20,8 +22,7 @@ from common.runtime import files
 from common.runtime.child import Child
 from common.runtime.errors import InputError, WorkerError
 from common.tables import Table
-from cpp_helpers import declare
-from cpp_helpers.arrays import as_array
+from cpp_helpers import calls
 from cpp_helpers.errors import event_loop_errors
 
 log = logging.getLogger("monojet")
@@ -30,6 +31,9 @@ N_MOMENTA_CHECKED = 1000
 """Number of events of a file whose momenta are checked."""
 
 NEEDS = reader.Needs(frozenset({"run_number", "event_number", "weight"}), "every stage")
+
+_EVENT = np.dtype([("run", np.uint32), ("event", np.uint64)])
+_IDENTITY = {name: CANONICAL[name] for name in ("run_number", "event_number", "weight")}
 
 LARGEST_MOMENTUM = 14_000.0
 """GeV; no LHC event reaches it, but in MeV every event with a jet does."""
@@ -47,7 +51,7 @@ class _Checked:
     state: str = "good"
     unique_event_ids: bool = True
     info: SampleInfo | None = None
-    events: pd.DataFrame | None = None
+    events: npt.NDArray[np.void] | None = None
 
     @property
     def row(self) -> list[str]:
@@ -156,50 +160,68 @@ def _check_file(run: Run, sample: Sample, path: str) -> _Checked:
 
 def _check_events(file: reader.File, found: _Checked) -> None:
     """Add the problems of the events of a file and their identities to its row."""
-    helpers = declare()
+    events = reader.open_events(file, 0, file.n_events)
+    checks = events.book(lambda node: calls.make("book_checks", node), _IDENTITY)
+    few = reader.open_events(file, 0, min(N_MOMENTA_CHECKED, file.n_events))
+    names = [n for n in ("met_no_muons", "met", "jet_pt") if n in file.columns]
+    largest = {
+        name: few.book(_largest(name), {name: RVEC_FLOAT if name == "jet_pt" else "float"})
+        for name in names
+    }
+    particles = [
+        few.book(lambda node: calls.make("book_unknown_particles", node), {name: RVEC_INT})
+        for name in ("particle_pdg_id",)
+        if name in file.columns
+    ]
     with event_loop_errors(file.path):
-        checks = helpers.check_events(reader.open_range(file, 0, file.n_events))
-        few = reader.open_range(file, 0, min(N_MOMENTA_CHECKED, file.n_events))
-        largest = {
-            name: helpers.largest(few, name, name == "jet_pt")
-            for name in ("met_no_muons", "met", "jet_pt")
-            if name in file.columns
-        }
-        unknown = (
-            {str(one.first): int(one.second) for one in helpers.unknown_particles(few)}
-            if "particle_pdg_id" in file.columns
-            else {}
-        )
+        events.loop.run()
+        few.loop.run()
+    codes = [n for one in particles for n in one.result.array("numbers").tolist()]
+    unknown = {str(code): n for code, n in zip(codes[::2], codes[1::2], strict=True)}
     if unknown:
         log.warning("%s: its first events have %s", file.path, unknown_particles(unknown))
     found.unique_event_ids = file.format.unique_event_ids
-    found.events = pd.DataFrame(
-        {
-            "run": as_array(checks.run_number, np.uint32).copy(),
-            "event": as_array(checks.event_number, np.uint64).copy(),
-        }
-    )
+    run, event = (checks.result.array(name) for name in ("run_number", "event_number"))
+    found.events = np.empty(len(run), _EVENT)
+    found.events["run"], found.events["event"] = run, event
     if len(found.events) != file.n_events:
         found.problems.append(f"{len(found.events)} of {file.n_events} events can be read")
-    if checks.n_weights_not_finite:
-        found.problems.append(f"{checks.n_weights_not_finite} weights are not finite")
-    if len(found.events) and checks.n_weights_zero == len(found.events):
+    n_not_finite, n_zero = checks.result.array("weights").tolist()
+    if n_not_finite:
+        found.problems.append(f"{n_not_finite} weights are not finite")
+    if len(found.events) and n_zero == len(found.events):
         found.problems.append(
             "all weights are 0: mark collision data with --data or 'data: true' of the sample"
         )
-    for name, value in largest.items():
+    for name, booked in largest.items():
+        (value,) = booked.result.array("largest").tolist()
         if value > LARGEST_MOMENTUM:
             found.problems.append(f"'{name}' is up to {value:.3g} GeV: is it in MeV?")
         elif name == "jet_pt" and 0 < value < 1:
             found.problems.append(f"'{name}' is at most {value:.3g} GeV: is it in TeV?")
 
 
+def _largest(name: str) -> Action:
+    return lambda node: calls.make("book_largest", node, name, name == "jet_pt")
+
+
 def _find_repeated(files_of_sample: Sequence[_Checked]) -> None:
     """Add repeated events of a sample to the problems of the files that repeat them."""
+    scopes: dict[int, list[tuple[int, npt.NDArray[np.void]]]] = {}
+    for number, one in enumerate(files_of_sample):
+        if one.events is not None:
+            scope = 0 if one.unique_event_ids else number
+            scopes.setdefault(scope, []).append((number, one.events))
+    keys = [np.concatenate([events for _, events in found]) for found in scopes.values()]
+    if all(len(np.unique(one)) == len(one) for one in keys):
+        return
+
+    import pandas as pd  # its import takes as long as a small analysis
+
     events = pd.concat(
-        one.events.assign(file=number, scope=0 if one.unique_event_ids else number)
-        for number, one in enumerate(files_of_sample)
-        if one.events is not None
+        pd.DataFrame({"run": some["run"], "event": some["event"]}).assign(file=number, scope=scope)
+        for scope, found in scopes.items()
+        for number, some in found
     )
     key = ["scope", "run", "event"]
     repeats = events[events.duplicated(key)]

@@ -15,6 +15,7 @@ from analysis.yields import cutflow
 from common.runtime.errors import InputError
 from tests.analysis.plain import PLAIN
 from tests.conftest import WriteEvents
+from tests.frames import open_frame
 
 
 @pytest.mark.parametrize("file_format", ["rntuple", "ttree"])
@@ -31,7 +32,7 @@ def test_ranges_run_over_a_file_once(write_events: WriteEvents, file_format: str
     file = reader.inspect(str(write_events(n_events=17, file_format=file_format)))
     found: list[int] = []
     for begin, end in ((0, 4), (4, 13), (13, 17)):
-        df = reader.open_range(file, begin, end)
+        df = open_frame(file, begin, end)
         found += df.AsNumpy(["event_number"])["event_number"].tolist()
     assert found == [i + 1 for i in range(17)]
 
@@ -195,7 +196,7 @@ def test_numbers_of_other_types_are_converted(write_events: WriteEvents) -> None
         jet_pt="ROOT::RVecD{300., 40.}",
         jet_n_tracks="ROOT::RVec<short>{5, 4}",
     )
-    df = reader.open_range(reader.inspect(str(path)), 0, 20)
+    df = open_frame(reader.inspect(str(path)), 0, 20)
     assert [df.Mean(name).GetValue() for name in ("met_no_muons", "jet_pt", "jet_n_tracks")] == [
         300, 170, 4.5,
     ]  # fmt: skip
@@ -207,10 +208,10 @@ def test_numbers_of_other_types_are_converted(write_events: WriteEvents) -> None
 def test_columns_of_one_object_must_have_the_same_length(write_events: WriteEvents) -> None:
     path = write_events(jet_eta="rdfentry_ < 5 ? ROOT::RVecF{0.f, 1.f} : ROOT::RVecF{0.f}")
     file = reader.inspect(str(path))
-    assert reader.open_range(file, 0, 5).Sum("event_number").GetValue() == 15
-    assert reader.open_range(file, 0, 5).Max("jet_eta").GetValue() == 1
+    assert open_frame(file, 0, 5).Sum("event_number").GetValue() == 15
+    assert open_frame(file, 0, 5).Max("jet_eta").GetValue() == 1
     with pytest.raises(Exception, match=r"1 entries in column 'jet_eta' and 2 in 'jet_pt'"):
-        reader.open_range(file, 0, 20).Max("jet_eta").GetValue()
+        open_frame(file, 0, 20).Max("jet_eta").GetValue()
 
 
 def test_a_file_of_an_earlier_version_is_refused(write_events: WriteEvents) -> None:

@@ -23,6 +23,7 @@ from common.runtime.errors import InputError
 from cpp_helpers import load_root
 from tests.conftest import REPOSITORY, TINY, WriteEvents
 from tests.daemons import free_ports
+from tests.frames import open_frame
 from tests.xrootd import ADDRESS, QUICK, Server, program, relay
 
 NOISE = """
@@ -65,7 +66,7 @@ def test_a_remote_file_is_read_as_a_local_one(
     path.unlink()
     file = reader.inspect(remote)
     assert file.n_events == 50
-    df = load_root().RDF.AsRNode(reader.open_range(file, 10, 50))
+    df = load_root().RDF.AsRNode(open_frame(file, 10, 50))
     found = df.AsNumpy(["event_number", "met_no_muons"])
     assert found["event_number"].tolist() == list(range(11, 51))
     assert found["met_no_muons"][0] == 360
