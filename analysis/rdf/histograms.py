@@ -25,13 +25,14 @@ import boost_histogram as bh
 import numpy as np
 import numpy.typing as npt
 
-from analysis.formats.columns import own, renamed
-from analysis.rdf.regions import compiling, define, names_of
-from common.runtime.errors import ConfigError, InputError
+from analysis.event_loop.columns import Computed, Part, gathered, refused
+from analysis.event_loop.events import Events
+from analysis.formats.columns import own
+from common.runtime.errors import InputError
 from common.schema.templates import weighted
-from cpp_helpers import declare
-from cpp_helpers.arrays import as_array
-from selections.cuts import Axis, Definition
+from cpp_helpers import calls
+from cpp_helpers.calls import Handle
+from selections.cuts import Axis
 from selections.selection import Histogram
 
 _VALUES, _BINS = "histogram_values", "histogram_bins"
@@ -257,50 +258,48 @@ def _bins(histogram: Histogram) -> _Bins:
     return tuple((axis.expression, tuple(map(float, axis.edges))) for axis in histogram.axes)
 
 
-def define_values(df: Any, quantities: Quantities) -> Any:
-    """Return the data frame with the bins of all histograms, which are found in events that some of
-    its nodes fill.
+def define_values(events: Events, quantities: Quantities) -> Events:
+    """Return the events with the bins of all histograms, which are found in events that some of its
+    nodes fill.
 
-    All quantities are evaluated in each of these events, and must be valid in it: an expression
-    such as ``jet_pt[0]`` is not if there may be no jet.
-
-    Raises:
-        ConfigError: an expression does not compile; it names a histogram.
+    All quantities are evaluated in each event that fills a histogram, and must be valid in it: an
+    expression such as ``jet_pt[0]`` is not if there may be no jet.
     """
-    helpers = declare()
-    try:
-        defined = define(df, [Definition(_VALUES, _gathered(*quantities.expressions))])
-    except ConfigError:
-        for name, expression in zip(quantities.names, quantities.expressions, strict=True):
-            with compiling(name, expression):
-                helpers.define(df, own(_VALUES), renamed(_gathered(expression), names_of(df)))
-        raise
-    return helpers.define_bins(defined, own(_BINS), own(_VALUES), _specification(quantities))
+    parts = tuple(
+        Part(expression, refused(name, expression))
+        for name, expression in zip(quantities.names, quantities.expressions, strict=True)
+    )
+    text = gathered(quantities.expressions)
+    words = events.words_in(text)
+    column = Computed(text, words, refused("histograms", text), configured=True, parts=parts)
+    events = events.define_column(_VALUES, column)
 
+    def action(node: Handle) -> Handle:
+        return calls.make("define_bins", node, own(_BINS), own(_VALUES), _specification(quantities))
 
-def _gathered(*expressions: str) -> str:
-    listed = ", ".join(f"({expression})" for expression in expressions)
-    # RDataFrame takes an expression with a "return" inside for a body with one
-    return f"return monojet::gather({listed});"
+    events.loop.extend(events, action, {_VALUES: "monojet::Gathered"})
+    return events
 
 
 @functools.lru_cache(maxsize=4)
-def _specification(quantities: Quantities) -> Any:
+def _specification(quantities: Quantities) -> Handle:
     numbers = {expression: i for i, expression in enumerate(quantities.expressions)}
-    made = declare().HistogramSpecification()
+    made = calls.make("histogram_specification")
     for bins in quantities.bins:
-        made.add(*(part for quantity, edges in bins for part in (numbers[quantity], [*edges])))
+        axes = [(numbers[name], np.array(edges, np.float64)) for name, edges in bins]
+        (first, edges), (second, second_edges) = axes[0], (*axes[1:], (0, np.empty(0)))[0]
+        calls.call("add_histogram", made, first, edges, second, second_edges)
     return made
 
 
 def book(
-    df: Any, histograms: Sequence[Histogram], quantities: Quantities, weight: str
+    events: Events, histograms: Sequence[Histogram], quantities: Quantities, weight: str
 ) -> Callable[[], dict[str, ExactHistogram]]:
-    """Book histograms of the events of a node and return a function that returns them, by name,
-    after the event loop.
+    """Book histograms of some events and return a function that returns them, by name, after the
+    event loop.
 
     Args:
-        df: a node after `define_values` with the same ``quantities``.
+        events: events after `define_values` with the same ``quantities``.
         histograms: what to fill; ``regions`` are ignored.
         quantities: what all histograms of the sample show.
         weight: column of the weight, a double.
@@ -308,13 +307,18 @@ def book(
     The returned function raises an `InputError` if some weights, or their squares, are not finite.
     """
     numbers = {bins: i for i, bins in enumerate(quantities.bins)}
-    chosen = [numbers[_bins(histogram)] for histogram in histograms]
-    result = declare().book_histograms(df, own(_BINS), weight, _specification(quantities), chosen)
+    chosen = np.array([numbers[_bins(histogram)] for histogram in histograms], np.uint64)
     names = [histogram.name for histogram in histograms]
     sizes = [_n_bins(histogram) for histogram in histograms]
 
+    def action(node: Handle) -> Handle:
+        specification = _specification(quantities)
+        return calls.make("book_histograms", node, own(_BINS), own(weight), specification, chosen)
+
+    booked = events.book(action, {weight: "double"})
+
     def get() -> dict[str, ExactHistogram]:
-        return dict(zip(names, read_out(result.GetValue(), sizes), strict=True))
+        return dict(zip(names, read_out(booked.result, sizes), strict=True))
 
     return get
 
@@ -323,28 +327,29 @@ def _n_bins(histogram: Histogram) -> int:
     return math.prod(len(axis.edges) + 1 for axis in histogram.axes)
 
 
-def read_out(found: Any, sizes: Sequence[int]) -> list[ExactHistogram]:
+def read_out(found: Handle, sizes: Sequence[int]) -> list[ExactHistogram]:
     """Return the content of C++ ``Histograms`` of given numbers of bins, with underflow and
     overflow.
 
     Raises:
         InputError: some weights, or their squares, are not finite.
     """
-    content = found.content()
-    if n := int(content.n_not_finite):
-        raise InputError(f"column 'weight': not finite, or too large to square (events: {n})")
-    entries = as_array(content.entries, np.uint64)
-    without_value = as_array(content.n_without_value, np.uint64).tolist()
-
-    def sums(found: Any, bins: slice) -> ExactSums:
-        limbs = as_array(found.limbs, np.int64).reshape(len(entries), int(found.n_limbs))
-        return ExactSums.of(limbs[bins], int(found.base))
-
+    base, n_limbs, base2, n_limbs2, n_not_finite = found.array("shape").tolist()
+    if n_not_finite:
+        raise InputError(
+            f"column 'weight': not finite, or too large to square (events: {n_not_finite})"
+        )
+    entries = found.array("entries")
+    sumw = found.array("sumw").reshape(len(entries), n_limbs)
+    sumw2 = found.array("sumw2").reshape(len(entries), n_limbs2)
     ends = itertools.accumulate(sizes)
     ranges = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
     return [
         ExactHistogram(
-            entries[bins].copy(), sums(content.sumw, bins), sums(content.sumw2, bins), n_without
+            entries[bins].copy(),
+            ExactSums.of(sumw[bins], base),
+            ExactSums.of(sumw2[bins], base2),
+            n_without,
         )
-        for bins, n_without in zip(ranges, without_value, strict=True)
+        for bins, n_without in zip(ranges, found.array("n_without_value").tolist(), strict=True)
     ]

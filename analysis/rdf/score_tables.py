@@ -9,7 +9,7 @@ import numpy as np
 
 from common.runtime.errors import ScoreError
 from common.schema.scores import read_scores
-from cpp_helpers import declare
+from cpp_helpers import calls
 from cpp_helpers.errors import cause_of
 
 
@@ -28,11 +28,12 @@ def _load_scores(
     path: Path, changed: int, networks: tuple[str, ...], start: int | None, stop: int | None
 ) -> None:
     columns = read_scores(path, networks, slice(start, stop))
-    keys = columns["run_number"], columns["event_number"]
+    run = np.ascontiguousarray(columns["run_number"], np.uint32)
+    event = np.ascontiguousarray(columns["event_number"], np.uint64)
     for number, network in enumerate(networks):
-        scores = np.ascontiguousarray(columns[network])
+        scores = np.ascontiguousarray(columns[network], np.float32)
         try:
-            declare().score_table(number).fill(*keys, scores, len(scores))
+            calls.call("fill_scores", number, run, event, scores)
         except Exception as error:
             raise ScoreError(f"{path}: {cause_of(error)}") from error
 

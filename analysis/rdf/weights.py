@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
-from analysis.formats.columns import own
-from analysis.rdf.regions import define
+from analysis.event_loop.events import Events
 from common.runtime.errors import ConfigError
-from cpp_helpers import declare_corrections
 from selections.cuts import Definition
 from selections.selection import Correction, Selection
 
@@ -30,26 +27,26 @@ def factor_keys(selection: Selection) -> list[str]:
 
 
 def define_weight(
-    df: Any, selection: Selection, *, data: bool, keys: Sequence[str] = ()
-) -> tuple[Any, str]:
-    """Return the data frame with the weight of each event as a double, and its column.
+    events: Events, selection: Selection, *, data: bool, keys: Sequence[str] = ()
+) -> tuple[Events, str]:
+    """Return the events with the weight of each event as a double, and its column.
 
     Collision data are not weighted: theirs is the canonical ``weight``. ``keys`` are those of the
     factors in the configuration, for messages.
 
     Raises:
-        ConfigError: a factor does not compile, or its correction cannot be read.
+        ConfigError: the correction of a factor cannot be read.
     """
     if data or not selection.has_factors:
-        return df, "weight"
+        return events, "weight"
     names = factor_columns(selection)
     for number, (name, factor) in enumerate(zip(names, selection.weights, strict=True)):
         key = keys[number] if number < len(keys) else name
         expression = factor if isinstance(factor, str) else _correction(factor, key)
         # RDataFrame takes an expression with a "return" inside for a body with one
-        df = define(df, [Definition(name, f"return double({expression});")], {name: key})
-    df = define(df, [Definition(EVENT_WEIGHT, " * ".join(names))])
-    return df, own(EVENT_WEIGHT)
+        definition = Definition(name, f"return double({expression});")
+        events = events.define([definition], {name: key})
+    return events.define([Definition(EVENT_WEIGHT, " * ".join(names))]), EVENT_WEIGHT
 
 
 def weight_expression(selection: Selection, *, data: bool) -> str:
@@ -92,7 +89,6 @@ def _correction(factor: Correction, key: str) -> str:
         f"std::string({json.dumps(text)})" if variable.type == "string" else text
         for variable, text in zip(variables, factor.inputs, strict=True)
     )
-    declare_corrections()
     where = f"{json.dumps(factor.file)}, {json.dumps(factor.name)}"
     return (
         f"[&] {{ static const auto factor = monojet::correction_of({where}); "

@@ -6,15 +6,18 @@ Exact yields merge to the same bits for any partition of the events into tasks, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from analysis.event_loop.events import Booked, Events
+from analysis.formats.columns import own
 from common.runtime.errors import InputError
 from common.stats.normalisation import statistical_error
+from cpp_helpers import calls
 
 _LEAST = Fraction(1, 2**1074)  # the smallest double; every double is a multiple of it
 
@@ -121,18 +124,37 @@ class ExactYield:
         return cls(data["entries"], _from_text(data["sumw"]), _from_text(data["sumw2"]))
 
 
-def read_out(found: Any) -> list[ExactYield]:
-    """Return the bins of a C++ ``Yields``.
+def book(events: Events, quantity: str, weight: str, edges: Sequence[float] = ()) -> Booked:
+    """Book the weighted yield of events in bins of a quantity, for `read_out`.
+
+    ``quantity`` is a column of floats, ``weight`` one of doubles; n edges make n + 1 bins, the
+    first and the last of which are open.
+    """
+    columns = {quantity: "float", weight: "double"}
+    numbers = np.array(edges, np.float64)
+    return events.book(
+        lambda node: calls.make("book_yields", node, own(quantity), own(weight), numbers), columns
+    )
+
+
+def n_not_finite(booked: Booked) -> int:
+    """Return the number of weights that are not finite, or whose squares are not."""
+    return int(booked.result.array("n_not_finite")[0])
+
+
+def read_out(booked: Booked) -> list[ExactYield]:
+    """Return the yields of all bins.
 
     Raises:
         InputError: some weights, or their squares, are not finite.
     """
-    if n := int(found.n_not_finite()):
+    if n := n_not_finite(booked):
         raise InputError(f"column 'weight': not finite, or too large to square (events: {n})")
-    n_bins = found.entries.size()
-    limbs = np.array(found.limbs(), np.int64).reshape(2, n_bins, -1).tolist()
+    found = booked.result
+    entries = found.array("entries").tolist()
+    limbs = found.array("limbs").reshape(2, len(entries), -1).tolist()
     sums = [[_value(one) for one in quantity] for quantity in limbs]
-    return [ExactYield(int(n), *both) for n, *both in zip(found.entries, *sums, strict=True)]
+    return [ExactYield(n, *both) for n, *both in zip(entries, *sums, strict=True)]
 
 
 def _value(limbs: list[int]) -> Fraction:

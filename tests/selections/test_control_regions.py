@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.rdf.regions import define
 from common.repository import REPOSITORY
 from selections import monojet36, monojet139
 from selections.cuts import Definition, used_definitions
 from selections.selection import Selection
+from tests.frames import numbered
 from tests.selections.test_monojet36 import (
     NO_OBJECT,
     Objects,
     _define,
-    _frame,
     _values,
     jets,
     lepton,
@@ -100,26 +99,26 @@ EVENTS: dict[str, tuple[Event, set[str]]] = {
 }
 
 
-def passed(selection: Selection, events: list[Event]) -> dict[str, list[bool]]:
+def passed(selection: Selection, tried: list[Event]) -> dict[str, list[bool]]:
     """Whether events pass each region, by the expressions of its cuts."""
-    df = _frame(len(events))
+    events = numbered(len(tried))
     numbers: dict[str, list[float]] = {
-        "met_no_muons": [event.met_no_muons for event in events],
-        "met_no_muons_phi": [3.0] * len(events),
-        "met": [event.met[0] for event in events],
-        "met_phi": [event.met[1] for event in events],
+        "met_no_muons": [event.met_no_muons for event in tried],
+        "met_no_muons_phi": [3.0] * len(tried),
+        "met": [event.met[0] for event in tried],
+        "met_phi": [event.met[1] for event in tried],
     }
     for name, values in numbers.items():
-        df = _define(df, f"all_{name}", [[value] for value in values])
-        df = define(df, [Definition(name, f"all_{name}[0]")])
+        events = _define(events, f"all_{name}", [[value] for value in values])
+        events = events.define([Definition(name, f"all_{name}[0]")])
     for kind in ("jet", "electron", "muon", "tau", "photon"):
         for column in ("pt", "eta", "phi", *(("n_tracks",) if kind == "jet" else ())):
-            of_kind = [getattr(getattr(event, kind), column) for event in events]
-            df = _define(df, f"{kind}_{column}", of_kind)
-    df = _define(df, "jet_b_tag", [event.b_tag for event in events])
+            of_kind = [getattr(getattr(event, kind), column) for event in tried]
+            events = _define(events, f"{kind}_{column}", of_kind)
+    events = _define(events, "jet_b_tag", [event.b_tag for event in tried])
     expressions = {name: region.expression for name, region in selection.regions.items()}
     used = used_definitions(selection.definitions, expressions.values())
-    found = _values(define(df, used), expressions)
+    found = _values(events.define(used), expressions)
     return {name: [bool(x) for x in flags] for name, flags in found.items()}
 
 

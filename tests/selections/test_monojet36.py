@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from analysis.formats.columns import own
+from analysis.event_loop.events import Events
 from analysis.monojet.published import MetRegion, atlas_36ifb
-from analysis.rdf.regions import define, define_summary
-from cpp_helpers import declare, load_root
+from analysis.rdf.regions import define_summary
 from selections import monojet36
 from selections.cuts import Definition, used_definitions
 from selections.monojet36 import REGIONS
 from selections.selection import Bin
+from tests.frames import numbered, taken
 
 PUBLISHED = atlas_36ifb()
 
@@ -63,7 +63,7 @@ class Event:
     muon: Objects = NO_OBJECT
 
 
-def _define(df: Any, name: str, values: Sequence[Sequence[float]]) -> Any:
+def _define(events: Events, name: str, values: Sequence[Sequence[float]]) -> Events:
     """A column of vectors, one an event: of int for integers, else of float."""
     kind = "int" if name.endswith("n_tracks") else "float"
     flat = [x for event in values for x in event]
@@ -74,7 +74,7 @@ def _define(df: Any, name: str, values: Sequence[Sequence[float]]) -> Any:
         f" static const int offsets[] = {{{', '.join(map(str, offsets))}}};"
         f" return ROOT::RVec<{kind}>(all + offsets[rdfentry_], all + offsets[rdfentry_ + 1]);"
     )
-    return define(df, [Definition(name, expression)])
+    return events.define([Definition(name, expression)])
 
 
 def _literal(x: float) -> str:
@@ -82,12 +82,11 @@ def _literal(x: float) -> str:
     return f"{x.hex()}f" if math.isfinite(x) else {"nan": "NAN", "inf": "INFINITY"}[str(x)]
 
 
-def _values(df: Any, expressions: Mapping[str, str]) -> dict[str, npt.NDArray[Any]]:
-    """Numbers, one an event. As one column: each more costs a second of compilation."""
+def _values(events: Events, expressions: Mapping[str, str]) -> dict[str, npt.NDArray[Any]]:
+    """Numbers, one an event."""
     numbers = ", ".join(f"double({expression})" for expression in expressions.values())
-    df = define(df, [Definition("found", f"ROOT::RVecD{{{numbers}}}")])
-    taken = df.Take["ROOT::RVecD"](own("found"))
-    rows = np.array([list(row) for row in taken.GetValue()])
+    events = events.define([Definition("found", f"ROOT::RVecD{{{numbers}}}")])
+    rows = np.array(taken(events, {"found": "ROOT::RVecD"})["found"])
     return dict(zip(expressions, rows.T, strict=True))
 
 
@@ -99,35 +98,30 @@ QUANTITIES = (
 )
 
 
-def _tried(events: Sequence[Event]) -> dict[str, npt.NDArray[Any]]:
+def _tried(tried: Sequence[Event]) -> dict[str, npt.NDArray[Any]]:
     """What becomes of the events: one flag a cut, the region bits and the counts."""
-    df = _frame(len(events))
+    events = numbered(len(tried))
     for column, name in (("met_no_muons", "met"), ("met_no_muons_phi", "met_phi")):
-        df = _define(df, f"all_{name}", [[getattr(event, name)] for event in events])
-        df = define(df, [Definition(column, f"all_{name}[0]")])
+        events = _define(events, f"all_{name}", [[getattr(event, name)] for event in tried])
+        events = events.define([Definition(column, f"all_{name}[0]")])
     for kind in ("jet", "electron", "muon"):
         for column in ("pt", "eta", "phi", *(("n_tracks",) if kind == "jet" else ())):
-            values = [getattr(getattr(event, kind), column) for event in events]
-            df = _define(df, f"{kind}_{column}", values)
+            values = [getattr(getattr(event, kind), column) for event in tried]
+            events = _define(events, f"{kind}_{column}", values)
     flags = {f"passes_{cut.name}": cut.expression for cut in monojet36.SR.cuts}
     regions = {name: REGIONS[name] for name in TRIED}
     expressions = [*flags.values(), *QUANTITIES]
     definitions = used_definitions(monojet36.DEFINITIONS, expressions)
-    found = _values(define(df, definitions), flags | {x: x for x in QUANTITIES})
-    # The same from the summary, which compiles all definitions in one expression.
-    for name, value in (("run_number", "1"), ("event_number", "rdfentry_"), ("weight", "1.")):
-        df = define(df, [Definition(name, value)])
-    df = define_summary(df, definitions, regions.values(), QUANTITIES)
+    found = _values(events.define(definitions), flags | {x: x for x in QUANTITIES})
+    # The same from the summary, which has all definitions in one expression.
+    identity = (("run_number", "1"), ("event_number", "rdfentry_"), ("weight", "1."))
+    events = events.define(Definition(*one) for one in identity)
+    events = define_summary(events, definitions, regions.values(), QUANTITIES)
     again = {x: f"event_summary.quantities[{i}]" for i, x in enumerate(QUANTITIES)}
-    summary = _values(df, {"region_bits": "event_summary.regions"} | again)
+    summary = _values(events, {"region_bits": "event_summary.regions"} | again)
     for name in QUANTITIES:
         np.testing.assert_array_equal(summary[name], found[name].astype(np.float32))
     return found | {"region_bits": summary["region_bits"]}
-
-
-def _frame(n_events: int) -> Any:
-    declare()
-    return load_root().RDF.AsRNode(load_root().RDataFrame(n_events))
 
 
 def _boundary(x: str) -> dict[str, float]:

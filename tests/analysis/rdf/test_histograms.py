@@ -19,18 +19,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analysis.formats.columns import own
+from analysis.event_loop.events import EventLoop, Events
+from analysis.formats.columns import RVEC_FLOAT, RVEC_INT, own
 from analysis.formats.native import TREE
 from analysis.rdf import histograms
 from analysis.rdf.histograms import ExactHistogram, ExactSums, RoundedHistogram
-from analysis.rdf.regions import apply_cut, define
 from common.runtime.errors import ConfigError, InputError
-from cpp_helpers import declare, load_root
 from cpp_helpers.errors import cause_of
-from selections.cuts import Axis, Cut, Definition
+from selections.cuts import Axis, Cut
 from selections.selection import Histogram
 from tests.conftest import REPOSITORY
 from tests.cpp_helpers.bridge import implicit_mt
+from tests.frames import n_runs, numbered, taken, watched
 
 N_EVENTS = 1500
 # Weights of both signs over 30 orders of magnitude: no two orders of floating-point sums agree.
@@ -42,6 +42,14 @@ COLUMNS = {
     "eta": "rdfentry_ % 11 == 3 ? NAN : std::sin(0.1 * rdfentry_)",
     "pt": "ROOT::RVecF(rdfentry_ % 4, 10.f * (rdfentry_ % 7)) + ROOT::VecOps::Range(rdfentry_ % 4)",
     "tag": "ROOT::VecOps::Range(rdfentry_ % 4) == 1",
+}
+TYPES = {
+    "weight": "double",
+    "met": "float",
+    "n": "int",
+    "eta": "double",
+    "pt": RVEC_FLOAT,
+    "tag": RVEC_INT,
 }
 MET = Axis("met", (0.0, 10.0, 20.0, 50.0), "MET [GeV]")
 N = Axis("n", (-0.5, 0.5, 1.5, 2.5))
@@ -65,17 +73,24 @@ Content = dict[str, ExactHistogram]
 Rows = Sequence[Mapping[str, Any]]
 
 
-def events(n_events: int = N_EVENTS, **changes: str) -> Any:
-    df = load_root().RDF.AsRNode(load_root().RDataFrame(n_events))
-    return define(df, [Definition(*column) for column in (COLUMNS | changes).items()])
+def events(n_events: int = N_EVENTS, **changes: str) -> Events:
+    return numbered(n_events, COLUMNS | changes)
 
 
-def booked(df: Any, chosen: Sequence[Histogram] = ALL) -> Callable[[], Content]:
-    return histograms.book(df, chosen, QUANTITIES, "weight")
+def booked(chosen: Events, some: Sequence[Histogram] = ALL) -> Callable[[], Content]:
+    return histograms.book(chosen, some, QUANTITIES, "weight")
 
 
-def found(df: Any) -> Content:
-    return booked(histograms.define_values(load_root().RDF.AsRNode(df), QUANTITIES))()
+def content_of(
+    events: Events, some: Sequence[Histogram], quantities: histograms.Quantities
+) -> Content:
+    get = histograms.book(histograms.define_values(events, quantities), some, quantities, "weight")
+    events.loop.run()
+    return get()
+
+
+def found(events: Events) -> Content:
+    return content_of(events, ALL, QUANTITIES)
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +101,8 @@ def whole() -> Content:
 @pytest.fixture(scope="module")
 def rows() -> Rows:
     """The columns of each event, in Python."""
-    taken = events().AsNumpy([own(name) for name in COLUMNS])
-    columns = zip(*(taken[own(name)] for name in COLUMNS), strict=True)
-    return [dict(zip(COLUMNS, row, strict=True)) for row in columns]
+    columns = taken(events(), TYPES)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 # --- Content --------------------------------------------------------------------------------------
@@ -145,8 +159,8 @@ def test_bins_are_the_exact_sums_of_their_entries(
 
 
 def test_entries_are_those_of_numpy(whole: Content) -> None:
-    taken = events().AsNumpy([own(x) for x in ("met", "eta")])
-    met, eta = (taken[own(x)].astype(np.float64) for x in ("met", "eta"))
+    columns = taken(events(), {"met": "float", "eta": "double"})
+    met, eta = (np.array(columns[x], np.float64) for x in ("met", "eta"))
     valid = ~np.isnan(eta)
     # numpy counts the last edge as part of the last bin
     eta_edges, met_edges = (np.array([-np.inf, *axis.edges, np.inf]) for axis in (ETA, MET))
@@ -159,10 +173,10 @@ def test_entries_are_those_of_numpy(whole: Content) -> None:
 
 
 def test_contents_and_errors_are_those_of_root(root: Any) -> None:
-    df = events(weight="0.5 + rdfentry_ % 8")  # ROOT's sums of these have no rounding
-    ours = found(df)["met"].rounded()
+    chosen = events(weight="0.5 + rdfentry_ % 8")  # ROOT's sums of these have no rounding
+    ours = found(chosen)["met"].rounded()
     model = root.RDF.TH1DModel("met", "", len(MET.edges) - 1, np.array(MET.edges))
-    theirs = root.RDF.AsRNode(df).Histo1D(model, own("met"), "weight")
+    theirs = root.RDF.AsRNode(chosen.data_frame()).Histo1D(model, own("met"), "weight")
     bins = range(len(MET.edges) + 1)
     assert ours.sumw.tolist() == [theirs.GetBinContent(i) for i in bins]
     assert np.sqrt(ours.sumw2).tolist() == [theirs.GetBinError(i) for i in bins]
@@ -173,21 +187,23 @@ def test_values_at_an_edge_belong_to_the_bin_above() -> None:
     edges = tuple(round(0.1 * i, 1) for i in range(41))
     listed = ", ".join(map(repr, edges))
     quantities = histograms.quantities([one := Histogram("at", (Axis("at", edges),))])
-    df = events(41, at=f"ROOT::RVecD{{{listed}}}[rdfentry_]", weight="1.")
-    content = histograms.book(
-        histograms.define_values(df, quantities), [one], quantities, "weight"
-    )()
+    chosen = events(41, at=f"ROOT::RVecD{{{listed}}}[rdfentry_]", weight="1.")
+    content = content_of(chosen, [one], quantities)
     assert content["at"].entries.tolist() == [0, *[1] * 41]
 
 
 # --- Partitions -----------------------------------------------------------------------------------
 
 
+def within(begin: int, end: int) -> Cut:
+    """Of one program for any range: numbers that are compared are its arguments."""
+    return Cut("range", f"rdfentry_ >= {begin} && rdfentry_ < {end}", "")
+
+
 @pytest.mark.parametrize("cuts", [[1], [7, 7, 900], [*range(100, N_EVENTS, 317)]])
 def test_any_partition_of_events_has_the_same_text(whole: Content, cuts: list[int]) -> None:
     ranges = zip([0, *cuts], [*cuts, N_EVENTS], strict=True)
-    nothing = found(apply_cut(events(), Cut("none", "met < 0", "")))
-    parts = [found(events().Range(a, b)) if a < b else nothing for a, b in ranges]
+    parts = [found(events().passing(within(a, b))) for a, b in ranges]
     for order in (parts, parts[::-1]):
         for name, one in whole.items():
             total = order[0][name]
@@ -232,8 +248,11 @@ def test_files_are_filled_by_all_threads(
     quantities = histograms.quantities([histogram])
     paths = [str(write_events(f"{i}.root", n, file_format)) for i, n in enumerate((300, 1, 700))]
     with implicit_mt(threads):
-        df = histograms.define_values(declare().open_range(TREE, paths, 100, 900), quantities)
-        content = histograms.book(df, [histogram], quantities, "weight")()["jets"].rounded()
+        chosen = EventLoop(TREE, paths, 100, 900).events()
+        for name in ("jet_pt", "jet_eta"):
+            chosen = chosen.source(name, name, name, RVEC_FLOAT)
+        chosen = chosen.source("weight", "weight", "weight", "double")
+        content = content_of(chosen, [histogram], quantities)["jets"].rounded()
     pt = np.concatenate([300 + 10 * np.arange(100, 300), [300], 300 + 10 * np.arange(599)])
     hard, soft = sum(pt < 500), 800
     expected = np.zeros((5, 4))
@@ -245,18 +264,22 @@ def test_files_are_filled_by_all_threads(
 # --- Graphs ---------------------------------------------------------------------------------------
 
 
-def test_regions_share_one_loop(whole: Content, rows: Rows) -> None:
-    df = histograms.define_values(events(), QUANTITIES)
+def test_regions_share_one_loop(
+    whole: Content, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = histograms.define_values(events(), QUANTITIES)
     cuts = [Cut("none", "true", ""), Cut("n", "n == 2", ""), Cut("met", "met >= 20", "")]
-    chosen = [ALL, ALL[3:6], ALL[:1]]
-    regions = [booked(apply_cut(df, c), some) for c, some in zip(cuts, chosen, strict=True)]
+    some = [ALL, ALL[3:6], ALL[:1]]
+    regions = [booked(chosen.passing(c), one) for c, one in zip(cuts, some, strict=True)]
+    opened = watched([chosen.loop], monkeypatch)
+    chosen.loop.run()
     all_of_them, second, third = (get() for get in regions)
     assert all_of_them == whole
     assert second == {
         one.name: by_fractions(one, [row for row in rows if row["n"] == 2]) for one in ALL[3:6]
     }
     assert third == {"met": by_fractions(ALL[0], [row for row in rows if row["met"] >= 20])}
-    assert df.GetNRuns() == 1
+    assert n_runs(opened) == [1]
 
 
 def test_histograms_of_equal_axes_are_found_once() -> None:
@@ -291,10 +314,16 @@ def test_vectors_of_different_lengths_are_an_error(capfd: pytest.CaptureFixture[
     capfd.readouterr()  # ROOT's own message
 
 
+def found_of(chosen: Sequence[Histogram]) -> Content:
+    return content_of(events(), chosen, histograms.quantities(chosen))
+
+
 def test_an_expression_that_does_not_compile_is_named(capfd: pytest.CaptureFixture[str]) -> None:
     wrong = Histogram("wrong", (MET, Axis("met + nonsense", (0.0, 1.0))))
-    with pytest.raises(ConfigError, match=r"^'wrong': 'met \+ nonsense' does not compile: use of "):
-        histograms.define_values(events(), histograms.quantities([*ALL, wrong]))
+    with pytest.raises(
+        ConfigError, match=r"^'wrong': 'met \+ nonsense' does not compile: .*'nonsense'"
+    ):
+        found_of([*ALL, wrong])
     for expression in (
         'std::string("a")',
         '"a"',
@@ -303,7 +332,7 @@ def test_an_expression_that_does_not_compile_is_named(capfd: pytest.CaptureFixtu
     ):
         text = Histogram("text", (Axis(expression, (0.0, 1.0)),))
         with pytest.raises(ConfigError, match=r"^'text': .* must be a number or a vector of num"):
-            histograms.define_values(events(), histograms.quantities([*ALL, text]))
+            found_of([*ALL, text])
     capfd.readouterr()
 
 
@@ -386,12 +415,14 @@ def test_boost_histograms_have_the_same_content(whole: Content, histogram: Histo
 
 
 def test_boost_histograms_are_filled_alike() -> None:
-    df = events(weight="0.5 + rdfentry_ % 8")
-    ours = histograms.to_boost(found(df)["met and eta"].rounded(), (MET, ETA))
+    chosen = events(weight="0.5 + rdfentry_ % 8")
+    ours = histograms.to_boost(found(chosen)["met and eta"].rounded(), (MET, ETA))
     theirs = bh.Histogram(*ours.axes, storage=bh.storage.Weight())
-    taken = df.AsNumpy([own("met"), own("eta"), "weight"])
-    valid = ~np.isnan(taken[own("eta")])  # boost-histogram counts NaN as overflow
-    theirs.fill(*(taken[own(x)][valid] for x in ("met", "eta")), weight=taken["weight"][valid])
+    listed = taken(chosen, {name: TYPES[name] for name in ("met", "eta", "weight")})
+    columns = {name: np.array(values) for name, values in listed.items()}
+    valid = ~np.isnan(columns["eta"])  # boost-histogram counts NaN as overflow
+    met, eta, weight = (columns[x][valid] for x in ("met", "eta", "weight"))
+    theirs.fill(met, eta, weight=weight)
     assert ours == theirs
 
 

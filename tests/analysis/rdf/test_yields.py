@@ -7,17 +7,19 @@ import math
 import subprocess
 import sys
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analysis.rdf.yields import ExactYield, Yield, read_out
+from analysis.event_loop.events import Events
+from analysis.rdf import yields
+from analysis.rdf.yields import ExactYield, Yield
 from common.runtime.errors import InputError
-from cpp_helpers import declare, load_root
+from selections.cuts import Cut
 from tests.conftest import REPOSITORY
+from tests.frames import numbered, taken
 
 EDGES = [10.0, 20.0, 50.0]
 N_EVENTS = 5000
@@ -27,17 +29,14 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 SMALL = st.floats(-1e150, 1e150)
 
 
-def events(n_events: int = N_EVENTS, weight: str = WEIGHT) -> Any:
-    df = load_root().RDataFrame(n_events).Define("met", "float(rdfentry_ * 31 % 67)")
-    return df.Define("weight", weight)
+def events(n_events: int = N_EVENTS, weight: str = WEIGHT) -> Events:
+    return numbered(n_events, {"met": "float(rdfentry_ * 31 % 67)", "weight": weight})
 
 
-def booked(df: Any) -> Any:
-    return declare().book_yields(load_root().RDF.AsRNode(df), "met", "weight", EDGES)
-
-
-def found(df: Any) -> list[ExactYield]:
-    return read_out(booked(df).GetValue())
+def found(events: Events) -> list[ExactYield]:
+    booked = yields.book(events, "met", "weight", EDGES)
+    events.loop.run()
+    return yields.read_out(booked)
 
 
 def of(weights: list[float]) -> ExactYield:
@@ -54,7 +53,8 @@ def whole() -> list[ExactYield]:
 
 
 def test_bins_are_the_exact_sums_of_their_events(whole: list[ExactYield]) -> None:
-    columns = events().AsNumpy(["met", "weight"])
+    listed = taken(events(), {"met": "float", "weight": "double"})
+    columns = {name: np.array(values) for name, values in listed.items()}
     bins = np.searchsorted(EDGES, columns["met"], side="left")
     assert whole == [of(columns["weight"][bins == i].tolist()) for i in range(len(EDGES) + 1)]
     for y, i in zip(whole, range(len(EDGES) + 1), strict=True):
@@ -64,12 +64,17 @@ def test_bins_are_the_exact_sums_of_their_events(whole: list[ExactYield]) -> Non
         )
 
 
+def within(begin: int, end: int) -> Cut:
+    """Of one program for any range: numbers that are compared are its arguments."""
+    return Cut("range", f"rdfentry_ >= {begin} && rdfentry_ < {end}", "")
+
+
 @pytest.mark.parametrize("cuts", [[1], [2500], [7, 7, 4000], list(range(100, 5000, 617))])
 def test_any_partition_of_events_has_the_same_yields(
     whole: list[ExactYield], cuts: list[int]
 ) -> None:
     ranges = zip([0, *cuts], [*cuts, N_EVENTS], strict=True)
-    parts = [found(events().Range(a, b)) if a < b else [ExactYield()] * 4 for a, b in ranges]
+    parts = [found(events().passing(within(a, b))) for a, b in ranges]
     for order in (parts, parts[::-1]):
         assert [sum(bins, ExactYield()) for bins in zip(*order, strict=True)] == whole
 
@@ -97,9 +102,8 @@ def test_any_number_of_threads_has_the_same_yields(whole: list[ExactYield]) -> N
 
 @pytest.mark.parametrize("bad", ["NAN", "INFINITY", "-INFINITY", "1e200"])
 def test_weights_that_cannot_be_summed_are_an_error(bad: str) -> None:
-    df = events(20, f"rdfentry_ % 8 == 3 ? {bad} : 1.")
     with pytest.raises(InputError, match=r"^column 'weight': not finite, .* \(events: 3\)$"):
-        found(df)
+        found(events(20, f"rdfentry_ % 8 == 3 ? {bad} : 1."))
 
 
 @settings(max_examples=200)
