@@ -17,19 +17,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.config import Config, Sample
-from analysis.formats.columns import CANONICAL, PREFIX, names_in
+from analysis.event_loop.events import OF_EVERY_FRAME
+from analysis.formats.columns import CANONICAL, names_in, own
 from analysis.inputs import paths, reader
 from analysis.inputs.cluster_ranges import info_of, inspected
 from analysis.inputs.invisible import set_invisible
 from analysis.inputs.sample_info import combine, configured, normalisation, require_one_dataset
 from analysis.matrices import rmm
-from analysis.rdf.regions import (
-    apply_cut,
-    define,
-    define_per_sample,
-    names_of,
-    without_blind,
-)
+from analysis.rdf.regions import without_blind
 from analysis.rdf.weights import define_weight
 from analysis.workflow.run import Run
 from analysis.yields.cutflow import needs_of
@@ -88,21 +83,21 @@ def _frame(run: Run, sample: Sample, region: str | None) -> Any:
     if not files:
         raise InputError(f"sample '{sample.name}': no files found")
     selection = run.config.selection.resolved
-    df = reader.open_files(files)
+    events = reader.open_files(files)
     if region is not None and region in selection.regions:
         if sample.data and selection.hidden(region):
             raise ConfigError(f"'selection.blind': data of '{sample.name}' are hidden in {region}")
         for file in files:
             reader.require_columns(file, needs_of(run.config, [region]))
         keys = run.config.selection.keys("selection.")
-        df = define(df, _available(selection, files[0]), keys)
-        df, weight = define_weight(df, selection, data=sample.data)
-        df = without_blind(df, selection, data=sample.data)
+        events = events.define(_available(selection, files[0]), keys)
+        events, weight = define_weight(events, selection, data=sample.data)
+        events = without_blind(events, selection, data=sample.data)
     elif region is not None:
         search = run.config.anomaly_search
         for file in files:
             reader.require_columns(file, rmm.needs(search.rmm))
-        df, weight = rmm.defined(df, files[0], search), "event_weight"
+        events, weight = rmm.defined(events, files[0], search), "event_weight"
     elif sample.data and selection.blind:
         raise ConfigError(f"'selection.blind': data of '{sample.name}' are hidden: name a region")
     else:
@@ -110,11 +105,12 @@ def _frame(run: Run, sample: Sample, region: str | None) -> Any:
     infos = [info_of(run, sample.name, file) for file in files]
     require_one_dataset(sample.name, zip(names, infos, strict=True))
     factor = normalisation(configured(combine(infos), sample), run.config)
-    df = define_per_sample(df, "events_of_a_weight", f"{factor!r}")
-    weight = weight.removeprefix(PREFIX)
-    df = define(df, [Definition(EXPECTED, f"double({weight}) * events_of_a_weight")])
+    events = events.number("events_of_a_weight", "double", factor)
+    events = events.define([Definition(EXPECTED, f"double({weight}) * events_of_a_weight")])
     for cut in () if region is None else _regions(run.config)[region].cuts:
-        df = apply_cut(df, cut)
-    for name, column in names_of(df).items():
-        df = declare().define(df, name, column)
+        events = events.passing(cut)
+    df = events.data_frame()
+    for name in events.names:
+        if name not in OF_EVERY_FRAME and own(name) != name:
+            df = declare().define(df, name, own(name))
     return df

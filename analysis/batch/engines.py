@@ -309,7 +309,7 @@ def _log_workers(engine: _Dask, run: Run) -> None:
 
 
 def _set_up_workers(run: Run, client: Any, opened: contextlib.ExitStack) -> None:
-    """Let present and future workers declare the C++ helpers.
+    """Let present and future workers load the C++ helpers.
 
     Raises:
         EngineError: the scheduler or the workers cannot import this project.

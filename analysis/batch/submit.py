@@ -7,6 +7,8 @@ parts. The batch system handles credentials: none is read, copied or named here.
 
 from __future__ import annotations
 
+import itertools
+import logging
 import re
 import shlex
 import shutil
@@ -30,8 +32,10 @@ from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedStage
 from analysis.workflow.target import Target
 from common.runtime import files
-from common.runtime.errors import BatchError, EngineError
+from common.runtime.errors import BatchError, EngineError, InputError
 from common.tasks import Task
+
+log = logging.getLogger("monojet")
 
 _PROGRAM = {"condor": "condor_submit", "grid": "prun"}
 _COMMAND = {"condor": ("condor_submit", "job.sub"), "grid": ("bash", "prun.sh")}
@@ -68,7 +72,9 @@ def submit(
     previous = Submission.find(stage, run)
     if previous is not None and not force:
         _require_ended(previous)
-    tasks = write_plan(plan_file(stage, run), [Plan(stage, run, target) for target in targets])
+    plans = [Plan(stage, run, target) for target in targets]
+    tasks = write_plan(plan_file(stage, run), plans)
+    prepare(stage, run, plans)
     destination = destination_of(stage, run) if system == "condor" else None
     submission = Submission(
         stage,
@@ -83,6 +89,24 @@ def submit(
     shards = range(submission.jobs)
     _write(submission, tasks, shards)
     return _fewer_jobs(stage, jobs, len(tasks)) + _call_program(submission, shards, dry_run)
+
+
+def prepare(stage: PartitionedStage, run: Run, plans: Iterable[Plan]) -> None:
+    """Compile what the tasks of a stage run, which jobs then find beside the environment. Where an
+    input cannot be read from here, the first job compiles it.
+
+    Raises:
+        ConfigError: an expression does not compile.
+    """
+    compile_for = stage.work().prepare
+    if compile_for is None:
+        return
+    for plan in plans:
+        for task in itertools.islice(plan, 1):
+            try:
+                compile_for(run, task)
+            except InputError as error:
+                log.info("%s: jobs compile its C++: %s", task.range.sample, error)
 
 
 def _fewer_jobs(stage: PartitionedStage, jobs: int | None, n_tasks: int) -> str:

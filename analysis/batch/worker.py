@@ -12,11 +12,11 @@ from typing import Any
 from distributed import WorkerPlugin
 
 from common.runtime.child import set_up_log
-from cpp_helpers import declare, load_root
+from cpp_helpers import calls
 
 
 class Setup(WorkerPlugin):  # type: ignore[misc]
-    """Declare the C++ helpers, in the directory to which the run's paths are relative."""
+    """Load the C++ helpers, in the directory to which the run's paths are relative."""
 
     name = "monojet"
 
@@ -30,5 +30,4 @@ class Setup(WorkerPlugin):  # type: ignore[misc]
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.chdir(self.directory)
         set_up_log(logging.WARNING)  # the run itself reports progress
-        load_root().EnableThreadSafety()  # another thread talks to the scheduler
-        declare()
+        calls.call("enable_thread_safety")  # another thread talks to the scheduler

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import itertools
 import json
 import logging
 import os
@@ -19,9 +20,10 @@ from typing import Any
 
 import h5py
 import numpy as np
-import pandas as pd
 
 from analysis.config import Config, Detector
+from analysis.event_loop.events import Events
+from analysis.formats.columns import CANONICAL
 from analysis.images.image_file import ImageColumns, ImageWriter
 from analysis.images.image_links import ImageLinker
 from analysis.images.input_files import read_sources
@@ -53,9 +55,10 @@ from common.schema.images import CROP_SIZES, STORED_COMPRESSIONS
 from common.schema.parts import damaged_part
 from common.tables import Table, percent
 from common.tasks import Provenance, Range, Skipped, Task
-from cpp_helpers import declare, declare_detector, load_root
-from cpp_helpers.arrays import as_array
+from cpp_helpers import calls
+from cpp_helpers.calls import Handle
 from cpp_helpers.errors import event_loop_errors
+from cpp_helpers.jet_finder import jet_finder
 from selections.cuts import used_definitions
 
 log = logging.getLogger("monojet")
@@ -141,6 +144,8 @@ def _warn_of_duplicates(run: Run, target: Target, file: h5py.File) -> None:
     many = len(target.input_files) > run.config.batch.open_files
     if not (many or any("://" in source.file for source in sources)):
         return
+    import pandas as pd  # its import takes as long as a small analysis
+
     keys = {n: file[schema.event_column(n)][:] for n in ("run_number", "event_number")}
     events = pd.DataFrame(keys)
     duplicates = events[events.duplicated()]
@@ -187,28 +192,26 @@ def needs(config: Config) -> reader.Needs:
     )
 
 
-def define_columns(df: Any, config: Config, *, data: bool = False) -> Any:
-    """Return a data frame with the event summary, of the events to keep."""
+def define_columns(events: Events, config: Config, *, data: bool = False) -> Events:
+    """Return the events to keep, with their summaries."""
     regions, chosen = image_regions(config), config.imaging.region
     selection = config.selection.resolved
-    df = define_summary(
-        df,
+    events = define_summary(
+        events,
         used_definitions(selection.definitions, expressions(config)),
         regions.values(),
         selection.quantities.values(),
         weight_expression(selection, data=data),
     )
-    return df if chosen is None else apply_region(df, regions, chosen)
+    return events if chosen is None else apply_region(events, regions, chosen)
 
 
 @functools.cache
-def _block(threads: int) -> Any:
+def _block(threads: int) -> Handle:
     """Return the block of this process, whose memory all tasks reuse."""
     if threads > 1:
-        load_root().EnableImplicitMT(threads)
-    helpers = declare()
-    helpers.make_images.__release_gil__ = True  # Python's other threads run during an event loop
-    return helpers.ImageBlock()
+        calls.call("enable_threads", threads)
+    return calls.make("image_block")
 
 
 def make_images(
@@ -222,77 +225,87 @@ def make_images(
         InputError: the file cannot be read to its end.
     """
     block = _block(threads)
-    helpers = declare()
-    options = helpers.ImageOptions()
-    options.min_particle_pt = config.imaging.particle_threshold
-    options.min_jet_pt = config.imaging.jet_threshold
-    options.seed = config.seed
-    options.folds = config.folds
-    if config.imaging.detector is not None:
-        declare_detector().use_detector(options, _detector(config.imaging.detector))
-    df = reader.open_range(file, begin, end)
-    df = define_columns(df, config, data=file.data)
+    events = _booked(file, begin, end, config, block)
     with event_loop_errors(file.path):
-        helpers.make_images(df, options, block)
+        events.loop.run()
     quantities = config.selection.resolved.quantities
     return _columns(block, list(image_regions(config)), list(quantities))
 
 
-def _detector(settings: Detector) -> Any:
-    """Return the C++ detector, whose members have the names of the settings."""
-    detector = declare().Detector()
-    for name, numbers in settings:
-        for key, value in numbers:
-            setattr(getattr(detector, name), key, value)
-    return detector
+def prepare(run: Run, task: Task) -> None:
+    """Compile the columns of tasks like this one."""
+    file = task_input(run, task)
+    reader.require_columns(file, needs(run.config))
+    _booked(file, 0, file.n_events, run.config, _block(1)).loop.compile()
+
+
+def _booked(file: reader.File, begin: int, end: int, config: Config, block: Handle) -> Events:
+    """Return the events of entries [begin, end) of a file, with their images booked."""
+    imaging = config.imaging
+    options = calls.make(
+        "image_options",
+        float(imaging.particle_threshold),
+        float(imaging.jet_threshold),
+        config.seed,
+        config.folds,
+    )
+    if imaging.detector is not None:
+        _use_detector(options, imaging.detector)
+    events = define_columns(reader.open_events(file, begin, end), config, data=file.data)
+    columns = {"event_summary": "monojet::EventSummary", **{n: CANONICAL[n] for n in _IMAGED}}
+    events.book(lambda node: calls.make("book_images", node, options, block), columns)
+    return events
+
+
+def _use_detector(options: Handle, settings: Detector) -> None:
+    """Let images be made of what a detector measures, whose settings have the order of the C++
+    detector."""
+    numbers = np.array([value for _, values in settings for _, value in values], np.float64)
+    calls.call("use_detector", options, numbers, jet_finder())
 
 
 def _columns(
-    block: Any, region_names: Sequence[str], quantity_names: Sequence[str]
+    block: Handle, region_names: Sequence[str], quantity_names: Sequence[str]
 ) -> ImageColumns:
     columns = {
-        schema.event_column("run_number"): as_array(block.run_number, np.uint32),
-        schema.event_column("event_number"): as_array(block.event_number, np.uint64),
-        schema.event_column("weight"): as_array(block.weight, np.float64),
-        schema.event_column("fold"): as_array(block.fold, np.uint8),
+        schema.event_column(name): block.array(name)
+        for name in ("run_number", "event_number", "weight", "fold")
     }
-    for name, quantity in zip(quantity_names, block.quantities, strict=True):
-        columns[schema.event_column(name)] = as_array(quantity, np.float32)
-    regions = as_array(block.regions, np.uint64)
+    for i, name in enumerate(quantity_names):
+        columns[schema.event_column(name)] = block.array(f"quantities/{i}")
+    regions = block.array("regions")
     for i, name in enumerate(region_names):
         columns[schema.region_column(name)] = (regions >> np.uint64(i)) & np.uint64(1) != 0
-    for name, addresses in zip(("none", *STORED_COMPRESSIONS), block.addresses, strict=True):
+    for i, name in enumerate(("none", *STORED_COMPRESSIONS)):
         group = schema.address_group(name)
-        columns[f"{group}/row"] = as_array(addresses.row, np.uint8)
-        columns[f"{group}/column"] = as_array(addresses.column, np.uint8)
+        columns[f"{group}/row"] = block.array(f"addresses/{i}/row")
+        columns[f"{group}/column"] = block.array(f"addresses/{i}/column")
     for name, n_lines in schema.KEPT_LINES.items():
-        kept = as_array(getattr(block, name), np.uint8)
-        columns[schema.kept_lines(name)] = kept.reshape(-1, -(-n_lines // 8))  # bits
-    channels = [as_array(channel, np.float32) for channel in block.values]
-    offsets = as_array(block.offsets, np.uint64)
-    return ImageColumns(offsets, columns, channels, _losses(block, len(channels[0])))
+        columns[schema.kept_lines(name)] = block.array(name).reshape(-1, -(-n_lines // 8))  # bits
+    channels = [block.array(f"values/{i}") for i in range(len(schema.CHANNELS))]
+    return ImageColumns(block.array("offsets"), columns, channels, _losses(block, len(channels[0])))
 
 
-def _losses(block: Any, n_cells: int) -> Losses:
-    losses = Losses(
-        particles=int(block.n_particles),
-        particles_below_threshold=int(block.n_below_threshold),
-        particles_outside_grid=int(block.n_outside),
-        objects_not_finite=int(block.n_not_finite),
-        jets_outside_grid=int(block.n_jets_outside),
-        pt_particles_kev=int(block.pt_particles_keV),
-        pt_below_threshold_kev=int(block.pt_below_threshold_keV),
-        pt_outside_grid_kev=int(block.pt_outside_keV),
-        cells=n_cells,
-        pt_cells_kev=int(block.pt_cells_keV),
-        unknown={str(one.first): int(one.second) for one in block.unknown},
+def _losses(block: Handle, n_cells: int) -> Losses:
+    names = (
+        *("particles", "particles_below_threshold", "particles_outside_grid"),
+        *("objects_not_finite", "jets_outside_grid", "pt_particles_kev"),
+        *("pt_below_threshold_kev", "pt_outside_grid_kev", "pt_cells_kev"),
     )
-    for name, by_crop in zip(STORED_COMPRESSIONS, block.crop_losses, strict=True):
-        for crop, lost in zip(CROP_SIZES, by_crop, strict=True):
-            key = f"{name}_{crop}"
-            losses.cells_lost[key] = int(lost.cells)
-            losses.pt_lost_kev[key] = int(lost.pt_keV)
-            losses.events_cropped[key] = int(lost.events)
+    numbers = block.array("losses").tolist()
+    unknown = block.array("unknown").tolist()
+    losses = Losses(
+        **dict(zip(names, numbers, strict=True)),
+        cells=n_cells,
+        unknown={str(code): n for code, n in zip(unknown[::2], unknown[1::2], strict=True)},
+    )
+    crops = itertools.product(STORED_COMPRESSIONS, CROP_SIZES)
+    lost = block.array("crop_losses").reshape(-1, 3).tolist()
+    for (name, crop), (cells, events, pt_kev) in zip(crops, lost, strict=True):
+        key = f"{name}_{crop}"
+        losses.cells_lost[key] = cells
+        losses.pt_lost_kev[key] = pt_kev
+        losses.events_cropped[key] = events
     return losses
 
 
@@ -393,4 +406,5 @@ WORK = PartitionedWork(
     merge=merge,
     suffix=".h5",
     links=True,
+    prepare=prepare,
 )

@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from analysis.config import Anomaly, Rmm, Sample
-from analysis.formats.columns import own
+from analysis.event_loop.events import Events
+from analysis.formats.columns import RVEC_FLOAT, own
 from analysis.inputs import reader
 from analysis.inputs.cluster_ranges import info_of, input_ranges, task_input
 from analysis.inputs.sample_info import (
@@ -29,8 +29,8 @@ from analysis.inputs.sample_info import (
 from analysis.matrices import rmm_names
 from analysis.matrices.subsets import DRAW, subset_of
 from analysis.matrices.three_lepton_cutflow import cutflow_table
-from analysis.rdf.regions import apply_cut, define, define_per_sample
-from analysis.rdf.yields import ExactYield, read_out
+from analysis.rdf import yields
+from analysis.rdf.yields import ExactYield
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedWork, Parts
 from analysis.workflow.target import Target
@@ -39,8 +39,8 @@ from common.runtime.errors import BatchError, InputError
 from common.schema.matrices import FEATURES, MatrixFile, MatrixWriter
 from common.schema.parts import damaged_part
 from common.tasks import Provenance, Range, Task
-from cpp_helpers import declare
-from cpp_helpers.arrays import as_array
+from cpp_helpers import calls
+from cpp_helpers.calls import Handle
 from cpp_helpers.errors import event_loop_errors
 from selections import three_lepton
 from selections.cuts import Definition, ObjectType
@@ -77,11 +77,9 @@ def needs(rmm: Rmm) -> reader.Needs:
 
 
 @functools.cache
-def _block(n_quantities: int, n_features: int) -> Any:
+def _block(n_quantities: int, n_features: int) -> Handle:
     """Return the table block of this process; tasks reuse its memory."""
-    helpers = declare()
-    helpers.make_table.__release_gil__ = True  # other Python threads run during an event loop
-    return helpers.TableBlock(n_quantities, n_features)
+    return calls.make("table_block", n_quantities, n_features)
 
 
 def make_part(run: Run, task: Task, path: Path) -> int:
@@ -104,57 +102,76 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     return end - task.range.begin
 
 
-def defined(df: Any, file: reader.File, search: Anomaly) -> Any:
-    """Return a data frame with all columns of the selection."""
+def defined(events: Events, file: reader.File, search: Anomaly) -> Events:
+    """Return events with all columns of the selection."""
     real = file.data or file.format.reconstructed
     for flavour in ("electron", "muon"):
         rate = 0.0 if real else getattr(search.rmm.fakes, flavour)
-        df = define_per_sample(df, f"fake_rate_{flavour}", f"{rate!r}")
-    return define(df, three_lepton.definitions(search.rmm.objects))
+        events = events.number(f"fake_rate_{flavour}", "double", rate)
+    return events.define(three_lepton.definitions(search.rmm.objects))
 
 
-def selected(df: Any, file: reader.File, search: Anomaly) -> Any:
-    """Return a data frame of the events with three leptons."""
-    df = defined(df, file, search)
+def selected(events: Events, file: reader.File, search: Anomaly) -> Events:
+    """Return the events with three leptons."""
+    events = defined(events, file, search)
     for cut in three_lepton.SR.cuts:
-        df = apply_cut(df, cut)
-    return df
+        events = events.passing(cut)
+    return events
+
+
+def prepare(run: Run, task: Task) -> None:
+    """Compile the columns of tasks like this one."""
+    search = run.config.anomaly_search
+    file = task_input(run, task)
+    reader.require_columns(file, needs(search.rmm))
+    _Booked(file, 0, file.n_events, search).events.loop.compile()
+
+
+class _Booked:
+    """The event loop of a task: a table of the selected events, yields after each cut and in each
+    channel."""
+
+    def __init__(self, file: reader.File, begin: int, end: int, search: Anomaly) -> None:
+        events = defined(reader.open_events(file, begin, end), file, search)
+        self.flow = {"all events": yields.book(events, "met", "weight")}
+        for cut in three_lepton.SR.cuts:
+            events = events.passing(cut)
+            self.flow[cut.name] = yields.book(events, "met", "event_weight")
+        self.quantities = [*three_lepton.QUANTITIES.values(), DRAW]
+        packed = ", ".join(f"float({quantity})" for quantity in self.quantities)
+        events = events.define(
+            [
+                Definition("quantities", f"ROOT::RVecF{{{packed}}}"),
+                features(search.rmm),
+                Definition("muons", "float(n_muons)"),
+            ],
+        )
+        edges = [n + 0.5 for n in range(len(three_lepton.CHANNELS) - 1)]  # of the number of muons
+        self.channels = yields.book(events, "muons", "event_weight", edges)
+        self.names = rmm_names.names(tuple(search.rmm.objects.items()))
+        block = self.block = _block(len(self.quantities), len(self.names))
+        used = {"run_number": "unsigned int", "event_number": "unsigned long long"}
+        used |= {"event_weight": "double", "quantities": RVEC_FLOAT, FEATURES: RVEC_FLOAT}
+        events.book(lambda node: calls.make("book_table", node, own("event_weight"), block), used)
+        self.events = events
 
 
 def _event_loop(
     file: reader.File, begin: int, end: int, sample: Sample, search: Anomaly
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, ExactYield]]:
     """Return columns of the selected events, and yields after each cut and in each channel."""
-    helpers, rmm = declare(), search.rmm
-    df = defined(reader.open_range(file, begin, end), file, search)
-    booked = {"all events": helpers.book_yields(df, "met", "weight", [])}
-    for cut in three_lepton.SR.cuts:
-        df = apply_cut(df, cut)
-        booked[cut.name] = helpers.book_yields(df, "met", own("event_weight"), [])
-    quantities = [*three_lepton.QUANTITIES.values(), DRAW]
-    packed = ", ".join(f"float({quantity})" for quantity in quantities)
-    df = define(
-        df,
-        [
-            Definition("quantities", f"ROOT::RVecF{{{packed}}}"),
-            features(rmm),
-            Definition("muons", "float(n_muons)"),
-        ],
-    )
-    edges = [n + 0.5 for n in range(len(three_lepton.CHANNELS) - 1)]  # of the number of muons
-    channels = helpers.book_yields(df, own("muons"), own("event_weight"), edges)
-    names = rmm_names.names(tuple(rmm.objects.items()))
-    block = _block(len(quantities), len(names))
+    booked = _Booked(file, begin, end, search)
+    quantities, names, block = booked.quantities, booked.names, booked.block
     with event_loop_errors(file.path):
-        helpers.make_table(df, own("event_weight"), block)
-    flow = {name: sum(read_out(y.GetValue()), ExactYield()) for name, y in booked.items()}
-    flow |= dict(zip(three_lepton.CHANNELS, read_out(channels.GetValue()), strict=True))
-    numbers = as_array(block.quantities, np.float32).reshape(-1, len(quantities))
+        booked.events.loop.run()
+    flow = {name: sum(yields.read_out(y), ExactYield()) for name, y in booked.flow.items()}
+    flow |= dict(zip(three_lepton.CHANNELS, yields.read_out(booked.channels), strict=True))
+    numbers = block.array("quantities").reshape(-1, len(quantities))
     columns = {
-        FEATURES: as_array(block.features, np.float32).reshape(-1, len(names)),
-        "events/run_number": as_array(block.run_number, np.uint32),
-        "events/event_number": as_array(block.event_number, np.uint64),
-        "events/weight": as_array(block.weight, np.float64),
+        FEATURES: block.array("features").reshape(-1, len(names)),
+        "events/run_number": block.array("run_number"),
+        "events/event_number": block.array("event_number"),
+        "events/weight": block.array("weight"),
         "events/subset": subset_of(numbers[:, -1], sample, search),
     }
     for i, name in enumerate(three_lepton.QUANTITIES):
@@ -220,5 +237,10 @@ def merge(run: Run, target: Target, parts: Parts) -> None:
 
 
 WORK = PartitionedWork(
-    ranges=ranges, make_part=make_part, provenance=provenance, merge=merge, suffix=".h5"
+    ranges=ranges,
+    make_part=make_part,
+    provenance=provenance,
+    merge=merge,
+    suffix=".h5",
+    prepare=prepare,
 )

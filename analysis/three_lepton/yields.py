@@ -8,18 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.config import Sample
-from analysis.formats.columns import own
 from analysis.inputs import reader
 from analysis.inputs.cluster_ranges import input_of, input_ranges
 from analysis.matrices import rmm
 from analysis.matrices.subsets import DRAW, test_share, test_window
-from analysis.rdf.regions import apply_cut, define, define_per_sample
 from analysis.rdf.score_tables import load_scores
-from analysis.rdf.yields import ExactYield, read_out
+from analysis.rdf.yields import ExactYield, book, read_out
 from analysis.three_lepton.scored_events import Bins, Thresholds
 from analysis.workflow.run import Run
 from common.schema.matrices import read_normalisation
-from cpp_helpers import declare, load_root
 from cpp_helpers.errors import event_loop_errors
 from selections import three_lepton
 from selections.cuts import Cut, Definition
@@ -52,31 +49,27 @@ def _event_loop(
 ) -> dict[str, dict[str, list[ExactYield]]]:
     search = run.config.anomaly_search
     load_scores(run.anomaly_scores(sample.name), tuple(thresholds))
-    df = rmm.selected(reader.open_range(file, begin, end), file, search)
+    events = rmm.selected(reader.open_events(file, begin, end), file, search)
     low, high = test_window(sample, search)
-    df = define_per_sample(df, "test_low", f"{low!r}")
-    df = define_per_sample(df, "test_high", f"{high!r}")
+    events = events.number("test_low", "double", low).number("test_high", "double", high)
     draw = f"float({DRAW})"
-    df = apply_cut(
-        df, Cut("test", f"{draw} >= float(test_low) && {draw} < float(test_high)", "test")
+    events = events.passing(
+        Cut("test", f"{draw} >= float(test_low) && {draw} < float(test_high)", "test")
     )
     scores = [
         Definition(f"score_{i}", f"monojet::score({i}, run_number, event_number)")
         for i in range(len(thresholds))
     ]
-    df = define(df, scores)
+    events = events.define(scores)
     booked = {}
     for channel in three_lepton.CHANNELS:
-        in_channel = apply_cut(df, three_lepton.REGIONS[channel].cuts[-1])
+        in_channel = events.passing(three_lepton.REGIONS[channel].cuts[-1])
         for i, (name, bounds) in enumerate(thresholds.items()):
             below = [float(np.nextafter(np.float32(b), np.float32(-np.inf))) for b in bounds]
-            booked[name, channel] = declare().book_yields(
-                in_channel, own(f"score_{i}"), own("event_weight"), below
-            )
-    root = load_root()
+            booked[name, channel] = book(in_channel, f"score_{i}", "event_weight", below)
     with event_loop_errors(file.path):
-        root.RDF.RunGraphs(list(booked.values()))
+        events.loop.run()
     found: dict[str, dict[str, list[ExactYield]]] = {name: {} for name in thresholds}
     for (name, channel), y in booked.items():
-        found[name][channel] = read_out(y.GetValue())
+        found[name][channel] = read_out(y)
     return found

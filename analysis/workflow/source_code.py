@@ -46,7 +46,8 @@ _HEADERS = "cpp_helpers"
 _HELPER = re.compile(r"\bmonojet::(?:\w+::)*(\w+)")
 _INCLUDE = re.compile(r'^\s*#include\s+"([^"]+)"', re.MULTILINE)
 _CPP_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_NAMESPACE = re.compile(r"\bnamespace(?:\s+[\w:]+)?\s*$")
+_NAMESPACE = re.compile(r'\b(?:namespace(?:\s+[\w:]+)?|extern\s+"C")\s*$')
+_CALLS = ("call", "text", "make")  # functions of `cpp_helpers.calls`, of the name of a C function
 _NAME_OF_TYPE = re.compile(r"\b(?:struct|class|enum)\s+(\w+)")
 _LAST_NAME = re.compile(r"(\w+)\s*$")
 
@@ -192,6 +193,8 @@ def _python(text: str) -> _Source:
             imports.update(dict.fromkeys(f"{node.module}.{alias.name}" for alias in node.names))
         elif isinstance(node, ast.Attribute):
             attributes.add(node.attr)
+        elif isinstance(node, ast.Call) and (called := _c_function(node)):
+            names.add(called)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             names.update(_HELPER.findall(node.value))
             if _MODULE.fullmatch(node.value):  # run as a process of its own
@@ -201,6 +204,15 @@ def _python(text: str) -> _Source:
     if any(name.startswith(_HEADERS) for name in imports):  # it can call helpers
         names |= attributes
     return _Source(_hash(_canonical(tree).encode()), tuple(imports), tuple(sorted(names)))
+
+
+def _c_function(node: ast.Call) -> str | None:
+    """Return the name of the C function that a call of `cpp_helpers.calls` calls."""
+    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    first = node.args[0] if node.args else None
+    if name in _CALLS and isinstance(first, ast.Constant) and isinstance(first.value, str):
+        return f"monojet_{first.value}"
+    return None
 
 
 _MODULE = re.compile(r"(?:analysis|common|cpp_helpers|plots|selections|training)(?:\.\w+)+")

@@ -69,7 +69,8 @@ class PartitionedWork:
     ``ranges`` divides the work, in the same way at each call. ``make_part`` carries out a task,
     writes its part atomically and returns the number of events. ``provenance`` reads the origin of
     a part. ``merge`` makes the output from its parts. ``suffix`` is that of a part's file; with
-    ``links`` an output may link to its parts, which then must stay.
+    ``links`` an output may link to its parts, which then must stay. ``prepare`` compiles what tasks
+    like one run, before other processes start.
     """
 
     ranges: Callable[[Run, Target], Iterable[Range]]
@@ -78,6 +79,7 @@ class PartitionedWork:
     merge: Callable[[Run, Target, Parts], None]
     suffix: str
     links: bool = False
+    prepare: Callable[[Run, Task], None] | None = None
 
 
 class Parts(Protocol):

@@ -13,11 +13,11 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from analysis.by_value import used_columns
 from analysis.config import Config, Sample
-from analysis.formats.columns import names_in, own
+from analysis.event_loop.events import Events
+from analysis.formats.columns import names_in
 from analysis.images.input_files import read_sources, skipped_files
 from analysis.inputs import reader
 from analysis.inputs.cluster_ranges import info_of, input_of, input_ranges, task_input
@@ -29,12 +29,12 @@ from analysis.inputs.sample_info import (
     info_of_ranges,
     normalisation,
 )
-from analysis.rdf import histograms
+from analysis.rdf import histograms, yields
 from analysis.rdf.histograms import ExactHistogram, Quantities
-from analysis.rdf.regions import apply_cut, define, without_blind
+from analysis.rdf.regions import without_blind
 from analysis.rdf.score_tables import load_scores, time_of_change
 from analysis.rdf.weights import define_weight, factor_columns, factor_keys
-from analysis.rdf.yields import ExactYield, read_out
+from analysis.rdf.yields import ExactYield
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedWork, Parts
 from analysis.workflow.target import Target
@@ -54,7 +54,6 @@ from common.runtime.errors import InputError, ScoreError
 from common.schema import hdf5
 from common.schema.templates import N_MINUS_ONE
 from common.tasks import Provenance, Range, Skipped, Task
-from cpp_helpers import declare, load_root
 from cpp_helpers.errors import event_loop_errors
 from selections.cuts import Cut, Definition, Region, used_definitions
 from selections.n_minus_one import NMinusOne, n_minus_one
@@ -66,17 +65,17 @@ BINNED = "binned_quantity"  # prefix of the columns with the quantities of the s
 
 
 class _Booked:
-    """Yields of a node by signal bin, booked but not yet filled."""
+    """Yields of some events by signal bin, booked but not yet filled."""
 
-    def __init__(self, df: Any, quantity: str, weight: str, binning: Binning) -> None:
+    def __init__(self, events: Events, quantity: str, weight: str, binning: Binning) -> None:
         self.binning = binning
-        self.result = declare().book_yields(df, quantity, weight, binning.edges)
+        self.booked = yields.book(events, quantity, weight, binning.edges)
 
     def _bins(self) -> list[ExactYield]:
-        return read_out(self.result.GetValue())
+        return yields.read_out(self.booked)
 
     def total(self) -> ExactYield:
-        """Return the yield of all events of the node."""
+        """Return the yield of all of the events."""
         return sum(self._bins(), ExactYield())
 
     def bins(self) -> dict[str, ExactYield]:
@@ -90,14 +89,14 @@ class _Booked:
 
 
 class Graph:
-    """The graph of a selection on a data frame that has all of its columns.
+    """The graph of a selection on events that have all of its columns.
 
     Nodes are shared: regions that begin with the same cuts have these only once.
     """
 
     def __init__(
         self,
-        df: Any,
+        events: Events,
         selection: Selection,
         weight: str,
         keys: Mapping[str, str] | None = None,
@@ -108,26 +107,23 @@ class Graph:
 
         ``keys`` are those of the configuration by the names of cuts, for messages. Events of
         ``data`` in blind regions are left out everywhere.
-
-        Raises:
-            ConfigError: an expression does not compile.
         """
         self.selection, self.weight, self.keys = selection, weight, keys or {}
         self.quantities: dict[str, str] = {}
         for number, quantity in enumerate(_binned_quantities(selection)):
             name = f"{BINNED}_{number}"
-            df = define(
-                df, [Definition(name, f"float({quantity})")], {name: "selection.bins.variable"}
+            events = events.define(
+                [Definition(name, f"float({quantity})")], {name: "selection.bins.variable"}
             )
-            self.quantities[quantity] = own(name)
+            self.quantities[quantity] = name
         self.n_minus_one = {
             name: n_minus_one(selection, selection.regions[name]) for name in selection.used
         }
         self._quantities = _named(histograms.quantities(self._histograms()))
         if self._quantities:
-            df = histograms.define_values(df, self._quantities)
-        df = without_blind(df, selection, data=data)
-        self._nodes: dict[tuple[str, ...], Any] = {(): df}
+            events = histograms.define_values(events, self._quantities)
+        first = without_blind(events, selection, data=data)
+        self._nodes: dict[tuple[str, ...], Events] = {(): first}
         self._yields: dict[tuple[tuple[str, ...], str], _Booked] = {}
 
     def _histograms(self) -> Iterator[Histogram]:
@@ -136,17 +132,17 @@ class Graph:
             yield from (_histogram(one) for one in self.n_minus_one[region])
 
     @property
-    def df(self) -> Any:
-        """Return the data frame of all events."""
+    def events(self) -> Events:
+        """Return all events."""
         return self._nodes[()]
 
-    def after(self, steps: Sequence[Step]) -> Any:
-        """Return the node of the events that pass some cuts, in their order."""
+    def after(self, steps: Sequence[Step]) -> Events:
+        """Return the events that pass some cuts, in their order."""
         path = tuple(step.expression for step in steps)
         if path not in self._nodes:
             *before, last = steps
             cut = Cut(last.key, last.expression, last.key)
-            self._nodes[path] = apply_cut(self.after(before), cut, last.key)
+            self._nodes[path] = self.after(before).passing(cut, last.key)
         return self._nodes[path]
 
     def steps(self, region: Region) -> list[Step]:
@@ -288,44 +284,16 @@ def needs_of(config: Config, regions: Sequence[str]) -> reader.Needs:
 def make_part(run: Run, task: Task, path: Path) -> int:
     """Count the events of a task and fill its histograms in one event loop; return the number of
     events."""
-    name = task.range.sample
+    name, begin = task.range.sample, task.range.begin
     file = task_input(run, task)
-    reader.require_columns(file, needs(run.config))
-    begin, end = task.range.begin, file.n_events if task.range.end is None else task.range.end
-    networks = _working_points(run)
-    if networks:
+    end = file.n_events if task.range.end is None else task.range.end
+    if networks := _working_points(run):
         load_scores(run.scores(name), tuple(networks), _score_rows(run, task, end))
-    selection = run.config.selection.resolved
-    data = run.config.sample(name).data
-    keys = run.config.selection.keys("selection.")
-    df = defined(
-        reader.open_range(file, begin, end), selection, n_networks=len(networks), keys=keys
-    )
-    df, weight = define_weight(df, selection, data=data, keys=factor_keys(selection))
-    graph = Graph(df, selection, weight, keys, data=data)
-    booked = _book(run, name, graph, networks)
-    helpers, any_float = declare(), own(f"{BINNED}_0")
-    factors = [] if weight == "weight" else factor_columns(selection)
-    checks = [helpers.book_yields(graph.df, any_float, own(factor), []) for factor in factors]
-    handles = [helpers.book_yields(graph.df, any_float, weight, []), *checks]
-    if run.config.imaging.region is None:
-        # Every event must have its scores, including those outside of all regions.
-        handles += [
-            helpers.book_yields(graph.df, own(f"score_{number}"), weight, [])
-            for number in range(len(networks))
-        ]
-    root = load_root()
-    root.RDF.RunGraphs.__release_gil__ = True  # Python's other threads run during the event loop
+    booked = _Task(run, name, file, begin, end)
     with event_loop_errors(file.path, ScoreError):
-        root.RDF.RunGraphs(handles)
-    for factor, key in zip(checks, factor_keys(selection), strict=False):
-        if n := int(factor.GetValue().n_not_finite()):
-            raise InputError(
-                f"{file.path}: '{key}': the factor is not finite, or too large to square (events: "
-                f"{n})"
-            )
+        booked.events.loop.run()
     try:
-        regions = {name: get() for name, get in booked.items()}
+        regions = booked.regions()
     except InputError as error:
         raise InputError(f"{file.path}: {error}") from error
     info = info_of(run, name, file)
@@ -334,22 +302,71 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     return end - begin
 
 
+def prepare(run: Run, task: Task) -> None:
+    """Compile the columns of tasks like this one."""
+    file = task_input(run, task)
+    _Task(run, task.range.sample, file, 0, file.n_events).events.loop.compile()
+
+
+class _Task:
+    """The event loop of a task, booked but not yet run."""
+
+    def __init__(self, run: Run, name: str, file: reader.File, begin: int, end: int) -> None:
+        reader.require_columns(file, needs(run.config))
+        networks = _working_points(run)
+        selection = run.config.selection.resolved
+        data = run.config.sample(name).data
+        keys = run.config.selection.keys("selection.")
+        events = defined(
+            reader.open_events(file, begin, end), selection, n_networks=len(networks), keys=keys
+        )
+        factor_names = factor_keys(selection)
+        events, weight = define_weight(events, selection, data=data, keys=factor_names)
+        graph = Graph(events, selection, weight, keys, data=data)
+        self.events = events
+        self._regions = _book(run, name, graph, networks)
+        any_float = f"{BINNED}_0"
+        factors = [] if weight == "weight" else factor_columns(selection)
+        self._factors = {
+            key: yields.book(graph.events, any_float, factor)
+            for key, factor in zip(factor_names, factors, strict=False)
+        }
+        yields.book(graph.events, any_float, weight)
+        if run.config.imaging.region is None:
+            # Every event must have its scores, including those outside of all regions.
+            for number in range(len(networks)):
+                yields.book(graph.events, f"score_{number}", weight)
+
+    def regions(self) -> dict[str, ExactRegion]:
+        """Return the yields and histograms after the event loop.
+
+        Raises:
+            InputError: a weight, or a factor of it, cannot be summed.
+        """
+        for key, factor in self._factors.items():
+            if n := yields.n_not_finite(factor):
+                raise InputError(
+                    f"'{key}': the factor is not finite, or too large to square (events: {n})"
+                )
+        return {name: get() for name, get in self._regions.items()}
+
+
 def defined(
-    df: Any,
+    events: Events,
     selection: Selection,
     *,
     n_networks: int = 0,
     region: str | None = None,
     keys: Mapping[str, str] | None = None,
-) -> Any:
-    """Return the data frame with the scores and with the definitions that the selection uses, all
-    of it or a region."""
+) -> Events:
+    """Return the events with the scores and with the definitions that the selection uses, all of it
+    or a region."""
     for number in range(n_networks):
         lookup = f"monojet::score({number}, run_number, event_number)"
-        df = define(df, [Definition(f"score_{number}", lookup)])
+        events = events.define([Definition(f"score_{number}", lookup)])
     regions = selection.used if region is None else [region]
     used = used_definitions(selection.definitions, used_columns(selection, regions))
-    return define(df, used, keys)
+    return events.define(used, keys)
 
 
 def _book(
@@ -510,5 +527,10 @@ def _first_rows(images: Path, changed: int) -> dict[str, int]:
 
 
 WORK = PartitionedWork(
-    ranges=ranges, make_part=make_part, provenance=provenance, merge=merge, suffix=".json"
+    ranges=ranges,
+    make_part=make_part,
+    provenance=provenance,
+    merge=merge,
+    suffix=".json",
+    prepare=prepare,
 )

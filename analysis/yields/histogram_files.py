@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from analysis.yields.tlatex import tlatex
 from common.runtime import files
 from common.schema.templates import Template, Templates
-from cpp_helpers import load_root
+from cpp_helpers import calls
+from cpp_helpers.calls import Handle
 
 _HEADER, _FIRST_RECORD = 63, 100  # bytes: end of the header, and where ROOT's records begin
 _NAME = "histograms.root"  # stored in the file, whatever its path is
@@ -29,35 +29,29 @@ def write_root(path: Path, templates: Templates) -> None:
     Raises:
         OutputError: the directory is full or not writable.
     """
-    root = load_root()
-    file = root.TMemFile(f"{_NAME}?reproducible={_NAME}", "RECREATE")
-    attached = root.TH1.AddDirectoryStatus()
-    root.TH1.AddDirectory(False)  # a new histogram would replace a folder of its name
-    try:
-        _write_folder(file, [(one.path.split("/"), one) for one in templates.templates])
-        file.Write()
-        content = np.empty(file.GetEND(), np.uint8)
-        file.CopyTo(content, len(content))
-        content[_HEADER:_FIRST_RECORD] = 0  # which ROOT leaves as the memory was
-    finally:
-        root.TH1.AddDirectory(attached)
-        file.Close()
+    file = calls.make("histogram_file", _NAME)
+    _write_folder(file, [], [(one.path.split("/"), one) for one in templates.templates])
+    content = file.array("content").copy()
+    content[_HEADER:_FIRST_RECORD] = 0  # which ROOT leaves as the memory was
     files.require_space(path, len(content))
     with files.whole(path) as partial:
         partial.write_bytes(content.tobytes())
 
 
-def _write_folder(folder: Any, found: Sequence[tuple[list[str], Template]]) -> None:
-    """Write histograms, with their paths within a folder, in the order of these."""
+def _write_folder(
+    file: Handle, folders: list[tuple[str, str]], found: Sequence[tuple[list[str], Template]]
+) -> None:
+    """Write histograms, with their paths within a folder, in the order of these. ``folders`` holds
+    the names and titles of that folder and those around it."""
     below: dict[str, list[tuple[list[str], Template]]] = {}
     for (first, *rest), template in sorted(found, key=lambda one: one[0]):
         below.setdefault(first, []).append((rest, template))
     for (name, inner), valid in zip(below.items(), _valid(below), strict=True):
         if inner[0][0]:
-            _write_folder(folder.mkdir(valid, name), inner)
+            _write_folder(file, [*folders, (valid, name)], inner)
         else:
             ((_, template),) = inner
-            folder.WriteObject(_histogram(valid, template), valid)
+            _write(file, folders, valid, template)
 
 
 def _valid(names: Iterable[str]) -> list[str]:
@@ -72,22 +66,20 @@ def _valid(names: Iterable[str]) -> list[str]:
     return found
 
 
-def _histogram(name: str, template: Template) -> Any:
-    """Return a template as a histogram of ROOT that belongs to no folder."""
-    root = load_root()
-    bins = [part for edges in template.edges for part in (len(edges) - 1, edges)]
-    kind = {1: root.TH1D, 2: root.TH2D}[len(template.edges)]
-    histogram = kind(name, tlatex(template.title) or template.name, *bins)
-    histogram.Sumw2()
-    # ROOT counts the bins along the first axis fastest
-    for array, wanted in (
-        (histogram.GetArray(), template.values),
-        (histogram.GetSumw2().GetArray(), template.variances),
-    ):
-        np.frombuffer(array, np.float64, wanted.size)[:] = wanted.ravel(order="F")
-    axes = histogram.GetXaxis(), histogram.GetYaxis()
-    for axis, label in zip(axes[: len(template.labels)], template.labels, strict=True):
-        axis.SetTitle(tlatex(label))
-    histogram.ResetStats()  # from the content of the bins
-    histogram.SetEntries(template.entries)
-    return histogram
+def _write(file: Handle, folders: list[tuple[str, str]], name: str, template: Template) -> None:
+    """Write a template as a histogram of ROOT."""
+    edges = [np.array(one, np.float64) for one in template.edges]
+    calls.call(
+        "write_histogram",
+        file,
+        [one for one, _ in folders],
+        [title for _, title in folders],
+        name,
+        tlatex(template.title) or template.name,
+        [tlatex(label) for label in template.labels],
+        *(edges if len(edges) == 2 else (*edges, np.empty(0))),
+        # ROOT counts the bins along the first axis fastest
+        np.ascontiguousarray(template.values.ravel(order="F"), np.float64),
+        np.ascontiguousarray(template.variances.ravel(order="F"), np.float64),
+        float(template.entries),
+    )

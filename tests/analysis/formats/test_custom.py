@@ -24,6 +24,7 @@ from common.runtime.errors import InputError
 from cpp_helpers import load_root
 from tests.analysis.plain import PLAIN
 from tests.conftest import REPOSITORY, make_stage
+from tests.frames import open_frame
 
 EVENT = {"run_number": "1", "event_number": "evt", "weight": "w"}
 PARTICLES = {
@@ -60,7 +61,7 @@ def ntuple(tmp_path: Path) -> Path:
 
 def opened(path: Path, columns: dict[str, str], tree: str | None = "nominal") -> Any:
     file = reader.inspect(str(path), Layout(None, tree, tuple(columns.items())))
-    return file, load_root().RDF.AsRNode(reader.open_range(file, 0, file.n_events))
+    return file, load_root().RDF.AsRNode(open_frame(file, 0, file.n_events))
 
 
 def test_expressions_become_columns_of_the_canonical_types(ntuple: Path) -> None:

@@ -24,6 +24,7 @@ from common.runtime.errors import InputError
 from cpp_helpers import load_root
 from tests.analysis.plain import PLAIN
 from tests.conftest import make_stage, shared_file
+from tests.frames import open_frame
 
 REAL = "delphes_ttbar_10events.root"
 INTEGERS = {
@@ -115,7 +116,7 @@ def write_delphes(path: Path, events: dict[str, list[list[float]]] = EVENTS) -> 
 
 def taken(file: reader.File) -> dict[str, Any]:
     """All canonical columns of a file, in one event loop."""
-    df = load_root().RDF.AsRNode(reader.open_range(file, 0, file.n_events))
+    df = load_root().RDF.AsRNode(open_frame(file, 0, file.n_events))
     handles = {name: df.Take[CANONICAL[name]](name) for name in CANONICAL if name in file.columns}
     return {
         name: ak.Array([list(x) for x in h.GetValue()] if "RVec" in CANONICAL[name] else list(h))

@@ -17,7 +17,7 @@ from analysis.formats.columns import CANONICAL, own, plain_type
 from analysis.formats.extended import column_words, possible_branches
 from analysis.formats.format import Layout
 from analysis.inputs import reader
-from analysis.rdf.regions import apply_cut, define, define_summary
+from analysis.rdf.regions import define_summary
 from common.runtime.errors import InputError
 from cpp_helpers import load_root
 from selections.cuts import Cut, Definition, Region
@@ -27,6 +27,7 @@ from tests.analysis.formats.test_delphes import SEEN, TOWERS, write_delphes
 from tests.analysis.inputs.flat_files import COLUMNS, flat, write_tree
 from tests.analysis.three_lepton_events import Event, Jet
 from tests.conftest import REPOSITORY, WriteEvents, shared_file
+from tests.frames import apply_cut, define, open_frame
 
 Extra = dict[str, str]
 
@@ -37,7 +38,7 @@ def inspected(path: Path, extra: Extra, data: bool = False, **layout: Any) -> re
 
 def opened(path: Path, extra: Extra, data: bool = False, **layout: Any) -> Any:
     file = inspected(path, extra, data, **layout)
-    return reader.open_range(file, 0, file.n_events)
+    return open_frame(file, 0, file.n_events)
 
 
 def values(df: Any, *expressions: str) -> list[Any]:
@@ -153,7 +154,7 @@ def test_a_column_that_the_format_lacks_is_the_branch_of_its_name(tmp_path: Path
     path = mini_events.write_mini(tmp_path / "mini.root", 1, columns)
     file = inspected(path, {"jet_width": "jet_width / 2"})
     assert "jet_width" in file.columns
-    df = reader.open_range(file, 0, 1)
+    df = open_frame(file, 0, 1)
     assert kind_of(df, "jet_width") == CANONICAL["jet_width"]
     np.testing.assert_allclose(values(df, "jet_width")[0], [[0.1]], rtol=1e-6)
     assert "cannot give 'jet_width'" in reason(
@@ -212,7 +213,7 @@ def test_a_branch_that_a_derivation_has_besides(tmp_path: Path) -> None:
     path = xaod_events.write(tmp_path / "d.root", CollectionTree=columns)
     file = inspected(path, {"pile_up": f"{name} + 0.f", "scaled": "pile_up / 2"})
     assert file.format.name == "daod"
-    df = reader.open_range(file, 0, 2)
+    df = open_frame(file, 0, 2)
     assert values(df, "pile_up", "scaled") == [[30.5, 31.5], [15.25, 15.75]]
 
 
@@ -236,7 +237,7 @@ def test_fields_of_an_ntuple_with_a_colon(tmp_path: Path) -> None:
     )
     assert reason(found, "lost").endswith("no column 'AnalysisJetsAuxDyn:phi' (did you mean "
                                           "'AnalysisJetsAuxDyn:pt'?)")  # fmt: skip
-    df = reader.open_range(found, 0, 2)
+    df = open_frame(found, 0, 2)
     assert values(df, "calibrated", "either") == [[[50, 20], []], [[1, 2], []]]
 
 
@@ -349,7 +350,7 @@ def test_a_column_is_missed_only_where_it_is_needed(write_events: WriteEvents) -
     extra = {"trigger": "HLT_xe110", "either": "trigger || met_no_muons > 300", "more": "met * 2"}
     file = inspected(path, extra)
     assert not extra.keys() & file.columns.keys()
-    assert values(reader.open_range(file, 0, 2), "event_number") == [[1, 2]]
+    assert values(open_frame(file, 0, 2), "event_number") == [[1, 2]]
     cause = (
         "'trigger' = 'HLT_xe110' cannot be made: the file has no column 'HLT_xe110' (did you mean "
         "'HLT_xe100'?)"
@@ -412,8 +413,8 @@ def test_a_source_of_another_type_is_named(write_events: WriteEvents) -> None:
 @pytest.mark.parametrize(
     ("name", "expression", "message"),
     [
-        ("sf", "sf_of(jet_pt)", "use of undeclared identifier 'sf_of'"),
-        ("sf", "jet_pt +", "expected expression"),
+        ("sf", "sf_of(jet_pt)", "'sf_of' was not declared in this scope"),
+        ("sf", "jet_pt +", "expected primary-expression"),
         ("jet_pt", "met_no_muons", "this column must be a vector of numbers"),
         ("met_no_muons", "jet_pt", "this column must be a number"),
     ],
@@ -427,7 +428,7 @@ def test_an_expression_that_does_not_compile_is_named(
 ) -> None:
     file = inspected(write_events(), {name: expression})
     with pytest.raises(InputError) as error:
-        reader.open_range(file, 0, 1)
+        open_frame(file, 0, 1)
     text = str(error.value)
     assert text.startswith(f"{file.path}: column '{name}' = '{expression}' cannot be made: ")
     assert message in text
@@ -497,22 +498,26 @@ def test_the_example_of_the_documents(tmp_path: Path) -> None:
 def test_definitions_and_cuts_use_extra_columns(write_events: WriteEvents) -> None:
     path = write_events(HLT_xe100="rdfentry_ > 10", n_events=20)
     extra = {"trigger": "HLT_xe100", "leading": "jet_pt[0]", "met_no_muons": "met_no_muons + 1"}
-    df = opened(path, extra)
-    df = define(df, [Definition("hard", "trigger && leading > 450")])
+    events = reader.open_events(inspected(path, extra), 0, 20)
+    events = events.define([Definition("hard", "trigger && leading > 450")])
     cut = Cut("hard", "hard && met_no_muons > 0", "")
-    assert apply_cut(df, cut).Count().GetValue() == 4
-    df = define_summary(
-        df, [Definition("twice", "2 * leading")], [Region("SR", (cut,))], ["twice", "leading"]
+    assert events.passing(cut).data_frame().Count().GetValue() == 4
+    events = define_summary(
+        events, [Definition("twice", "2 * leading")], [Region("SR", (cut,))], ["twice", "leading"]
     )
-    (twice,) = values(df, "event_summary.quantities[0]")
+    (twice,) = values(events.data_frame(), "event_summary.quantities[0]")
     assert twice == [600 + 20 * i for i in range(20)]
 
 
-def test_extra_columns_are_computed_only_if_used(write_events: WriteEvents) -> None:
-    load_root().gInterpreter.Declare("namespace test_extra { inline int calls = 0; }")
-    df = opened(write_events(n_events=5), {"counted": "test_extra::calls += 1"})
+@pytest.mark.parametrize("helpers", ["library", "jit"])
+def test_extra_columns_are_computed_only_if_used(
+    write_events: WriteEvents, monkeypatch: pytest.MonkeyPatch, helpers: str
+) -> None:
+    counted = "return [] { static float calls = 0; return calls += 1; }();"
+    file = inspected(write_events(n_events=5), {"counted": counted})
+    monkeypatch.setenv("MONOJET_HELPERS", helpers)
+    df = open_frame(file, 0, 5)
     assert values(df, "event_number") == [[1, 2, 3, 4, 5]]
-    assert load_root().test_extra.calls == 0
     assert values(df, "counted") == [[1, 2, 3, 4, 5]]
 
 
@@ -523,7 +528,7 @@ def test_several_files(write_events: WriteEvents, file_format: str) -> None:
         write_events(f"{n}.root", n, file_format, HLT_xe100="rdfentry_ > 1") for n in (2, 0, 3)
     ]
     files = [inspected(path, extra) for path in paths]
-    trigger, pt = values(reader.open_files(files), "trigger", "jet_pt[1]")
+    trigger, pt = values(reader.open_files(files).data_frame(), "trigger", "jet_pt[1]")
     assert trigger == [False, False, False, False, True]
     assert pt == [80] * 5
     other = inspected(paths[2], {"trigger": "HLT_xe100"})
@@ -544,7 +549,7 @@ def test_a_file_that_another_process_has_checked(mini: Path) -> None:
     again = pickle.loads(pickle.dumps(file))
     assert again == file
     assert again.columns == file.columns
-    assert values(reader.open_range(again, 0, 2), "trigger") == [[False, True]]
+    assert values(open_frame(again, 0, 2), "trigger") == [[False, True]]
 
 
 def test_a_branch_that_was_not_filled_is_named(tmp_path: Path) -> None:
@@ -561,7 +566,7 @@ def test_a_branch_that_was_not_filled_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_file_without_events_has_the_extra_columns(tmp_path: Path, kept: bool) -> None:
-    """With the types of its columns or, if a skim kept none, with types like those of others."""
+    """Also if a skim kept no column; those that are not canonical are of doubles."""
     path = tmp_path / "empty.root"
     names = ("Jet_pt", "Muon_pt", "event", "run", "MET_pt")
     more = {"Jet_score": "var * float32", "HLT_xe100": "bool", "Flag_x": "int32"} if kept else {}
@@ -583,11 +588,11 @@ def test_a_file_without_events_has_the_extra_columns(tmp_path: Path, kept: bool)
     file = inspected(path, extra)
     assert not file.n_events
     reader.require_columns(file, reader.Needs(frozenset(extra), "this"))
-    df = reader.open_files([file])
-    df = define(df, [Definition("x", "score[0] + best + n_good + jet_b_tag[0]")])
+    df = reader.open_files([file]).data_frame()
+    df = define(df, [Definition("x", "score + best + n_good + jet_b_tag[0]")])
     df = apply_cut(df, Cut("all", "trigger && x > 0 && unforeseen > 0", ""))
     assert df.Sum("weight").GetValue() == 0
-    assert kind_of(df, "score") == f"ROOT::VecOps::RVec<{'float' if kept else 'double'}>"
+    assert kind_of(df, "score") == "double"
 
 
 def test_ntuples_of_numbers(tmp_path: Path) -> None:

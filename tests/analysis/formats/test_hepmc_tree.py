@@ -28,6 +28,7 @@ from tests.analysis.hepmc_tree_events import write
 from tests.analysis.plain import PLAIN
 from tests.analysis.simulation.converted import TTBAR, require_same
 from tests.conftest import make_stage, shared_file
+from tests.frames import open_frame
 
 MEV = (pyhepmc.Units.MEV, pyhepmc.Units.CM)
 IMPOSSIBLE = {"boson_pt"}
@@ -77,7 +78,7 @@ def test_columns_have_their_types_and_what_needs_a_boson_is_refused(path: Path) 
     for needs in (imaging.needs(PLAIN), cutflow.needs(PLAIN)):
         reader.require_columns(file, needs)
     assert CANONICAL.keys() - file.columns.keys() == IMPOSSIBLE
-    df = load_root().RDF.AsRNode(reader.open_range(file, 0, file.n_events))
+    df = load_root().RDF.AsRNode(open_frame(file, 0, file.n_events))
     for name in CANONICAL.keys() - IMPOSSIBLE:
         assert plain_type(str(df.GetColumnType(name))) == CANONICAL[name], name
     with pytest.raises(InputError, match="the format 'hepmc_tree' cannot give it"):

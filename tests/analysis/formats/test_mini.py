@@ -31,6 +31,7 @@ from tests.analysis.mini_events import columns_of, real_file, write_mini
 from tests.analysis.three_lepton_events import E1, E2, E3, EVENTS, M1, Event, Jet, RunWith, runs_in
 from tests.analysis.three_lepton_events import columns_of as native_columns_of
 from tests.conftest import REPOSITORY, WriteEvents, make_stage
+from tests.frames import open_frame
 
 THREE = [event for event, _ in EVENTS.values()]
 JETS = [Event((E1, M1), (Jet(90, b_tag=1, mass=12), Jet(40, 2.0, -1.0, b_tag=0)))]
@@ -62,7 +63,7 @@ def taken(file: reader.File) -> dict[str, Any]:
 
 
 def load_all(file: reader.File) -> Any:
-    return load_root().RDF.AsRNode(reader.open_range(file, 0, file.n_events))
+    return load_root().RDF.AsRNode(open_frame(file, 0, file.n_events))
 
 
 def close(found: Any, expected: Any) -> None:

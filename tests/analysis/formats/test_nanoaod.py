@@ -18,6 +18,7 @@ from common.runtime.errors import InputError
 from cpp_helpers import load_root
 from tests.analysis.formats.test_delphes import close, taken
 from tests.analysis.plain import PLAIN
+from tests.frames import open_frame
 
 N = 2
 MET, MUON = 100 * np.exp(1j), 40 * np.exp(0.5j)
@@ -291,7 +292,7 @@ def test_muons_are_added_to_the_missing_momentum(nano: Path) -> None:
 
 def test_columns_have_the_canonical_types(nano: Path) -> None:
     file = reader.inspect(str(nano))
-    df = load_root().RDF.AsRNode(reader.open_range(file, 0, N))
+    df = load_root().RDF.AsRNode(open_frame(file, 0, N))
     for name in file.columns.keys() & CANONICAL.keys():
         assert plain_type(str(df.GetColumnType(name))) == CANONICAL[name], name
 

@@ -27,6 +27,7 @@ from tests.analysis.xaod_events import (
     write,
 )
 from tests.conftest import shared_file
+from tests.frames import open_frame
 
 EXOT15 = "daod_exot15_mc_10events.root"
 PHYSLITE_TREE = "daod_physlite_22_ttbar_100events.root"
@@ -35,7 +36,7 @@ PHYSLITE_NTUPLE = "daod_physlite_rntuple_100events.root"
 
 def taken(file: reader.File, *names: str) -> dict[str, Any]:
     """Some columns of a file, in one event loop; the types of all are checked."""
-    df = load_root().RDF.AsRNode(reader.open_range(file, 0, file.n_events))
+    df = load_root().RDF.AsRNode(open_frame(file, 0, file.n_events))
     for name in CANONICAL.keys() & file.columns.keys():
         assert plain_type(str(df.GetColumnType(name))) == CANONICAL[name], name
     handles = {name: df.Take[CANONICAL[name]](name) for name in names}

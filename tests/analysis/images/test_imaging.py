@@ -25,6 +25,7 @@ from analysis.inputs import cluster_ranges, reader
 from analysis.workflow.run import Run
 from common.runtime.errors import BatchError
 from tests.conftest import REPOSITORY, TINY, WriteEvents, make_stage
+from tests.frames import Opened, n_runs
 
 RunOf = Callable[..., Run]
 
@@ -171,10 +172,10 @@ def test_select_keeps_only_events_of_the_region(write_events: WriteEvents, run_o
 
 
 def test_a_block_is_one_event_loop(
-    write_events: WriteEvents, run_of: RunOf, opened_frames: list[Any]
+    write_events: WriteEvents, run_of: RunOf, opened_loops: list[Opened]
 ) -> None:
     make(run_of(Znunu=[write_events()]))
-    assert [frame.GetNRuns() for frame in opened_frames] == [1]
+    assert n_runs(opened_loops) == [1]
 
 
 def test_a_file_cut_short_leaves_nothing_half_written(
@@ -229,7 +230,7 @@ def test_without_a_detector_the_file_is_the_same_and_fastjet_is_not_needed(
     run = run_of(Znunu=[write_events()])
     before = make(run).read_bytes()
     measured = make(with_imaging(run, detector=Detector())).read_bytes()
-    monkeypatch.delattr(imaging, "declare_detector")
+    monkeypatch.delattr(imaging, "jet_finder")
     assert make(with_imaging(run, detector=None)).read_bytes() == before != measured
 
 

@@ -30,6 +30,7 @@ from selections import monojet36
 from tests.analysis.cutflow_samples import cutflow_sample
 from tests.analysis.plain import PLAIN
 from tests.conftest import WriteEvents, make_stage
+from tests.frames import Opened, n_runs
 
 RunOf = Callable[..., Run]
 NETWORKS = ("pfn+none", "maxpool+rowcol")
@@ -152,9 +153,9 @@ def test_an_unknown_normalisation_stops_before_the_loop(run: Run, key: str) -> N
     assert not run.table("cutflow").exists()
 
 
-def test_a_sample_is_one_event_loop(run: Run, opened_frames: list[Any]) -> None:
+def test_a_sample_is_one_event_loop(run: Run, opened_loops: list[Opened]) -> None:
     make(run)
-    assert [frame.GetNRuns() for frame in opened_frames] == [1, 1]
+    assert n_runs(opened_loops) == [1, 1]
 
 
 def test_cutflows_scale() -> None:

@@ -25,6 +25,7 @@ from analysis.yields.cutflow_stage import cutflow_targets
 from common.runtime.errors import BatchError, ConfigError, InputError
 from common.schema.templates import Templates
 from tests.conftest import WriteEvents, make_stage
+from tests.frames import Opened, n_runs
 
 N = 40
 SELECTION: dict[str, Any] = {
@@ -225,9 +226,9 @@ def test_errors_with_further_factors_are_upper_limits_and_said_to_be(
         assert "the statistical error is √Σw² of what passes, an upper limit" in text
 
 
-def test_one_event_loop_a_sample(run_with: RunOf, opened_frames: list[Any]) -> None:
+def test_one_event_loop_a_sample(run_with: RunOf, opened_loops: list[Opened]) -> None:
     made(run_with())
-    assert [frame.GetNRuns() for frame in opened_frames] == [1, 1]
+    assert n_runs(opened_loops) == [1, 1]
 
 
 def test_tasks_change_no_byte(run_with: RunOf) -> None:
@@ -384,8 +385,8 @@ def failed(run: Run) -> str:
     [
         (
             {"define": {**SELECTION["define"], "bad": "undeclared_function(met)"}, "use": ["A"]},
-            "'selection.define.bad': 'undeclared_function(met)' does not compile: use of "
-            "undeclared identifier 'undeclared_function'",
+            "'selection.define.bad': 'undeclared_function(met)' does not compile: "
+            "'undeclared_function' was not declared in this scope",
         ),
         (
             {"regions": {"A": {"extends": "SR", "add": {"x": "met >> 2"}}}, "use": ["A"]},
