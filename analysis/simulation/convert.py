@@ -143,5 +143,10 @@ def _charge_of(pdg_id: int) -> int:
 
 
 WORK = PartitionedWork(
-    ranges=ranges, make_part=make_part, provenance=provenance, merge=merge, suffix=".root"
+    ranges=ranges,
+    make_part=make_part,
+    provenance=provenance,
+    merge=merge,
+    suffix=".root",
+    prepare=event_file.prepare,
 )

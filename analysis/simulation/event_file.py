@@ -12,18 +12,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from analysis.event_loop.events import EventLoop, Events
 from analysis.formats import particle_level
 from analysis.formats.columns import CANONICAL
 from analysis.formats.native import INFO, TREE
 from analysis.inputs.particles import Decayed, Particles
 from analysis.inputs.root_file import read_text, write_texts
 from analysis.inputs.sample_info import SampleInfo
+from analysis.workflow.run import Run
 from common.runtime import files
 from common.runtime.errors import InputError, OutputError
 from common.schema.parts import damaged_part
 from common.tasks import Provenance, Task
-from cpp_helpers import declare_jets, load_root
+from cpp_helpers import calls, load_root
+from cpp_helpers.calls import Handle
 from cpp_helpers.errors import cause_of, quiet
+from selections.cuts import Definition
 
 OPEN_BLOCKS = 100  # open at once while merging: systems may allow 256 files
 
@@ -75,8 +79,6 @@ def _snapshot(
 ) -> None:
     """Write the canonical columns. Jets, leptons and missing momentum are made from all particles;
     those above the threshold are stored."""
-    helpers = declare_jets()
-    root = load_root()
     offsets = [
         np.concatenate([[0], np.cumsum(some.counts)]).astype(np.int64)
         for some in (particles, decayed)
@@ -89,22 +91,39 @@ def _snapshot(
         )
     )
     neutral = np.zeros_like(of_decayed[-1])
-    helpers.flat_stable().set(offsets[0], numbers, *of_particles)
-    helpers.flat_decayed().set(offsets[1], numbers, *of_decayed, neutral, *of_particles[6:])
+    calls.call("set_flat_particles", True, offsets[0], numbers, *of_particles)
+    decayed_arrays = (offsets[1], numbers, *of_decayed, neutral, *of_particles[6:])
+    calls.call("set_flat_particles", False, *decayed_arrays)
 
-    df = root.RDataFrame(len(numbers))
-    df = df.DefinePerSample("run_number", f"(unsigned int){storage.run_number}u")
-    df = df.DefinePerSample("stored_pt", f"{storage.stored_particle_min_pt}")
-    for name, expression in _definitions().items():
-        df = df.Define(name, expression)
+    events = _events(storage, len(numbers), path)
     try:
-        df.Snapshot(TREE, str(path), list(CANONICAL), _options(storage))
-    except Exception as error:
+        events.loop.run()
+    except calls.CppError as error:
         raise OutputError(f"{path}: cannot write: {cause_of(error)}") from error
 
 
-def _definitions() -> dict[str, str]:
-    """Return the columns of a block and their expressions, in order."""
+def prepare(run: Run, task: Task) -> None:
+    """Compile the columns of a block, which are the same for all."""
+    _events(Storage(0, 0.0, "rntuple"), 1, Path()).loop.compile()
+
+
+def _events(storage: Storage, n_events: int, path: Path) -> Events:
+    """Return the events of a block, with the writing of their columns booked."""
+    events = EventLoop(TREE, [], 0, n_events).events()
+    events = events.number("run_number", "unsigned int", storage.run_number)
+    events = events.number("stored_pt", "double", storage.stored_particle_min_pt)
+    events = events.define(_definitions())
+    as_tree = storage.file_format == "ttree"
+
+    def write_columns(node: Handle) -> Handle:
+        return calls.make("book_snapshot", node, TREE, str(path), list(CANONICAL), as_tree, 0)
+
+    events.book(write_columns, dict(CANONICAL))
+    return events
+
+
+def _definitions() -> list[Definition]:
+    """Return the columns of a block, in order."""
     stable = {"event_number": "number", "weight": "weight", "boson_pt": "boson_pt"}
     stable |= {f"all_{part}": part for part in (*_PARTS, "charge", "d0", "z0_sin_theta")}
     found = {name: f"monojet::flat_stable().{part}(rdfentry_)" for name, part in stable.items()}
@@ -115,21 +134,7 @@ def _definitions() -> dict[str, str]:
         found |= {name: column.expression for name, column in made.columns.items()}
     for part in particle_level.PARTICLE_PARTS:
         found[f"particle_{part}"] = f"all_{part}[stored]"
-    return found
-
-
-def _options(storage: Storage) -> Any:
-    """Return the options for writing a block."""
-    root = load_root()
-    options = root.RDF.RSnapshotOptions()
-    options.fOutputFormat = (
-        root.RDF.ESnapshotOutputFormat.kRNTuple
-        if storage.file_format == "rntuple"
-        else root.RDF.ESnapshotOutputFormat.kTTree
-    )
-    options.fCompressionAlgorithm = root.RCompressionSetting.EAlgorithm.kZSTD
-    options.fCompressionLevel = 5
-    return options
+    return [Definition(name, expression) for name, expression in found.items()]
 
 
 def info_of(block: Path) -> SampleInfo:

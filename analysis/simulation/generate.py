@@ -280,5 +280,10 @@ def write_block(block: EventBlock, path: Path, origin: str = "") -> None:
 
 
 WORK = PartitionedWork(
-    ranges=ranges, make_part=make_part, provenance=provenance, merge=merge, suffix=".root"
+    ranges=ranges,
+    make_part=make_part,
+    provenance=provenance,
+    merge=merge,
+    suffix=".root",
+    prepare=event_file.prepare,
 )

@@ -30,6 +30,13 @@ def stored_type(found: str) -> str | None:
     return f"ROOT::VecOps::RVec<{number}>" if vector and number else number
 
 
+def is_stored_as(found: str, stored: str) -> bool:
+    """Return whether a column of a type, as printed by ROOT, is of the type in which a skim holds
+    it. Integers of 64 bits have two types in C++, of which a tree knows one."""
+    one_of_two = re.search(r"(?<!long )\blong\b(?! long)|\bU?Long_t\b|int64_t|size_t", found)
+    return plain_type(found) == stored and not one_of_two
+
+
 def element_of(stored: str) -> str | None:
     """Return the type of the elements of a vector, as `stored_type` spells it; None of a number."""
     vector = _VECTOR.fullmatch(stored)

@@ -13,11 +13,12 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from analysis.config import Config, Sample, Skim
 from analysis.config.skim import EXPECTED, KEYS, WEIGHT
-from analysis.formats.columns import names_in
+from analysis.event_loop.columns import Computed, refused
+from analysis.event_loop.events import EventLoop, Events
+from analysis.formats.columns import names_in, own
 from analysis.formats.native import INFO, TREE
 from analysis.inputs import reader
 from analysis.inputs.cluster_ranges import info_of, input_ranges, task_input
@@ -31,17 +32,12 @@ from analysis.inputs.sample_info import (
     info_of_ranges,
     normalisation,
 )
-from analysis.rdf.regions import apply_cut, define, define_per_sample, names_of, without_blind
+from analysis.rdf.regions import without_blind
 from analysis.rdf.weights import define_weight, factor_keys
 from analysis.skims import parquet_file
-from analysis.skims.column_types import stored_type
+from analysis.skims.column_types import is_stored_as, stored_type
 from analysis.skims.skim_part import SkimPart
-from analysis.skims.tree_file import (
-    MARGIN,
-    one_thread,
-    without_events,
-    write_events,
-)
+from analysis.skims.tree_file import MARGIN, one_thread, write_events
 from analysis.workflow.run import Run
 from analysis.workflow.stage import PartitionedWork, Parts
 from analysis.workflow.target import Target
@@ -49,8 +45,8 @@ from analysis.workflow.versions import versions
 from common.runtime import files
 from common.runtime.errors import BatchError, InputError, NormalisationError, OutputError
 from common.tasks import Provenance, Range, Skipped, Task
-from cpp_helpers import declare
-from selections.cuts import used_definitions
+from cpp_helpers import calls
+from selections.cuts import Cut, Definition, used_definitions
 
 log = logging.getLogger("monojet")
 
@@ -100,21 +96,17 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     begin, end = task.range.begin, file.n_events if task.range.end is None else task.range.end
     files.require_space(path, MARGIN)
     with one_thread(), files.whole(path) as partial:
-        df, sources = _passing(reader.open_range(file, begin, end), config, sample)
-        types = {column: _type(file, column, df, source) for column, source in sources.items()}
-        for column, source in sources.items():
-            # The name in the file may be that of another column, which nothing uses any more.
-            df = declare().define(df, column, f"monojet::as<{types[column]}>({source})")
-        not_finite = declare().apply_cut(df, f"!std::isfinite({WEIGHT})", "").Count()
-        n_events = write_events(
-            df,
-            partial,
-            list(types),
-            ttree=skim.format == "ttree",
-            source=file.path,
-            others=[not_finite],
-        )
-        if n := int(not_finite.GetValue()):
+        events, words = _passing(reader.open_events(file, begin, end), config, sample)
+        found = events.types(words.values())
+        types = {column: _type(file, column, found[word]) for column, word in words.items()}
+        for column, word in words.items():
+            if not is_stored_as(found[word], types[column]):
+                events, words[column] = _converted(events, column, word, types[column])
+        cut = Cut("not_finite", f"!std::isfinite({words[WEIGHT]})", "")
+        not_finite = events.passing(cut).book(lambda node: calls.make("book_count", node), {})
+        ttree = skim.format == "ttree"
+        n_events = write_events(events, partial, words, ttree=ttree, source=file.path)
+        if n := int(not_finite.result.array("count")[0]):
             raise InputError(f"{file.path}: '{WEIGHT}' is not finite (events that pass: {n})")
         info = info_of(run, name, file)
         facts = SkimPart(
@@ -124,32 +116,36 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     return end - begin
 
 
-def _passing(df: Any, config: Config, sample: Sample) -> tuple[Any, dict[str, str]]:
-    """Return the data frame of the events that pass, and the columns to write with their names in
-    it."""
+def _passing(events: Events, config: Config, sample: Sample) -> tuple[Events, dict[str, str]]:
+    """Return the events that pass, and the columns to write with their names in expressions."""
     skim, selection = _settings(config), config.selection.resolved
     keys = config.selection.keys("selection.")
     expressions = skim.expressions(selection, data=sample.data)
-    df = define(df, used_definitions(selection.definitions, expressions), keys)
-    df, weight = define_weight(df, selection, data=sample.data, keys=factor_keys(selection))
-    df = without_blind(df, selection, data=sample.data)
+    events = events.define(used_definitions(selection.definitions, expressions), keys)
+    events, weight = define_weight(events, selection, data=sample.data, keys=factor_keys(selection))
+    events = without_blind(events, selection, data=sample.data)
     region = None if skim.region is None else selection.regions[skim.region]
     for cut in region.cuts if region else ():
-        df = apply_cut(df, cut, keys.get(f"{skim.region} {cut.name}", ""))
-    names = names_of(df)
-    chosen = {column: names.get(column, column) for column in skim.columns}
-    return df, {**{key: key for key in KEYS}, WEIGHT: weight, **chosen}
+        events = events.passing(cut, keys.get(f"{skim.region} {cut.name}", ""))
+    chosen = {column: column for column in skim.columns}
+    return events, {**{key: key for key in KEYS}, WEIGHT: weight, **chosen}
 
 
-def _type(file: reader.File, column: str, df: Any, source: str) -> str:
-    """Return the C++ type in which a column is stored.
+def _converted(events: Events, column: str, word: str, kind: str) -> tuple[Events, str]:
+    """Return the events with a column in the type in which it is stored, and its name."""
+    name, text = f"stored_{column}", f"monojet::as<{kind}>({word})"
+    made = Computed(text, events.words_in(word), refused(column, text))
+    return events.define_column(name, made), name
+
+
+def _type(file: reader.File, column: str, found: str) -> str:
+    """Return the C++ type in which a column of a type is stored.
 
     Raises:
         InputError: a skim cannot hold it.
     """
     if column == WEIGHT:
         return "double"
-    found = str(df.GetColumnType(source))
     stored = stored_type(found)
     if stored is None:
         raise InputError(
@@ -287,18 +283,19 @@ def _write_root(
     skim: Skim,
     target: Target,
 ) -> int:
+    loop = EventLoop(TREE, [str(part) for part in parts], 0, n_events if parts else 0)
+    events = loop.events()
+    for name, kind in types.items():
+        if name != EXPECTED:
+            events = events.source(name, own(name), name, kind)
+    if factor is not None:
+        events = events.number(_FACTOR, "double", factor)
+        events = events.define([Definition(EXPECTED, f"{WEIGHT} * {_FACTOR}")])
     with one_thread():
-        if not parts:
-            df = without_events(types)
-        else:
-            df = declare().open_range(TREE, [str(part) for part in parts], 0, n_events)
-            if factor is not None:
-                df = define_per_sample(df, _FACTOR, f"{factor!r}")
-                df = declare().define(df, EXPECTED, f"{WEIGHT} * {names_of(df)[_FACTOR]}")
         return write_events(
-            df,
+            events,
             path,
-            list(types),
+            {name: name for name in types},
             ttree=skim.format == "ttree",
             source=f"the parts of {target.output}",
         )

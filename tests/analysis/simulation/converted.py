@@ -17,6 +17,7 @@ from analysis.simulation import event_file, generate
 from analysis.workflow.run import Run
 from common.runtime.errors import BatchError
 from tests.analysis.hepmc_events import of_pythia, write
+from tests.frames import open_frame
 
 TTBAR = generate.EventBlock("ttbar", "ttbar", None, 0, None, 0, 0, 30, 3, 0.5, "rntuple")
 WMUNU = generate.EventBlock("Wmunu_low", "Wmunu", "low", 280, 500, 0, 0, 10, 3, 0.5, "rntuple")
@@ -37,7 +38,7 @@ def refused(convert: Convert, *paths: Path, **sample: Any) -> str:
 def contents(path: Path) -> dict[str, Any]:
     """Return all canonical columns."""
     file = reader.inspect(str(path))
-    df = reader.open_range(file, 0, file.n_events)
+    df = open_frame(file, 0, file.n_events)
     found = {name: df.Take[kind](name) for name, kind in CANONICAL.items()}
     return {
         name: ak.Array([list(x) for x in h.GetValue()] if "RVec" in CANONICAL[name] else list(h))

@@ -15,6 +15,7 @@ from analysis.processes import PROCESSES
 from analysis.simulation import generate
 from analysis.workflow.run import Run
 from tests.conftest import make_stage
+from tests.frames import open_frame
 
 VECTORS = ("particle_pt", "particle_pdg_id", "jet_pt", "muon_pt")
 COLUMNS = ("event_number", "weight", "met_no_muons", "boson_pt", *VECTORS)
@@ -40,7 +41,7 @@ def make(cfg: Config, output: Path, workers: int = 1) -> Run:
 def contents(path: Path) -> dict[str, Any]:
     """Some columns, event by event."""
     file = reader.inspect(str(path))
-    df = reader.open_range(file, 0, file.n_events)
+    df = open_frame(file, 0, file.n_events)
     found = {column: df.Take[CANONICAL[column]](column) for column in COLUMNS}
     return {
         column: [list(v) if column in VECTORS else v for v in values.GetValue()]
@@ -258,7 +259,7 @@ def test_samples_without_slices_have_the_whole_phase_space(
     file = reader.inspect(str(run.sample("ttbar")))
     assert file.info is not None
     assert "PhaseSpace:pTHatMin = 0" in file.info.settings
-    df = reader.open_range(file, 0, 20)
+    df = open_frame(file, 0, 20)
     tags, pt, taus = (df.Take[CANONICAL[name]](name) for name in ("jet_b_tag", "jet_pt", "tau_pt"))
     assert 10 < sum(sum(event) for event in tags.GetValue()) <= 60
     assert [len(event) for event in tags.GetValue()] == [len(event) for event in pt.GetValue()]

@@ -28,6 +28,7 @@ from common.runtime.errors import BatchError, ConfigError, InputError
 from cpp_helpers import load_root
 from tests.analysis.batch.test_faults import poison
 from tests.conftest import WriteEvents, make_stage
+from tests.frames import Opened, n_runs
 
 FORMATS = ("rntuple", "ttree", "parquet")
 EVENTS = {
@@ -267,7 +268,7 @@ def test_a_column_of_the_file_with_the_name_of_a_definition(
 
 
 def test_a_type_that_no_skim_holds(
-    write_events: WriteEvents, skimming: Callable[..., Run], opened_frames: list[Any]
+    write_events: WriteEvents, skimming: Callable[..., Run], opened_loops: list[Opened]
 ) -> None:
     selection = SELECTION | {"define": {"words": 'std::string("a")'}, "weights": ["weight"]}
     run = skimming(
@@ -277,7 +278,7 @@ def test_a_type_that_no_skim_holds(
         BatchError, match=r"events\.root: column 'words' of 'skim\.columns' is string, but a"
     ):
         made(run)
-    assert {frame.GetNRuns() for frame in opened_frames} == {0}
+    assert set(n_runs(opened_loops)) == {0}
 
 
 def test_a_column_that_a_file_lacks(
@@ -327,10 +328,10 @@ def test_a_damaged_file_is_named_or_skipped(
 
 
 def test_a_task_is_one_event_loop(
-    write_events: WriteEvents, skimming: Callable[..., Run], opened_frames: list[Any]
+    write_events: WriteEvents, skimming: Callable[..., Run], opened_loops: list[Opened]
 ) -> None:
     made(skimming({"Znunu": [write_events(n_events=20, **EVENTS)]}, task_size=10))
-    assert [frame.GetNRuns() for frame in opened_frames] == [1, 1]
+    assert n_runs(opened_loops) == [1, 1]
 
 
 @contextlib.contextmanager
@@ -348,16 +349,16 @@ def test_one_thread_reads_and_merges_where_other_stages_use_several(
     """Several would mix the order of events."""
     slots: list[int] = []
 
-    def recorded(df: Any, *arguments: Any, **named: Any) -> int:
-        slots.append(int(df.GetNSlots()))
-        return tree_file.write_events(df, *arguments, **named)
+    def recorded(*arguments: Any, **named: Any) -> int:
+        slots.append(int(load_root().GetThreadPoolSize()))
+        return tree_file.write_events(*arguments, **named)
 
     monkeypatch.setattr(skim, "write_events", recorded)
     paths = [write_events(f"{i}.root", n_events=20, **EVENTS) for i in range(2)]
     with two_threads():
         found = content(made(skimming({"Znunu": paths}, region=None, columns=["met"])))
         assert load_root().IsImplicitMTEnabled()
-    assert slots == [1, 1, 1]  # two parts, and the output
+    assert slots == [0, 0, 0]  # of no pool: two parts, and the output
     assert found.event_number.tolist() == [*range(1, 21)] * 2
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import uproot
 
+from analysis.event_loop.events import EventLoop
 from analysis.inputs import root_file
 from analysis.skims import tree_file
 from common.runtime.errors import InputError
-from cpp_helpers import declare, load_root
+from cpp_helpers import load_root
+from selections.cuts import Definition
 
 
 @pytest.fixture
@@ -24,10 +25,9 @@ def two_threads() -> Iterator[None]:
 
 
 def write(path: Path, n_events: int) -> int:
-    root = load_root()
-    df = root.RDF.AsRNode(root.RDataFrame(n_events))
-    df = declare().define(df, "number", "(unsigned long long)rdfentry_")
-    return tree_file.write_events(df, path, ["number"], ttree=True, source="memory")
+    events = EventLoop("", [], 0, n_events).events()
+    events = events.define([Definition("number", "(unsigned long long)rdfentry_")])
+    return tree_file.write_events(events, path, {"number": "number"}, ttree=True, source="memory")
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -67,8 +67,11 @@ def test_texts_and_events_of_a_file(tmp_path: Path) -> None:
 def test_columns_without_events(ttree: bool, tmp_path: Path) -> None:
     path = tmp_path / "a.root"
     types = {"n": "unsigned long long", "passes": "bool", "pt": "ROOT::VecOps::RVec<float>"}
-    df: Any = tree_file.without_events(types)
-    assert tree_file.write_events(df, path, [*types], ttree=ttree, source="none") == 0
+    events = EventLoop("events", [], 0, 0).events()
+    for name, kind in types.items():
+        events = events.source(name, name, name, kind)
+    columns = {name: name for name in types}
+    assert tree_file.write_events(events, path, columns, ttree=ttree, source="none") == 0
     with uproot.open(path) as file:
         events = file["events"].arrays()
     assert str(events.type) == "0 * {n: uint64, passes: bool, pt: var * float32}"
