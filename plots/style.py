@@ -22,6 +22,7 @@ from matplotlib.colors import Colormap, ListedColormap, LogNorm
 from matplotlib.figure import Figure
 
 from common.runtime import files
+from plots import formulas
 
 BLACK = "#000000"
 ORANGE = "#E69F00"
@@ -82,7 +83,7 @@ _SETTINGS: dict[str, Any] = {
 @contextlib.contextmanager
 def styled() -> Iterator[None]:
     """Apply the style, independent of the user's matplotlibrc; also a decorator."""
-    with matplotlib.style.context(["default", _SETTINGS]):
+    with matplotlib.style.context(["default", _SETTINGS]), formulas.remembered():
         yield
 
 
@@ -304,8 +305,10 @@ def save(figure: Figure, path: Path) -> list[Path]:
     Raises:
         OutputError: the disk is full or the directory is not writable.
     """
-    figure.draw_without_rendering()
-    figure.set_layout_engine(None)  # the same layout in all formats
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)  # the same layout in all formats
     written = []
     for suffix in FORMATS:
         file = path.with_name(f"{path.name}.{suffix}")
