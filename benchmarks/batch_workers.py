@@ -24,14 +24,13 @@ from analysis.batch.driver import carry_out
 from analysis.batch.engines import Engines
 from analysis.batch.worker import Setup
 from analysis.config import load
-from analysis.formats.columns import own
+from analysis.formats.columns import own, renamed
 from analysis.formats.native import TREE
 from analysis.images import imaging
 from analysis.images.image_file import ImageWriter
 from analysis.images.image_links import ImageLinker
 from analysis.inputs import reader
 from analysis.inputs.cluster_ranges import ranges as cut
-from analysis.rdf.regions import apply_cut, define
 from analysis.workflow.registry import partitioned_stage
 from analysis.workflow.run import Run
 from benchmarks.event_files import config_of, run_imaging
@@ -40,7 +39,7 @@ from common.runtime import files
 from common.tasks import Range, Task
 from cpp_helpers import declare, load_root
 from selections import monojet36
-from selections.cuts import Cut, Definition
+from selections.cuts import Definition
 
 Merge = Literal["copy", "link"]
 
@@ -249,8 +248,11 @@ class Histogram:
         where = task.range
         assert where.end is not None
         df = declare().open_range(TREE, [where.file], where.begin, where.end)
-        df = define(df, (*monojet36.DEFINITIONS, WEIGHT))
-        df = apply_cut(df, Cut("SR", monojet36.SR.expression, ""))
+        names: dict[str, str] = {}
+        for one in (*monojet36.DEFINITIONS, WEIGHT):
+            df = df.Define(own(one.name), renamed(one.expression, names))
+            names[one.name] = own(one.name)
+        df = df.Filter(renamed(monojet36.SR.expression, names))
         np.save(
             self.folder / f"{task.key}.npy",
             contents(df.Histo1D(MODEL, "met_no_muons", own(WEIGHT.name))),

@@ -79,7 +79,7 @@ class Kind:
         file = reader.inspect(path, self.layout)
         if needs is not None:
             reader.require_columns(file, needs)
-        df = load_root().RDF.AsRNode(reader.open_range(file, 0, file.n_events))
+        df = load_root().RDF.AsRNode(reader.open_events(file, 0, file.n_events).data_frame())
         with event_loop_errors(path):
             count = df.Count()
             booked = {

@@ -28,12 +28,11 @@ from typing import Any
 
 from analysis.formats.native import TREE
 from analysis.inputs import reader
-from analysis.rdf import histograms
-from analysis.rdf.regions import apply_cut, define
+from analysis.rdf import histograms, yields
 from benchmarks.measure import REPOSITORY, cpu_seconds, spread
-from cpp_helpers import declare, load_root
+from cpp_helpers import load_root
 from selections import monojet36
-from selections.cuts import Axis
+from selections.cuts import Axis, Definition
 from selections.selection import Histogram
 
 TARGET = 1.5
@@ -115,24 +114,24 @@ def loop(
     file: reader.File, end: int, found: Sequence[Histogram] = (), filled: Sequence[Histogram] = ()
 ) -> list[Any]:
     """Fill yields, and histograms in each region; return what was booked last."""
-    helpers = declare()
-    df = define(reader.open_range(file, 0, end), monojet36.DEFINITIONS)
+    events = reader.open_events(file, 0, end).define(monojet36.DEFINITIONS)
+    events = events.define([Definition("binned", "float(met_no_muons)")])
     quantities = histograms.quantities(found)
     if quantities:
-        df = histograms.define_values(df, quantities)
+        events = histograms.define_values(events, quantities)
     edges = list(monojet36.MET_EDGES)
-    handles = [helpers.book_yields(df, "met_no_muons", "weight", edges)]
+    counted = [yields.book(events, "binned", "weight", edges)]
     booked = []
     for _ in range(N_REGIONS):
-        node = df
+        region = events
         for cut in monojet36.SR.cuts:
-            node = apply_cut(node, cut)
-            handles.append(helpers.book_yields(node, "met_no_muons", "weight", edges))
+            region = region.passing(cut)
+            counted.append(yields.book(region, "binned", "weight", edges))
         if filled:
-            booked.append(histograms.book(node, filled, quantities, "weight"))
-    load_root().RDF.RunGraphs(handles)
-    passed = sum(handles[-1].GetValue().entries) / sum(handles[0].GetValue().entries)
-    return [passed, booked]
+            booked.append(histograms.book(region, filled, quantities, "weight"))
+    events.loop.run()
+    first, last = (sum(x.entries for x in yields.read_out(y)) for y in (counted[0], counted[-1]))
+    return [last / first, booked]
 
 
 def compare_loops(file: reader.File, rounds: int) -> None:

@@ -18,7 +18,6 @@ from typing import Any
 
 from analysis.formats.columns import own
 from analysis.inputs import reader
-from analysis.rdf.regions import define
 from benchmarks.measure import cpu_seconds
 from cpp_helpers import declare, load_root
 from selections.cuts import Definition
@@ -44,8 +43,8 @@ TOUCHED = " + ".join((*NUMBERS, *(f"{name}.size()" for name in VECTORS)))
 
 
 def opened(file: reader.File, **columns: str) -> Any:
-    df = reader.open_range(file, 0, file.n_events)
-    return define(df, [Definition(*column) for column in columns.items()])
+    events = reader.open_events(file, 0, file.n_events)
+    return events.define([Definition(*column) for column in columns.items()]).data_frame()
 
 
 def bare_read(file: reader.File) -> None:
