@@ -120,8 +120,14 @@ def gathered(expressions: Iterable[str]) -> str:
     return f"return monojet::gather({listed});"
 
 
+_STATEMENT = re.compile(r"\b(?:return|if|for|while|do|switch)\b|;")
+
+
 def as_body(expression: str) -> str:
     """Return the statements of a function that returns the value of an expression, which may be
-    such statements already, as RDataFrame takes them."""
+    such statements already, as RDataFrame takes them. Lambdas in it may have statements."""
     text = expression.strip().removesuffix(";")
-    return f"{text};" if re.search(r"\breturn\b", text) else f"return {text};"
+    outermost = re.sub(r'"(?:[^"\\]|\\.)*"', "", text)
+    while (inner := re.sub(r"\{[^{}]*\}", "", outermost)) != outermost:
+        outermost = inner
+    return f"{text};" if _STATEMENT.search(outermost) else f"return {text};"

@@ -18,7 +18,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analysis.event_loop.columns import Columns, Computed, Number, Source, gathered, refused
+from analysis.event_loop.columns import (
+    Columns,
+    Computed,
+    Number,
+    Source,
+    as_body,
+    gathered,
+    refused,
+)
 from analysis.event_loop.program import Exported, compiled
 from analysis.formats.columns import CANONICAL, own, renamed, words
 from common.runtime.errors import MonojetError
@@ -344,7 +352,8 @@ def _defined(node: Handle, name: str, column: Computed, names: Mapping[str, str]
 
 def _expression(column: Computed, names: Mapping[str, str]) -> str:
     text = renamed(column.expression, {word: names[name] for word, name in column.words.items()})
-    return _with_safe_texts(text)
+    # ROOT takes an expression with a "return" inside for a body with one
+    return _with_safe_texts(as_body(text) if re.search(r"\breturn\b", text) else text)
 
 
 def _with_safe_texts(expression: str) -> str:

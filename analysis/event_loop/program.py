@@ -6,6 +6,7 @@ numbers of the configuration are arguments, so that a changed threshold compiles
 
 from __future__ import annotations
 
+import logging
 import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,8 @@ from analysis.event_loop.columns import Columns, Computed, Number, Source, as_bo
 from analysis.formats.columns import renamed
 from common.runtime.errors import MonojetError
 from cpp_helpers import library, packages
+
+log = logging.getLogger("monojet")
 
 _STRUCT = {"bool": "?", "int": "i", "unsigned int": "I", "float": "f", "double": "d"}
 _STRUCT |= {"long long": "q", "unsigned long long": "Q"}
@@ -70,18 +73,24 @@ def compiled(columns: Columns, exported: Sequence[Exported]) -> tuple[str, Progr
         try:
             made = library.program(program.text, options)
         except library.CompilationError as error:
-            raise _refusal(str(error), program) from error
+            refusal = _refusal(str(error), program)
+            if refusal is None:
+                log.info("the compiler fails, so ROOT compiles in each process (-v: why)")
+                log.debug("the columns were not compiled to a library:\n%s", error)
+                return None
+            raise refusal from error
     return None if made is None else (str(made), program)
 
 
-def _refusal(messages: str, program: Program) -> MonojetError:
-    """Return the error of the column that the compiler refuses."""
+def _refusal(messages: str, program: Program) -> MonojetError | None:
+    """Return the error of the column that the compiler refuses; None if it fails for another
+    reason, such as exhausted memory."""
+    place = _PLACE.search(messages)
+    if place is None:
+        return None
     first = _ERROR.search(messages)
     cause = first[1] if first else messages.strip().splitlines()[-1]
     cause = re.sub(r" \[-W[\w=-]+\]$", "", cause)
-    place = _PLACE.search(messages)
-    if place is None:
-        return MonojetError(f"the compiler refuses the columns: {cause}")
     return program.refusals[int(place[1])](cause)
 
 
