@@ -27,12 +27,13 @@ class Toolchain:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Return the options for all of our code."""
+        """Return the options for all of our code; ``MONOJET_CXXFLAGS`` gives further ones."""
         options = ["-O3", "-fPIC", "-ffp-contract=off", f"-std={self.standard}", "-pipe"]
         if platform.machine() == "x86_64":
             # any such processor since 2009; changes no result
             options += ["-march=x86-64-v2", "-mtune=haswell"]
-        return (*options, f"-I{self.include}")
+        further = os.environ.get("MONOJET_CXXFLAGS", "").split()
+        return (*options, *further, f"-I{self.include}")
 
     def facts(self) -> tuple[str, ...]:
         """Return what makes a library of another ROOT, compiler or processor unusable here."""

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-os.environ["EXTRA_CLING_ARGS"] = "-O0"  # of few events, to compile takes longer than to run
+# Of few events, to compile takes longer than to run.
+os.environ["EXTRA_CLING_ARGS"] = "-O0"
+os.environ.setdefault("MONOJET_CXXFLAGS", "-O0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from analysis.batch.driver import carry_out
