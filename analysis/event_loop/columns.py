@@ -81,17 +81,20 @@ class Columns:
     """The columns of a graph by name, each after those that it uses."""
 
     nodes: dict[str, Node] = field(default_factory=dict)
+    _read: dict[Source, str] = field(default_factory=dict)
 
     def add(self, name: str, node: Node) -> str:
-        """Add a column under a name that no other has; return the name."""
-        for known, other in self.nodes.items():
-            if other == node and known.startswith(name):
-                return known
+        """Add a column under a name that no other has, unless it is one of the file that is there;
+        return the name."""
+        if isinstance(node, Source) and node in self._read:
+            return self._read[node]
         unique, n = name, 1
         while unique in self.nodes:
             n += 1
             unique = f"{name}_{n}"
         self.nodes[unique] = node
+        if isinstance(node, Source):
+            self._read[node] = unique
         return unique
 
     def used_by(self, names: Iterable[str]) -> list[str]:
