@@ -86,7 +86,7 @@ def program(text: str, options: Sequence[str] = ()) -> Path | None:
         first += [one for one in options if one.startswith("-I")]
         _compile(tools, text, path, first, [one for one in options if not one.startswith("-I")])
 
-    return _made(name, make, "selection")
+    return _made(name, make, "columns")
 
 
 def problem_of(text: str) -> str | None:
