@@ -2,7 +2,6 @@
 
 #include "rdf/event_summary.hxx"
 #include "rdf/gather.hxx"
-#include "rdf/same_length.hxx"
 
 #include <ROOT/RDF/RDatasetSpec.hxx>
 #include <ROOT/RDFHelpers.hxx>
@@ -71,29 +70,6 @@ RNode define_per_sample(RNode df, const std::string &name, const std::string &ex
   return df.DefinePerSample(name, expression);
 }
 
-namespace {
-
-template <typename T, typename F>
-RNode checked(RNode df, const std::string &name, const std::string &first) {
-  return df.Redefine(name,
-                     [name, first](const ROOT::RVec<T> &values, const ROOT::RVec<F> &others) {
-                       return of_length(values, others, name.c_str(), first.c_str());
-                     },
-                     {name, first});
-}
-
-} // namespace
-
-RNode with_length_of(RNode df, const std::string &name, const std::string &first) {
-  const auto is_float = [&df](const std::string &column) {
-    return df.GetColumnType(column).find("loat") != std::string::npos; // float, Float_t
-  };
-  const auto make = is_float(name) ? is_float(first) ? checked<float, float> : checked<float, int>
-                    : is_float(first) ? checked<int, float>
-                                      : checked<int, int>;
-  return make(df, name, first);
-}
-
 RNode apply_cut(RNode df, const std::string &expression, const std::string &name) {
   return df.Filter(expression, name);
 }
@@ -137,10 +113,6 @@ Object *monojet_define(const Node *node, const char *name, const char *expressio
 
 Object *monojet_define_per_sample(const Node *node, const char *name, const char *expression) {
   return guarded([&] { return node_of(monojet::define_per_sample(node->df, name, expression)); });
-}
-
-Object *monojet_with_length_of(const Node *node, const char *name, const char *first) {
-  return guarded([&] { return node_of(monojet::with_length_of(node->df, name, first)); });
 }
 
 Object *monojet_apply_cut(const Node *node, const char *expression, const char *name) {

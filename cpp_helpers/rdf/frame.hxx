@@ -54,12 +54,6 @@ RNode define(RNode df, const std::string &name, const std::string &expression);
 /// The data frame with a column that is constant within a sample.
 RNode define_per_sample(RNode df, const std::string &name, const std::string &expression);
 
-/// The same data frame; an event in which `name` and `first` differ in length ends the event loop.
-/// Both are columns of floats or ints of one object. Nothing is copied, nor read before its use.
-///
-/// Raises (in the loop): std::runtime_error, it names the columns.
-RNode with_length_of(RNode df, const std::string &name, const std::string &first);
-
 /// The events that pass a cut.
 RNode apply_cut(RNode df, const std::string &expression, const std::string &name);
 
