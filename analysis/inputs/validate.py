@@ -24,6 +24,7 @@ from common.runtime.errors import InputError, WorkerError
 from common.tables import Table
 from cpp_helpers import calls
 from cpp_helpers.errors import event_loop_errors
+from selections.cuts import Cut
 
 log = logging.getLogger("monojet")
 
@@ -162,7 +163,7 @@ def _check_events(file: reader.File, found: _Checked) -> None:
     """Add the problems of the events of a file and their identities to its row."""
     events = reader.open_events(file, 0, file.n_events)
     checks = events.book(lambda node: calls.make("book_checks", node), _IDENTITY)
-    few = reader.open_events(file, 0, min(N_MOMENTA_CHECKED, file.n_events))
+    few = events.passing(Cut("first", f"rdfentry_ < {N_MOMENTA_CHECKED}", ""))
     names = [n for n in ("met_no_muons", "met", "jet_pt") if n in file.columns]
     largest = {
         name: few.book(_largest(name), {name: RVEC_FLOAT if name == "jet_pt" else "float"})
@@ -175,7 +176,6 @@ def _check_events(file: reader.File, found: _Checked) -> None:
     ]
     with event_loop_errors(file.path):
         events.loop.run()
-        few.loop.run()
     codes = [n for one in particles for n in one.result.array("numbers").tolist()]
     unknown = {str(code): n for code, n in zip(codes[::2], codes[1::2], strict=True)}
     if unknown:
