@@ -126,11 +126,16 @@ def gathered(expressions: Iterable[str]) -> str:
 _STATEMENT = re.compile(r"\b(?:return|if|for|while|do|switch)\b|;")
 
 
-def as_body(expression: str) -> str:
-    """Return the statements of a function that returns the value of an expression, which may be
-    such statements already, as RDataFrame takes them. Lambdas in it may have statements."""
-    text = expression.strip().removesuffix(";")
-    outermost = re.sub(r'"(?:[^"\\]|\\.)*"', "", text)
+def has_statements(expression: str) -> bool:
+    """Return whether an expression is statements that return its value, as RDataFrame takes them,
+    too. Lambdas in an expression may have statements."""
+    outermost = re.sub(r'"(?:[^"\\]|\\.)*"', "", expression.strip().removesuffix(";"))
     while (inner := re.sub(r"\{[^{}]*\}", "", outermost)) != outermost:
         outermost = inner
-    return f"{text};" if _STATEMENT.search(outermost) else f"return {text};"
+    return bool(_STATEMENT.search(outermost))
+
+
+def as_body(expression: str) -> str:
+    """Return the statements of a function that returns the value of an expression."""
+    text = expression.strip().removesuffix(";")
+    return f"{text};" if has_statements(text) else f"return {text};"

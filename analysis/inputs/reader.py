@@ -7,7 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from analysis.event_loop.columns import Computed, Number, Source, refused
+from analysis.event_loop.columns import (
+    Computed,
+    Number,
+    Source,
+    as_body,
+    has_statements,
+    refused,
+)
 from analysis.event_loop.events import EventLoop, Events
 from analysis.formats import extended
 from analysis.formats.columns import (
@@ -371,13 +378,9 @@ def _opened(files: Sequence[File], begin: int, end: int) -> Events:
 def _without_events(events: Events, file: File) -> Events:
     """Return no events, with all canonical columns and the extra ones. The types of the latter are
     those of numbers: a file without events may lack what they are made from."""
-    for name, kind in CANONICAL.items():
-        vector = "RVec" in kind
-        zero = Computed(f"{kind}{{}}" if vector else f"({kind})0", {}, refused(name, kind))
-        events = events.define_column(name, zero)
-    for name, _ in file.extra:
-        if name not in CANONICAL:
-            events = events.define_column(name, Computed("0.", {}, refused(name, "0.")))
+    kinds = dict.fromkeys((name for name, _ in file.extra), "double") | CANONICAL
+    for name, kind in kinds.items():
+        events = events.source(name, own(name), name, kind)
     return events
 
 
@@ -416,7 +419,7 @@ class _Definer:
             return InputError(f"{path}: column '{name}' = '{shown}' cannot be made: {cause}")
 
         configured = step.extra or step.column.configured
-        column = Computed(_body(expression, kind), words, error, configured)
+        column = Computed(_as_type(expression, kind), words, error, configured)
         return self._add(step.name, own(step.name), column)
 
     def _of_same_length(self, step: Step, name: str) -> str:
@@ -475,16 +478,9 @@ def _as_read(kind: str) -> str:
     return _LONG.get(kind, plain_type(kind))
 
 
-def _body(expression: str, kind: str | None) -> str:
-    """Return the body of a function that returns the value of an expression, of this type if any.
-
-    The expression may be statements that return it, or have lambdas with statements.
-    """
-    outermost = re.sub(r'"(?:[^"\\]|\\.)*"', "", expression)
-    while (inner := re.sub(r"\{[^{}]*\}", "", outermost)) != outermost:
-        outermost = inner
-    statements = ";" in outermost
-    if kind:
-        value = f"[&] {{ {expression} }}()" if statements else expression
-        expression, statements = f"monojet::as<{kind}>({value})", False
-    return f"return {expression}" if "return" in expression and not statements else expression
+def _as_type(expression: str, kind: str | None) -> str:
+    """Return an expression whose value is of a type, if any is given."""
+    if kind is None:
+        return expression
+    value = f"[&] {{ {as_body(expression)} }}()" if has_statements(expression) else expression
+    return f"monojet::as<{kind}>({value})"
