@@ -34,6 +34,7 @@ _LINKED = (
     *("Core", "RIO", "Tree", "TreePlayer", "ROOTNTuple", "ROOTDataFrame", "ROOTVecOps"),
     *("EG", "Hist", "Imt"),
 )
+_HELPERS = "helpers (a minute)"
 _SUFFIXES = (".so", ".gch")
 
 
@@ -60,7 +61,7 @@ def helpers() -> Path | None:
     linked += [f"-l{name}" for name in _LINKED if (tools.libraries / f"lib{name}.so").is_file()]
     name = f"libmonojet-{_key(tools, hash_of_code())}.so"
     try:
-        return _made(name, lambda path: _compile(tools, text, path, ["-shared"], linked), "helpers")
+        return _made(name, lambda path: _compile(tools, text, path, ["-shared"], linked), _HELPERS)
     except CompilationError as error:
         log.debug("the C++ helpers were not compiled to a library:\n%s", error)
         return None
@@ -86,7 +87,7 @@ def program(text: str, options: Sequence[str] = ()) -> Path | None:
         first += [one for one in options if one.startswith("-I")]
         _compile(tools, text, path, first, [one for one in options if not one.startswith("-I")])
 
-    return _made(name, make, "columns")
+    return _made(name, make, "columns (some seconds)")
 
 
 def problem_of(text: str) -> str | None:
@@ -124,7 +125,7 @@ def _precompiled(tools: Toolchain) -> Path | None:
         _compile(tools, str(header), path, (), language="c++-header")
 
     try:
-        made = _made(f"{name}.gch", make, "headers")
+        made = _made(f"{name}.gch", make, "headers (some seconds)")
     except CompilationError as error:
         log.debug("the C++ headers were not compiled:\n%s", error)
         return None
@@ -178,7 +179,7 @@ def _made(name: str, make: Callable[[Path], None], what: str) -> Path | None:
         try:
             with _lock(place, name):
                 if not (place / name).is_file():
-                    log.info("compiling the C++ of the %s, once (some seconds)", what)
+                    log.info("compiling, once, the C++ of the %s", what)
                     with files.whole(place / name) as partial:
                         make(partial)
                     _remove_oldest(place, name)
