@@ -3,6 +3,10 @@
 import logging
 import os
 
+from common.runtime.memory import keep_freed_memory
+
+keep_freed_memory()
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 # Keras makes the functions of all models from the same lines of source, by which TensorFlow counts:
