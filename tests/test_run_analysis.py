@@ -249,7 +249,8 @@ def test_killed_at_any_moment_no_file_looks_whole_and_the_next_run_finishes(
 def test_ctrl_c_exits_with_130_and_the_next_run_resumes(tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     samples = [{"process": p, "slice": "high", "events": 150} for p in ("Znunu", "Wtaunu")]
-    settings = {"name": "c", "samples": samples, "generation": {"block_size": 50}}
+    batch = {"start_up": 0}
+    settings = {"name": "c", "samples": samples, "generation": {"block_size": 50}, "batch": batch}
     config.write_text(json.dumps(settings))  # which is YAML, too
     arguments = ["--config", config, "--output", tmp_path, "--stage", "generate", "--workers", 2]
     process = subprocess.Popen(

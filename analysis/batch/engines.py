@@ -11,9 +11,11 @@ import errno
 import itertools
 import logging
 import shutil
+import statistics
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -111,10 +113,21 @@ class Engines:
             EngineError: the cluster cannot be reached, or refuses the connection or jobs.
         """
         run = self.run
+        here = _ThisProcess(run.config.batch.retries)
         if run.cluster == "local" and (min(run.workers, n_tasks) <= 1 or stage.uses_all_cores):
-            return _ThisProcess(run.config.batch.retries)
-        self._dask = self._dask or _on_dask(run)
+            return here
+        saving = self._saving(n_tasks)
+        if run.cluster != "local" or saving.expected:
+            return self._started()
+        return _Local(here, self._started, saving)
+
+    def _started(self) -> Engine:
+        self._dask = self._dask or _on_dask(self.run)
         return self._dask
+
+    def _saving(self, n_tasks: int) -> Saving:
+        cost = self.run.config.batch.start_up
+        return Saving(n_tasks, self.run.workers, cost, cost if self._dask is None else cost / 2)
 
     def __enter__(self) -> Engines:
         return self
@@ -122,6 +135,57 @@ class Engines:
     def __exit__(self, *_: object) -> None:
         if self._dask is not None:
             self._dask.close()
+
+
+@dataclass
+class Saving:
+    """Whether further workers would save time, judged by the tasks that this process has done.
+
+    ``start_up`` is what the first task costs beyond its work, ``cost`` what workers cost (s). Both
+    are estimates; a choice between engines changes no result.
+    """
+
+    n_tasks: int
+    workers: int
+    start_up: float
+    cost: float
+    seconds: list[float] = field(default_factory=list)  # of each task done
+
+    @property
+    def expected(self) -> bool:
+        """Return whether workers are expected to save more than they cost."""
+        if not self.cost:
+            return True
+        left = self.n_tasks - len(self.seconds)
+        if not self.seconds or left < 2:
+            return False
+        first, *others = self.seconds
+        pace = statistics.fmean(others) if others else max(first - self.start_up, 0)
+        return pace * left * (1 - 1 / min(self.workers, left)) > self.cost
+
+
+@dataclass(frozen=True)
+class _Local:
+    """The process of the run, until Dask workers on this machine are expected to save time."""
+
+    here: _ThisProcess
+    workers: Callable[[], Engine]
+    saving: Saving
+    dashboard: None = None
+
+    def map(self, function: Function, tasks: Iterable[Task]) -> Outcomes:
+        tasks = iter(tasks)
+        while not self.saving.expected:
+            start = time.perf_counter()
+            outcome = next(self.here.map(function, tasks), None)
+            if outcome is None:
+                return
+            self.saving.seconds.append(time.perf_counter() - start)
+            yield outcome
+        yield from self.workers().map(function, tasks)
+
+    def close(self) -> None:
+        """Nothing to end: the workers serve later stages."""
 
 
 class _ThisProcess:

@@ -22,6 +22,12 @@ class Batch(Model):
         description="with more files per sample, each file is a task and none is opened to plan",
     )
     retries: int = Field(2, ge=0, description="further attempts at a task that fails")
+    start_up: float = Field(
+        5.0,
+        ge=0,
+        description="seconds that workers of this machine cost to start: they do once they are "
+        "expected to save more; 0: at once",
+    )
     memory: str = Field("3 GB", description="memory per worker")
     disk: str = Field("5 GB", description="disk per worker (HTCondor)")
     walltime: str = Field("02:00:00", description="time limit per worker (Slurm)")

@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,11 +20,12 @@ import pytest
 
 from analysis.batch.dask_jobs import Jobs
 from analysis.batch.driver import carry_out
-from analysis.batch.engines import Engines, _Sendable
+from analysis.batch.engines import Engines, Saving, _Sendable
 from analysis.batch.security import credentials
 from analysis.workflow.registry import partitioned_stage
 from analysis.workflow.run import Run
 from common.runtime.errors import ConfigError, EngineError, InputError
+from common.tasks import Range, Task
 from tests.conftest import REPOSITORY, WriteEvents
 from tests.daemons import wait_for
 from tests.test_run_analysis import PROGRAM, fails
@@ -33,7 +35,7 @@ IMAGING = partitioned_stage("imaging")
 
 
 def with_batch(run: Run, **settings: Any) -> Run:
-    batch = run.config.batch.model_copy(update={"interface": "lo", **settings})
+    batch = run.config.batch.model_copy(update={"interface": "lo", "start_up": 0.0, **settings})
     return replace(run, config=run.config.model_copy(update={"batch": batch}))
 
 
@@ -299,6 +301,57 @@ def test_the_dashboard_of_this_machine_is_there(run: Run, caplog: pytest.LogCapt
         with urllib.request.urlopen(address) as page:
             assert b"<title>Dask" in page.read()
     assert f"2 workers; dashboard: {address}" in caplog.text
+
+
+def test_workers_start_once_they_are_expected_to_save_time() -> None:
+    def expected(*seconds: float, n_tasks: int = 10, workers: int = 2, cost: float = 5) -> bool:
+        return Saving(n_tasks, workers, 5.0, cost, list(seconds)).expected
+
+    assert not expected()  # nothing is known
+    assert expected(cost=0)
+    assert not expected(6)  # the first task loads and compiles, too
+    assert not expected(6, 1)  # eight seconds of work are left, workers save four
+    assert expected(6, 1, n_tasks=13)  # they save 5.5 s
+    assert expected(6, 1, workers=8)  # they save seven
+    assert expected(30)
+    assert not expected(30, n_tasks=2)  # one task is left
+    assert not expected(30, 30, n_tasks=2)
+
+
+def test_a_short_stage_starts_no_workers(
+    run_of: RunOf, write_events: WriteEvents, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "monojet")
+    files = [write_events(f"{n}.root", n_events=n) for n in (3, 4)]
+    with Engines(replace(run_of(Znunu=files), workers=2)) as engines:
+        engine = engines.of(IMAGING, 2)
+        tasks = [Task(Range("Znunu", str(file), 0, 3), "", "") for file in files]
+        assert [done for _, done in engine.map(lambda task: len(task.range.sample), tasks)] == [
+            5,
+            5,
+        ]
+    assert "workers" not in caplog.text
+
+
+@pytest.mark.slow
+def test_workers_take_over_where_they_save_time(
+    run_of: RunOf, write_events: WriteEvents, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each task returns its process: the first is that of this one."""
+    caplog.set_level("INFO", "monojet")
+    run = with_batch(replace(run_of(Znunu=[write_events()]), workers=2), start_up=0.2)
+    tasks = [Task(Range("Znunu", "", n, n + 1), "", "") for n in range(6)]
+    with Engines(run) as engines:
+        found = {t.range.begin: pid for t, pid in engines.of(IMAGING, 6).map(slow_task, tasks)}
+    assert found.pop(0) == os.getpid()
+    assert os.getpid() not in found.values()
+    assert sorted(found) == [1, 2, 3, 4, 5]
+    assert "2 workers" in caplog.text
+
+
+def slow_task(_: Task) -> int:
+    time.sleep(1)
+    return os.getpid()
 
 
 def test_errors_are_sent_without_what_cannot_be() -> None:

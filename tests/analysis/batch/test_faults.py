@@ -23,6 +23,7 @@ from analysis.workflow.run import Run
 from common.runtime import files
 from common.runtime.errors import BatchError, ConfigError, EngineError, WorkerError
 from common.tasks import Range, Task
+from tests.analysis.batch.test_engines import with_batch
 from tests.analysis.batch.test_parts import with_task_size
 from tests.conftest import REPOSITORY, WriteEvents, make_stage
 from tests.test_run_analysis import PROGRAM, call, fails
@@ -155,7 +156,7 @@ def tasks(folder: Path, code_settings_hash: str = "") -> list[Task]:
 def test_killed_workers_are_replaced_and_a_deadly_task_fails_alone(
     tmp_path: Path, write_events: WriteEvents, run_of: RunOf
 ) -> None:
-    run = replace(run_of(Znunu=[write_events()]), workers=2)
+    run = with_batch(replace(run_of(Znunu=[write_events()]), workers=2))
     with Engines(run) as engines:
         engine = engines.of(IMAGING, 20)
         found = {t.range.begin: result for t, result in engine.map(square, tasks(tmp_path))}
@@ -211,7 +212,7 @@ def configuration(folder: Path, events: Path, task_size: int) -> Path:
     path = folder / "c.yaml"
     data = {
         "name": "c",
-        "batch": {"task_size": task_size},
+        "batch": {"task_size": task_size, "start_up": 0},
         "samples": [{"process": "Znunu", "files": [str(events)]}],
         "training": {"networks": [{"network": "strides"}]},
     }

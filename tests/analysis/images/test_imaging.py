@@ -33,7 +33,9 @@ RunOf = Callable[..., Run]
 def with_imaging(run: Run, workers: int = 1, **imaging_changes: Any) -> Run:
     config = run.config
     changed = config.imaging.model_copy(update=imaging_changes)
-    return Run(config.model_copy(update={"imaging": changed}), run.output, workers)
+    batch = config.batch.model_copy(update={"start_up": 0.0})
+    changes = {"imaging": changed, "batch": batch}
+    return Run(config.model_copy(update=changes), run.output, workers)
 
 
 def make(run: Run) -> Path:

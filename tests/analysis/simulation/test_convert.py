@@ -54,6 +54,7 @@ def convert(tiny_config: Config, tmp_path: Path) -> Convert:
         data["samples"] = [{"process": "mine", "files": files} | sample]
         data["training"]["networks"] = []
         data["anomaly"] = {}
+        data["batch"]["start_up"] = 0
         run = Run(Config.model_validate(data), tmp_path / "run", workers, skip_bad_files=skip)
         make_stage("convert", run)
         return run

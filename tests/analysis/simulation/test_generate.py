@@ -29,6 +29,7 @@ def config(tiny: Config, **generation: Any) -> Config:
         {"process": "Wmunu", "slice": "low", "events": 25},
     ]
     data["generation"] |= {"block_size": 10} | generation
+    data["batch"]["start_up"] = 0
     return Config.model_validate(data)
 
 
