@@ -139,3 +139,16 @@ def as_body(expression: str) -> str:
     """Return the statements of a function that returns the value of an expression."""
     text = expression.strip().removesuffix(";")
     return f"{text};" if has_statements(text) else f"return {text};"
+
+
+_OF_THE_LANGUAGE = re.compile(
+    r"bool|float|double|((un)?signed )?(char|short|int|long|long long)|(std::)?string"
+)
+_VECTOR = re.compile(r"(?:ROOT::(?:VecOps::)?RVec|(?:std::)?vector)<(.+)>")
+
+
+def of_the_language(kind: str) -> bool:
+    """Return whether a C++ type is certainly that of numbers, strings or vectors of these, which
+    ROOT reads without searching for dictionaries."""
+    vector = _VECTOR.fullmatch(kind)
+    return of_the_language(vector[1]) if vector else bool(_OF_THE_LANGUAGE.fullmatch(kind))

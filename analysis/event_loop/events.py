@@ -25,6 +25,7 @@ from analysis.event_loop.columns import (
     Source,
     as_body,
     gathered,
+    of_the_language,
     refused,
 )
 from analysis.event_loop.program import Exported, compiled
@@ -114,7 +115,9 @@ class EventLoop:
             graph.extend(extension.action)
         for one in booked:
             one._result = one.action(graph.node(one.events.cuts))
-        calls.call("run", [one.result for one in booked])
+        read = [one.type for one in self.columns.nodes.values() if isinstance(one, Source)]
+        no_classes = graph.compiled and all(map(of_the_language, read))
+        calls.call("run", [one.result for one in booked], no_classes)
 
     @staticmethod
     def _exported(booked: Iterable[Booked]) -> tuple[list[Exported], list[str]]:
@@ -144,7 +147,8 @@ class EventLoop:
             if found is not None:
                 path, program = found
                 loaded = calls.make("load_program", path)
-                return _Graph(calls.make("with_columns", node, loaded, program.numbers))
+                node = calls.make("with_columns", node, loaded, program.numbers)
+                return _Graph(node, compiled=True)
         return _interpreted(self.columns, exported, node)
 
 
@@ -276,9 +280,16 @@ class Events:
 
 
 class _Graph:
-    """The nodes of RDataFrame, one for each sequence of cuts."""
+    """The nodes of RDataFrame, one for each sequence of cuts; ``compiled`` if ROOT compiles
+    nothing."""
 
-    def __init__(self, first: Handle, cut: Callable[[Handle, str], Handle] | None = None) -> None:
+    def __init__(
+        self,
+        first: Handle,
+        cut: Callable[[Handle, str], Handle] | None = None,
+        compiled: bool = False,
+    ) -> None:
+        self.compiled = compiled
         self._nodes: dict[tuple[str, ...], Handle] = {(): first}
         self._cut = cut or (lambda node, name: calls.make("passing", node, name))
 

@@ -30,6 +30,8 @@ inline std::unique_ptr<Node> node_of(RNode df) { return std::make_unique<Node>(s
 /// A booked result, for Python.
 struct BookedResult : Object {
   virtual ROOT::RDF::RResultHandle handle() const = 0;
+  /// Whether it needs dictionaries of classes, as what is written to a file does.
+  virtual bool needs_dictionaries() const { return false; }
 };
 
 /// A data frame without events.

@@ -12,6 +12,7 @@ namespace {
 struct BookedSnapshot : monojet::BookedResult {
   explicit BookedSnapshot(ROOT::RDF::RResultHandle booked) : result(std::move(booked)) {}
   ROOT::RDF::RResultHandle handle() const override { return result; }
+  bool needs_dictionaries() const override { return true; }
   ROOT::RDF::RResultHandle result;
 };
 
