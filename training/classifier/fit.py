@@ -78,6 +78,7 @@ def train(spec: AnyNetwork, inputs: TrainingInputs, folder: Path) -> None:
             tested = SelectedEvents(test, test.passing(spec.region))
         validation = images.in_validation(inputs.validation_fraction)
         monitoring = validation if tested is None else np.zeros(len(images), bool)
+        network = None
         for fold in range(inputs.folds):
             finished = work / f"fold{fold}.json"
             if not finished.exists():
@@ -87,7 +88,7 @@ def train(spec: AnyNetwork, inputs: TrainingInputs, folder: Path) -> None:
                     monitored=tested or SelectedEvents(images, others & monitoring),
                     threshold=SelectedEvents(images, others & validation),
                 )
-                train_fold(spec, events, work, fold, inputs.seed)
+                network = train_fold(spec, events, work, fold, inputs.seed, network)
             folds.append(read_fold_record(finished))
     parameters = folds[0].parameters
     assert parameters is not None

@@ -64,6 +64,28 @@ def build(spec: NetworkTraining, seed: int, classes: int = 2, steps: int = 1) ->
     return model
 
 
+def begun_anew(earlier: keras.Model, untrained: keras.Model) -> keras.Model:
+    """Return a network with the weights, optimizer and drop-out of ``untrained``.
+
+    That is ``earlier`` if the networks differ in nothing else, because its functions are traced,
+    which takes seconds; it loses what it has learned.
+    """
+    scheduled = isinstance(
+        untrained.optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule
+    )
+    shapes = [[weight.shape for weight in one.weights] for one in (earlier, untrained)]
+    if scheduled or shapes[0] != shapes[1]:
+        return untrained  # the schedule, which depends on the number of batches, is traced, too
+    earlier.set_weights(untrained.get_weights())
+    untrained.optimizer.build(untrained.trainable_variables)
+    for old, new in zip(earlier.optimizer.variables, untrained.optimizer.variables, strict=True):
+        old.assign(new)
+    for old, new in zip(earlier.layers, untrained.layers, strict=True):
+        if isinstance(old, keras.layers.Dropout):
+            old.seed = new.seed  # see `SetRound`
+    return earlier
+
+
 @dataclass(frozen=True)
 class FoldEvents:
     """The events of one fold: for the training, to monitor it, and to choose the threshold."""
@@ -118,10 +140,18 @@ def _fold_batches(
     return _FoldBatches(batches, math.ceil(spec.max_steps / len(batches)), subsets=subsets)
 
 
-def train_fold(spec: NetworkTraining, events: FoldEvents, work: Path, fold: int, seed: int) -> None:
+def train_fold(
+    spec: NetworkTraining,
+    events: FoldEvents,
+    work: Path,
+    fold: int,
+    seed: int,
+    earlier: keras.Model | None = None,
+) -> keras.Model:
     """Train one fold; write its weights, history, scores and, last, its record to ``work``.
 
-    A training that was interrupted is resumed.
+    A training that was interrupted is resumed. Returns the network, to be the ``earlier`` one of
+    the next fold, which is trained faster with it.
 
     Raises:
         ConfigError: the loss is not a number.
@@ -135,6 +165,8 @@ def train_fold(spec: NetworkTraining, events: FoldEvents, work: Path, fold: int,
     training = batches.training
     n_classes = 1 + max(events.training.files.labels)
     model = build(spec, seed + 1000 * fold, n_classes, batches.rounds * len(training))
+    if earlier is not None:
+        model = begun_anew(earlier, model)
     start = time.monotonic()
     history = _fit(model, spec, batches, work, fold)
     best = work / f"fold{fold}.keras"
@@ -157,6 +189,7 @@ def train_fold(spec: NetworkTraining, events: FoldEvents, work: Path, fold: int,
         device=device(),
     )
     write_fold_record(work / f"fold{fold}.json", record)
+    return model
 
 
 def _fit(

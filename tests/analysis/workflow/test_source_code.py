@@ -285,6 +285,7 @@ def imported() -> dict[str, set[str]]:
     return {name: {*found} for name, found in json.loads(done.stdout.splitlines()[-1]).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_what_a_stage_imports_is_found(module: str, imported: dict[str, set[str]]) -> None:
     found = {path.removesuffix(".py").removesuffix("/__init__") for path in code_of([module])}

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 
+import training.classifier.fold
 import training.classifier.score
 from common.runtime.errors import ConfigError, InputError
 from tests.reference import auc
@@ -44,6 +45,19 @@ def test_a_network_learns_and_scores_events_it_did_not_see(trained: Trained) -> 
     assert np.mean((trained.scores > 0.5) == (np.arange(400) < 200)) > 0.95
 
 
+@pytest.mark.slow
+def test_a_fold_learns_nothing_from_the_one_before(
+    good: list[Path], trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although it is given its network."""
+    monkeypatch.setattr(training.classifier.fold, "begun_anew", lambda _, untrained: untrained)
+    train(spec(), good, tmp_path)
+    assert (tmp_path / "fold1.csv").read_text() == (trained.folder / "fold1.csv").read_text()
+    files = [folder / "fold1.keras" for folder in (tmp_path, trained.folder)]
+    alone, after = (keras.saving.load_model(file).get_weights() for file in files)
+    assert all(map(np.array_equal, alone, after))
+
+
 def test_the_record_keeps_its_keys_and_their_order(trained: Trained, tmp_path: Path) -> None:
     text = (trained.folder / "training.json").read_text()
     record = json.loads(text)
@@ -70,6 +84,7 @@ def test_the_record_keeps_its_keys_and_their_order(trained: Trained, tmp_path: P
     assert (tmp_path / "training.json").read_text() == text
 
 
+@pytest.mark.slow
 def test_files_of_one_process_are_not_told_apart(tmp_path: Path) -> None:
     """Nothing but the images tells a network the class: not the file, its order or its keys."""
     same = [write_images(tmp_path / f"{i}.h5", 400, i, most_cells=3) for i in (1, 2)]
@@ -132,6 +147,7 @@ def test_a_stopped_training_resumes_with_the_batches_it_would_have_seen(
     np.testing.assert_allclose(score(spec(), good, folder), trained.scores, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_several_backgrounds_are_told_apart(good: list[Path], tmp_path: Path) -> None:
     soft = write_images(tmp_path / "soft.h5", 100, 3, most_cells=3, hard=500.0)
     network = spec(multiclass=True, epochs=8)
@@ -152,6 +168,7 @@ def test_a_sample_that_stands_for_no_events_is_refused(good: list[Path], tmp_pat
         train(spec(epochs=1), paths, tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_events_of_a_region_alone_are_learned_from(good: list[Path], tmp_path: Path) -> None:
     record = train(spec(region="SR", epochs=1), good, tmp_path / "model")
     (first, second) = record.folds
@@ -208,6 +225,7 @@ def score_all(paths: list[Path], folder: Path) -> float:
     return float(np.mean((scores > 0.5) == (np.arange(len(scores)) < len(scores) // 2)))
 
 
+@pytest.mark.slow
 def test_a_training_in_steps_resumes_exactly(
     good: list[Path], others: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
