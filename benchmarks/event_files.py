@@ -13,7 +13,7 @@ from analysis.formats.native import TREE
 from analysis.inputs import reader
 from benchmarks.measure import QUICKSTART, REPOSITORY, timed
 from cpp_helpers import load_root
-from cpp_helpers.errors import quiet
+from cpp_helpers.calls import quiet
 
 NUMBERS = ("run_number", "event_number", "weight", "met_no_muons", "met_no_muons_phi")
 VECTORS = (

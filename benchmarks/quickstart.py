@@ -43,7 +43,7 @@ def main() -> None:
             time.sleep(0.5)
         seconds = time.perf_counter() - start
     print(f"exit code {process.returncode}")
-    print(f"wall time {seconds:.0f} s (target 360), peak memory {peak / 1e9:.2f} GB (target 4)")
+    print(f"wall time {seconds:.0f} s (target 240), peak memory {peak / 1e9:.2f} GB (target 4)")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from typing import IO
 
 from common.runtime.errors import InputError, MonojetError
 from cpp_helpers import calls
-from cpp_helpers.calls import quiet as quiet
 
 
 @contextlib.contextmanager

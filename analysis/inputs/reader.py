@@ -36,7 +36,7 @@ from analysis.inputs.root_file import RootFile
 from analysis.inputs.sample_info import SampleInfo
 from common.runtime.errors import InputError
 from cpp_helpers import calls
-from cpp_helpers.errors import forget_errors, quiet
+from cpp_helpers.errors import forget_errors
 from cpp_helpers.names import is_known
 
 
@@ -200,7 +200,7 @@ def inspect(path: str, layout: Layout = Layout(), data: bool = False) -> File:  
             the given one, or a branch was not filled for each of its events.
     """
     calls.call("opened", path)
-    with quiet(), root_file.damage_named(path), root_file.open_file(path) as opened:
+    with calls.quiet(), root_file.damage_named(path), root_file.open_file(path) as opened:
         opened.refuse_old_ntuples(layout.tree)
         found = _recognise(opened, layout)
         used = extended.branches_of(layout, found.types)

@@ -20,7 +20,7 @@ import numpy as np
 
 from common.runtime.errors import InputError
 from cpp_helpers import calls
-from cpp_helpers.errors import cause_of, failure_of, forget_errors, quiet
+from cpp_helpers.errors import cause_of, failure_of, forget_errors
 
 log = logging.getLogger("monojet")
 
@@ -269,7 +269,7 @@ def read_text(path: Path, name: str, problem: str) -> str:
     Raises:
         InputError: the text is missing, or the file is damaged; it says the ``problem``.
     """
-    with quiet():
+    with calls.quiet():
         try:
             with RootFile(str(path)) as file:
                 return file.title(name)

@@ -26,7 +26,7 @@ from common.schema.parts import damaged_part
 from common.tasks import Provenance, Task
 from cpp_helpers import calls, load_root
 from cpp_helpers.calls import Handle
-from cpp_helpers.errors import cause_of, quiet
+from cpp_helpers.errors import cause_of
 from selections.cuts import Definition
 
 OPEN_BLOCKS = 100  # open at once while merging: systems may allow 256 files
@@ -185,7 +185,7 @@ def _merged(blocks: Sequence[Path], path: Path, output: Path) -> Path:
     for block in blocks:
         ok = ok and merger.AddFile(str(block), False)
     kept = root.TFileMerger.kAll | root.TFileMerger.kRegular | root.TFileMerger.kOnlyListed
-    with quiet():  # ROOT warns that merging RNTuples is experimental; tests compare the events
+    with calls.quiet():  # ROOT warns that merging RNTuples is experimental
         ok = ok and merger.PartialMerge(kept)
     if not ok:
         raise OutputError(f"{output}: cannot join its blocks (is the disk full?)")
