@@ -13,9 +13,11 @@ import uproot
 from analysis.formats.columns import CANONICAL, plain_type
 from analysis.formats.format import Layout
 from analysis.inputs import reader
+from analysis.inputs.root_file import RootFile
 from analysis.inputs.sample_info import SampleInfo
 from common.runtime.errors import InputError
 from cpp_helpers import load_root
+from cpp_helpers.calls import CppError
 from tests.analysis.xaod_events import (
     EVENT,
     SUMS,
@@ -300,3 +302,18 @@ def test_bookkeeping_in_a_branch_that_is_not_split(tmp_path: Path) -> None:
     info = reader.inspect(str(path)).info
     assert info is not None
     assert (info.sum_of_weights, info.sum_of_weights_squared) == (100, 1000)
+
+
+@pytest.mark.parametrize("name", [PHYSLITE_TREE, PHYSLITE_NTUPLE])
+def test_uproot_reads_the_same_bookkeeping(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For layouts that the decoder does not know."""
+    path = str(shared_file(name))
+    decoded = reader.inspect(path).info
+
+    def unknown(*_: Any) -> None:
+        raise CppError("unknown layout")
+
+    monkeypatch.setattr(RootFile, "stored_values", unknown)
+    assert reader.inspect(path).info == decoded
+    assert decoded is not None
+    assert decoded.sum_of_weights is not None
