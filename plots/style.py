@@ -22,7 +22,7 @@ from matplotlib.colors import Colormap, ListedColormap, LogNorm
 from matplotlib.figure import Figure
 
 from common.runtime import files
-from plots import formulas
+from plots import formulas, ticks
 
 BLACK = "#000000"
 ORANGE = "#E69F00"
@@ -305,10 +305,10 @@ def save(figure: Figure, path: Path) -> list[Path]:
     Raises:
         OutputError: the disk is full or the directory is not writable.
     """
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.execute(figure)
-        figure.set_layout_engine(None)  # the same layout in all formats
+    with ticks.minor_as_lines(figure):
+        if (engine := figure.get_layout_engine()) is not None:
+            engine.execute(figure)
+            figure.set_layout_engine(None)  # the same layout in all formats
     written = []
     for suffix in FORMATS:
         file = path.with_name(f"{path.name}.{suffix}")
