@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from analysis.reporting import workers
 from analysis.three_lepton.anomaly_stage import anomaly_targets
 from analysis.three_lepton.inspection_stage import inspection_targets
 from analysis.workflow.run import Run
@@ -35,6 +36,7 @@ def anomaly_plots_targets(run: Run) -> list[Target]:
 
 
 def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
+    workers.prepare("analysis.reporting.anomaly_figures")
     from analysis.reporting.anomaly_figures import run as draw
 
     draw(run, targets, done)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
-import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from analysis.reporting import workers
 from analysis.workflow.run import Run
 from analysis.workflow.target import Target
 from common.runtime import files
@@ -33,20 +35,20 @@ Figures = Callable[[Run], Iterator[Captioned | Heading]]
 
 
 def make(run: Run, figures: Figures, target: Target) -> None:
-    """Draw all figures that ``figures`` yields for a run and write their list as the target.
-
-    Each worker process calls ``figures`` once, as the functions that draw may hold much data.
-    """
+    """Draw all figures that ``figures`` yields for a run and write their list as the target."""
     with style.looks(run.config.processes):
-        listed = _listed(figures(run))
-    context = multiprocessing.get_context("spawn")  # ROOT and TensorFlow hold threads
-    workers = max(1, min(run.workers, len(listed)))
+        found = list(figures(run))
+    listed = _listed(found)
+    functions = builds(found)
+    in_order = [*reversed(functions)]  # the last have most panels; so the workers end together
+    draw_one = functools.partial(draw, run.config.processes, run.plots)
+    number = max(1, min(run.workers, len(functions)))
     with (
-        progress("draw", len(listed), "figures") as bar,
-        ProcessPoolExecutor(workers, context, _Worker.begin, (run, figures)) as pool,
+        progress("draw", len(functions), "figures") as bar,
+        ProcessPoolExecutor(number, workers.context(), gc.freeze) as pool,
     ):
-        names = [figure["name"] for figure in listed]
-        for figure, written in zip(listed, pool.map(draw, names), strict=True):
+        files_of = pool.map(draw_one, in_order, (functions[name] for name in in_order))
+        for figure, written in zip(reversed(listed), files_of, strict=True):
             figure["files"] = written
             bar.advance(1)
     files.write_json(target.output, listed)
@@ -70,37 +72,10 @@ def builds(figures: Iterable[Captioned | Heading]) -> dict[str, Callable[[], Fig
     return {one[0]: one[1] for one in figures if not isinstance(one, Heading)}
 
 
-def draw(name: str) -> list[str]:
-    """Draw and save one figure of the run of this worker process; return the names of its files."""
-    worker = _Worker.current()
-    with style.looks(worker.run.config.processes):
-        figure = worker.builds[name]()
-        return [path.name for path in style.save(figure, worker.run.plots / name)]
-
-
-@dataclass(frozen=True)
-class _Worker:
-    """What a worker process draws: the figures of one run."""
-
-    run: Run
-    figures: Figures
-
-    @functools.cached_property
-    def builds(self) -> dict[str, Callable[[], Figure]]:
-        """Return the functions that draw the figures, by name."""
-        return builds(self.figures(self.run))
-
-    @staticmethod
-    def begin(run: Run, figures: Figures) -> None:
-        """Set what this process draws. Its inputs are read with the first figure, so that an error
-        in them is that of the figure."""
-        _current[:] = [_Worker(run, figures)]
-
-    @staticmethod
-    def current() -> _Worker:
-        """Return what this process draws."""
-        (worker,) = _current
-        return worker
-
-
-_current: list[_Worker] = []
+def draw(
+    described: Mapping[str, style.Described], folder: Path, name: str, build: Callable[[], Figure]
+) -> list[str]:
+    """Draw a figure of a run, whose processes are described, and save it in a folder; return the
+    names of its files."""
+    with style.looks(described):
+        return [path.name for path in style.save(build(), folder / name)]

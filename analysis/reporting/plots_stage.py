@@ -9,6 +9,7 @@ from analysis.by_value import counted, labels
 from analysis.images.imaging_stage import imaging_targets
 from analysis.monojet.sensitivity_stage import sensitivity_targets
 from analysis.monojet.signals_stage import signals_targets
+from analysis.reporting import workers
 from analysis.workflow.run import Run
 from analysis.workflow.stage import Stage
 from analysis.workflow.target import Done, Target, shared
@@ -54,6 +55,7 @@ def of_networks(run: Run) -> tuple[Target, ...]:
 
 
 def _run(run: Run, targets: Sequence[Target], done: Done) -> None:
+    workers.prepare("analysis.reporting.monojet_figures")
     from analysis.reporting.monojet_figures import run as draw
 
     draw(run, targets, done)
