@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from analysis.cli.main import main
+if __name__ == "__main__":  # worker processes import this file, too
+    from analysis.cli.main import main
 
-if __name__ == "__main__":
     sys.exit(main())
