@@ -18,8 +18,10 @@ from typing import Any, Protocol, TypeVar
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, ListedColormap, LogNorm
 from matplotlib.figure import Figure
+from PIL import Image
 
 from common.runtime import files
 from plots import formulas, ticks
@@ -37,7 +39,7 @@ MET = r"$E_\mathrm{T}^\mathrm{miss}$"
 
 SCORE = r"$\log_{10}$ of the squared error"
 
-FORMATS = ("png", "pdf")
+_COMPRESSION = 3  # of PNG: two thirds of the time of the usual 6, files 11 % larger
 
 
 def part_of(name: str, low: float, high: float) -> Colormap:
@@ -76,7 +78,6 @@ _SETTINGS: dict[str, Any] = {
     "figure.dpi": 150,
     "figure.constrained_layout.h_pad": 0.07,
     "figure.constrained_layout.w_pad": 0.07,
-    "savefig.dpi": 150,
 }
 
 
@@ -305,15 +306,28 @@ def save(figure: Figure, path: Path) -> list[Path]:
     Raises:
         OutputError: the disk is full or the directory is not writable.
     """
+    ticks.plain_numbers(figure)
     with ticks.minor_as_lines(figure):
         if (engine := figure.get_layout_engine()) is not None:
             engine.execute(figure)
             figure.set_layout_engine(None)  # the same layout in all formats
     written = []
-    for suffix in FORMATS:
+    for suffix, write in (("png", _write_png), ("pdf", _write_pdf)):
         file = path.with_name(f"{path.name}.{suffix}")
-        metadata = {"CreationDate": None} if suffix == "pdf" else None
         with files.whole(file) as partial:
-            figure.savefig(partial, format=suffix, metadata=metadata)
+            write(figure, partial)
         written.append(file)
     return written
+
+
+def _write_png(figure: Figure, file: Path) -> None:
+    """Write a figure as PNG without transparency, which makes the file smaller."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    colours = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    dpi = (figure.dpi, figure.dpi)
+    Image.fromarray(colours).save(file, "png", compress_level=_COMPRESSION, dpi=dpi)
+
+
+def _write_pdf(figure: Figure, file: Path) -> None:
+    figure.savefig(file, format="pdf", metadata={"CreationDate": None})

@@ -76,3 +76,16 @@ def test_few_ticks_are_made() -> None:
         picture(figure)
     assert [len(axis.get_minor_ticks()) for axis in (axes.xaxis, axes.yaxis)] == [0, 0]
     assert len(axes.lines) == 4
+
+
+def test_numbers_are_formulas_only_where_they_need_to_be() -> None:
+    with style.styled():
+        figure = Figure()
+        axes: Axes = figure.subplots()
+        axes.set(xlim=(-1, 1), ylim=(0, 4e7))
+        ticks.plain_numbers(figure)
+        picture(figure)
+    x, y = (axis.get_majorticklabels() for axis in (axes.xaxis, axes.yaxis))
+    assert "\N{MINUS SIGN}1.00" in {label.get_text() for label in x}
+    assert r"$\mathdefault{4.0}$" in {label.get_text() for label in y}
+    assert r"10^{7}" in axes.yaxis.get_offset_text().get_text()
