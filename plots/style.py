@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from common.runtime import files
-from plots import formulas, ticks
+from plots import formulas, ticks, unchanged
 
 BLACK = "#000000"
 ORANGE = "#E69F00"
@@ -306,28 +306,29 @@ def save(figure: Figure, path: Path) -> list[Path]:
     Raises:
         OutputError: the disk is full or the directory is not writable.
     """
+    canvas = FigureCanvasAgg(figure)
     ticks.plain_numbers(figure)
-    with ticks.minor_as_lines(figure):
-        if (engine := figure.get_layout_engine()) is not None:
-            engine.execute(figure)
-            figure.set_layout_engine(None)  # the same layout in all formats
     written = []
-    for suffix, write in (("png", _write_png), ("pdf", _write_pdf)):
-        file = path.with_name(f"{path.name}.{suffix}")
-        with files.whole(file) as partial:
-            write(figure, partial)
-        written.append(file)
+    with unchanged.remembered():
+        with ticks.minor_as_lines(figure):
+            if (engine := figure.get_layout_engine()) is not None:
+                engine.execute(figure)
+                figure.set_layout_engine(None)  # the same layout in all formats
+        for suffix, write in (("png", _write_png), ("pdf", _write_pdf)):
+            file = path.with_name(f"{path.name}.{suffix}")
+            with files.whole(file) as partial:
+                write(canvas, partial)
+            written.append(file)
     return written
 
 
-def _write_png(figure: Figure, file: Path) -> None:
+def _write_png(canvas: FigureCanvasAgg, file: Path) -> None:
     """Write a figure as PNG without transparency, which makes the file smaller."""
-    canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     colours = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
-    dpi = (figure.dpi, figure.dpi)
+    dpi = (canvas.figure.dpi, canvas.figure.dpi)
     Image.fromarray(colours).save(file, "png", compress_level=_COMPRESSION, dpi=dpi)
 
 
-def _write_pdf(figure: Figure, file: Path) -> None:
-    figure.savefig(file, format="pdf", metadata={"CreationDate": None})
+def _write_pdf(canvas: FigureCanvasAgg, file: Path) -> None:
+    canvas.figure.savefig(file, format="pdf", metadata={"CreationDate": None})
