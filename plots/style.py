@@ -325,9 +325,9 @@ def save(figure: Figure, path: Path) -> list[Path]:
 def _write_png(canvas: FigureCanvasAgg, file: Path) -> None:
     """Write a figure as PNG without transparency, which makes the file smaller."""
     canvas.draw()  # type: ignore[no-untyped-call]
-    colours = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
     dpi = (canvas.figure.dpi, canvas.figure.dpi)
-    Image.fromarray(colours).save(file, "png", compress_level=_COMPRESSION, dpi=dpi)
+    picture.convert("RGB").save(file, "png", compress_level=_COMPRESSION, dpi=dpi)
 
 
 def _write_pdf(canvas: FigureCanvasAgg, file: Path) -> None:
