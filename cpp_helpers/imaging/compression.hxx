@@ -63,6 +63,13 @@ public:
     return others;
   }
 
+  /// The number of lines before one.
+  int rank(int line) const {
+    const std::uint64_t before = (std::uint64_t{1} << (line % 64)) - 1;
+    return __builtin_popcountll(words_[line / 64] & before) +
+           (line < 64 ? 0 : __builtin_popcountll(words_[0]));
+  }
+
   /// Writes the lines in increasing order and returns their number.
   int list(std::uint8_t *lines) const {
     int n = 0;
@@ -92,15 +99,6 @@ inline KeptLines filled_lines(Addresses cells, std::size_t n) {
 
 namespace detail {
 
-/// New index of each kept line: the number of kept lines before it. Undefined for other lines.
-template <int N> std::array<std::uint8_t, N> renumber(const Lines<N> &kept) {
-  std::array<std::uint8_t, N> lines, index;
-  const int n = kept.list(lines.data());
-  for (int i = 0; i < n; ++i)
-    index[lines[i]] = static_cast<std::uint8_t>(i);
-  return index;
-}
-
 /// Keeps further random lines until `kept_lines` are kept. Each draw takes, from the lines not yet
 /// kept in increasing order, that of index floor(mix(state) / 2^64 x (their number)).
 template <int N> void keep_at_random(Lines<N> &kept, std::uint64_t &state) {
@@ -120,11 +118,9 @@ template <int N> void keep_at_random(Lines<N> &kept, std::uint64_t &state) {
 }
 
 inline void move_cells(Addresses cells, std::size_t n, const KeptLines &kept, NewAddresses out) {
-  const auto row = renumber(kept.rows);
-  const auto column = renumber(kept.columns);
   for (std::size_t i = 0; i < n; ++i) {
-    out.row[i] = row[cells.row[i]];
-    out.column[i] = column[cells.column[i]];
+    out.row[i] = static_cast<std::uint8_t>(kept.rows.rank(cells.row[i]));
+    out.column[i] = static_cast<std::uint8_t>(kept.columns.rank(cells.column[i]));
   }
 }
 

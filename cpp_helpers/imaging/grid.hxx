@@ -125,23 +125,20 @@ public:
 
   /// Writes the non-empty cells in row-major order, clears the image and returns their number.
   std::size_t read_out(const CellColumns &out) {
+    list_occupied();
     std::size_t n = 0;
-    for (std::size_t word = 0; word < occupied_.size(); ++word) {
-      for (std::uint64_t bits = occupied_[word]; bits; bits &= bits - 1) {
-        const int address = static_cast<int>(64 * word) + __builtin_ctzll(bits);
-        const Sums &sums = sums_[slot_[address]];
-        out.row[n] = static_cast<std::uint8_t>(address / n_columns);
-        out.column[n] = static_cast<std::uint8_t>(address % n_columns);
-        const std::array<double, n_channels> values = sums.channels();
-        bool is_filled = false;
-        for (int k = 0; k < n_channels; ++k) {
-          const auto value = static_cast<float>(values[k]);
-          out.values[k][n] = value;
-          is_filled |= value != 0.f;
-        }
-        n += is_filled;
+    for (const std::uint16_t address : listed_) {
+      const Sums &sums = sums_[slot_[address]];
+      out.row[n] = static_cast<std::uint8_t>(address / n_columns);
+      out.column[n] = static_cast<std::uint8_t>(address % n_columns);
+      const std::array<double, n_channels> values = sums.channels();
+      bool is_filled = false;
+      for (int k = 0; k < n_channels; ++k) {
+        const auto value = static_cast<float>(values[k]);
+        out.values[k][n] = value;
+        is_filled |= value != 0.f;
       }
-      occupied_[word] = 0;
+      n += is_filled;
     }
     sums_.clear();
     return n;
@@ -160,18 +157,38 @@ private:
 
   /// Marks a cell; returns whether it was empty, so that the caller must append its sums.
   bool occupy(int address) {
-    std::uint64_t &word = occupied_[address / 64];
+    const int place = address / 64;
+    std::uint64_t &word = occupied_[place];
     const std::uint64_t bit = std::uint64_t{1} << (address % 64);
     if (word & bit)
       return false;
     word |= bit;
+    words_[place / 64] |= std::uint64_t{1} << (place % 64);
     slot_[address] = static_cast<std::uint16_t>(sums_.size());
     return true;
   }
 
-  std::array<std::uint64_t, (n_cells + 63) / 64> occupied_{}; // one bit per cell, row-major
-  std::array<std::uint16_t, n_cells> slot_;                   // index of an occupied cell's sums
+  /// Lists the occupied cells in row-major order and marks them as empty.
+  void list_occupied() {
+    listed_.resize(sums_.size());
+    std::size_t n = 0;
+    for (std::size_t i = 0; i < words_.size(); ++i) {
+      for (std::uint64_t words = words_[i]; words; words &= words - 1) {
+        const std::size_t place = 64 * i + __builtin_ctzll(words);
+        for (std::uint64_t bits = occupied_[place]; bits; bits &= bits - 1)
+          listed_[n++] = static_cast<std::uint16_t>(64 * place + __builtin_ctzll(bits));
+        occupied_[place] = 0;
+      }
+      words_[i] = 0;
+    }
+  }
+
+  static constexpr std::size_t n_words = (n_cells + 63) / 64;
+  std::array<std::uint64_t, n_words> occupied_{};          // one bit per cell, row-major
+  std::array<std::uint64_t, (n_words + 63) / 64> words_{}; // one bit per word with any
+  std::array<std::uint16_t, n_cells> slot_;                // index of an occupied cell's sums
   std::vector<Sums> sums_;
+  std::vector<std::uint16_t> listed_; // the occupied cells
 };
 
 } // namespace monojet

@@ -251,42 +251,25 @@ private:
   }
 
   void append_cells(ImageBlock &block, std::uint64_t hash) {
-    const std::size_t start = block.offsets.back();
-    const auto columns = [&block, start](int i) {
-      ImageBlock::AddressColumns &to = block.addresses[i];
-      return NewAddresses{to.row.data() + start, to.column.data() + start};
-    };
-    resize_cells(block, start + builder_.n_touched());
-    std::array<float *, n_channels> values;
-    for (int k = 0; k < n_channels; ++k)
-      values[k] = block.values[k].data() + start;
-    const NewAddresses none = columns(0);
-    const std::size_t n = builder_.read_out({none.row, none.column, values});
-    resize_cells(block, start + n);
+    cells_.reserve(builder_.n_touched());
+    const NewAddresses none = cells_.columns(0);
+    const std::size_t n = builder_.read_out({none.row, none.column, cells_.channels()});
 
     const Addresses cells{none.row, none.column};
-    const float *pt = values[channel::pt_all];
+    const float *pt = cells_.values[channel::pt_all].data();
     double pt_cells = 0.;
     for (std::size_t i = 0; i < n; ++i)
       pt_cells += pt[i];
     block.pt_cells_keV += to_keV(pt_cells);
-    compress_cell(cells, n, columns(1));
+    compress_cell(cells, n, cells_.columns(1));
     const KeptLines filled = filled_lines(cells, n);
-    compress_rowcol(cells, n, filled, columns(2));
-    const KeptLines kept = compress_stochastic(cells, n, filled, hash, columns(3));
+    compress_rowcol(cells, n, filled, cells_.columns(2));
+    const KeptLines kept = compress_stochastic(cells, n, filled, hash, cells_.columns(3));
     pack(kept.rows, block.kept_rows);
     pack(kept.columns, block.kept_columns);
     for (int i = 0; i < n_compressions; ++i)
-      count_losses(columns(1 + i), pt, n, block.crop_losses[i]);
-  }
-
-  static void resize_cells(ImageBlock &block, std::size_t n) {
-    for (ImageBlock::AddressColumns &address : block.addresses) {
-      address.row.resize(n);
-      address.column.resize(n);
-    }
-    for (auto &channel : block.values)
-      channel.resize(n);
+      count_losses(cells_.columns(1 + i), pt, n, block.crop_losses[i]);
+    cells_.append_to(block, n);
   }
 
   static void count_losses(NewAddresses cells, const float *pt, std::size_t n,
@@ -318,8 +301,47 @@ private:
       *bytes++ = static_cast<std::uint8_t>(lines.words()[i / 64] >> (i % 64));
   }
 
+  /// The cells of one image, in memory that stays in the cache.
+  struct Cells {
+    std::array<ImageBlock::AddressColumns, 1 + n_compressions> addresses;
+    std::array<std::vector<float>, n_channels> values;
+
+    void reserve(std::size_t n) {
+      if (n <= values[0].size())
+        return;
+      for (ImageBlock::AddressColumns &address : addresses) {
+        address.row.resize(n);
+        address.column.resize(n);
+      }
+      for (auto &channel : values)
+        channel.resize(n);
+    }
+
+    NewAddresses columns(int i) { return {addresses[i].row.data(), addresses[i].column.data()}; }
+
+    std::array<float *, n_channels> channels() {
+      std::array<float *, n_channels> all;
+      for (int k = 0; k < n_channels; ++k)
+        all[k] = values[k].data();
+      return all;
+    }
+
+    void append_to(ImageBlock &block, std::size_t n) const {
+      const auto append = [n](auto &to, const auto &from) {
+        to.insert(to.end(), from.data(), from.data() + n);
+      };
+      for (std::size_t i = 0; i < addresses.size(); ++i) {
+        append(block.addresses[i].row, addresses[i].row);
+        append(block.addresses[i].column, addresses[i].column);
+      }
+      for (int k = 0; k < n_channels; ++k)
+        append(block.values[k], values[k]);
+    }
+  };
+
   ImageOptions options_;
   ImageBuilder builder_;
+  Cells cells_;
   std::vector<unsigned int> chosen_; // selected particles of the event
   std::vector<int> addresses_;       // their cells
   MeasuredParticles measured_;       // with a detector
