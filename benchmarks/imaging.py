@@ -52,8 +52,9 @@ def make_images(path: Path, output: Path, config: Config) -> None:
     """Fill and write the images of a file, as one worker and its parent do."""
     file = reader.inspect(str(path))
     with ImageWriter(output) as writer:
-        for begin, end in ranges(file.cluster_ends, config.imaging.block_size):
-            writer.append(imaging.make_images(file, begin, end, config))
+        blocks = list(ranges(file.cluster_ends, config.imaging.block_size))
+        for images in imaging.make_images(file, blocks, config):
+            writer.append(images)
 
 
 def against_bare_read(paths: dict[str, Path], folder: Path, rounds: int) -> None:

@@ -144,7 +144,9 @@ def test_both_pipelines_make_the_same_file(
     step: int, events_file: Path, tmp_path: Path, tiny_config: Config, monkeypatch: Any
 ) -> None:
     with ImageWriter(tmp_path / "stage.h5") as writer:
-        writer.append(imaging.make_images(inspect(str(events_file)), 0, N_EVENTS, tiny_config))
+        file = inspect(str(events_file))
+        for images in imaging.make_images(file, [(0, N_EVENTS)], tiny_config):
+            writer.append(images)
     monkeypatch.setattr(columnar, "BLOCK", 64)
     columnar.make_images(
         events_file,

@@ -107,17 +107,32 @@ class EventLoop:
             MonojetError: an expression does not compile.
             CppError: the loop fails.
         """
+        for _ in self.run_in_parts([(self.begin, self.end)]):
+            pass
+
+    def run_in_parts(self, ranges: Iterable[tuple[int, int]]) -> Iterator[None]:
+        """Run the loop over some ranges of its entries, one after another, with the file kept open.
+        All results are filled anew by each of them, then it yields.
+
+        Raises:
+            MonojetError: an expression does not compile.
+            CppError: the loop fails.
+        """
         # Released with the results: an open file of a snapshot ends with its graph.
         booked, self._booked = self._booked, []
         extensions, self._extensions = self._extensions, []
         graph = self.graph(*self._exported([*booked, *extensions]))
         for extension in extensions:
             graph.extend(extension.action)
-        for one in booked:
-            one._result = one.action(graph.node(one.events.cuts))
         read = [one.type for one in self.columns.nodes.values() if isinstance(one, Source)]
         no_classes = graph.compiled and all(map(of_the_language, read))
-        calls.call("run", [one.result for one in booked], no_classes)
+        for begin, end in ranges:
+            if (begin, end) != (self.begin, self.end):
+                calls.call("set_range", graph.node(()), begin, end)
+            for one in booked:
+                one._result = one.action(graph.node(one.events.cuts))
+            calls.call("run", [one.result for one in booked], no_classes)
+            yield
 
     @staticmethod
     def _exported(booked: Iterable[Booked]) -> tuple[list[Exported], list[str]]:

@@ -14,7 +14,7 @@ import itertools
 import json
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +84,8 @@ def make_part(run: Run, task: Task, path: Path) -> int:
     block_size = run.config.imaging.block_size * run.threads
     with ImageWriter(path) as writer:
         blocks = cut(file.cluster_ends, block_size, task.range.begin, end)
-        for block in blocks if file.n_events else [(0, 0)]:
-            writer.append(make_images(file, *block, run.config, run.threads))
+        for images in make_images(file, list(blocks), run.config, run.threads):
+            writer.append(images)
         writer.sources = [InputRange.of(task, end, info)]
         writer.attributes = _attributes(run, task.code_settings_hash, task.range.sample, info)
     return end - task.range.begin
@@ -215,21 +215,25 @@ def _block(threads: int) -> Handle:
 
 
 def make_images(
-    file: reader.File, begin: int, end: int, config: Config, threads: int = 1
-) -> ImageColumns:
-    """Return the images of entries [begin, end) of a file, filled in one event loop.
+    file: reader.File, blocks: Sequence[tuple[int, int]], config: Config, threads: int = 1
+) -> Iterator[ImageColumns]:
+    """Yield the images of consecutive ranges of entries of a file, one event loop each.
 
-    The arrays are valid until the next call.
+    The arrays are valid until the next ones are made. Without blocks, images of no events are made.
 
     Raises:
         InputError: the file cannot be read to its end.
     """
     block = _block(threads)
-    events = _booked(file, begin, end, config, block)
-    with event_loop_errors(file.path):
-        events.loop.run()
-    quantities = config.selection.resolved.quantities
-    return _columns(block, list(image_regions(config)), list(quantities))
+    quantities = list(config.selection.resolved.quantities)
+    regions = list(image_regions(config))
+    blocks = blocks or [(0, 0)]
+    events = _booked(file, blocks[0][0], blocks[-1][1], config, block)
+    loop = events.loop.run_in_parts(blocks)
+    for _ in blocks:
+        with event_loop_errors(file.path):
+            next(loop)
+        yield _columns(block, regions, quantities)
 
 
 def prepare(run: Run, task: Task) -> None:

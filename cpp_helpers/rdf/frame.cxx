@@ -60,6 +60,12 @@ RNode open_range(const std::string &tree, const std::vector<std::string> &files,
   return ROOT::RDataFrame(spec);
 }
 
+void set_range(RNode df, long long begin, long long end) {
+  ROOT::Internal::RDF::ChangeEmptyEntryRange(
+      df, {static_cast<ULong64_t>(begin), static_cast<ULong64_t>(end)}); // without a file
+  ROOT::Internal::RDF::ChangeBeginAndEndEntries(df, begin, end);         // with one
+}
+
 RNode alias(RNode df, const std::string &name, const std::string &column) {
   return df.Alias(name, column);
 }
@@ -95,6 +101,10 @@ Object *monojet_open_range(const char *tree, const char *const *files, std::size
                            long long begin, long long end) {
   return guarded(
       [&] { return node_of(monojet::open_range(tree, monojet::names_of(files, n), begin, end)); });
+}
+
+int monojet_set_range(const Node *node, long long begin, long long end) {
+  return guarded([&] { monojet::set_range(node->df, begin, end); });
 }
 
 Object *monojet_no_events() {

@@ -47,6 +47,9 @@ RNode with_empty_column(RNode df, const std::string &name, const std::string &ty
 RNode open_range(const std::string &tree, const std::vector<std::string> &files, long long begin,
                  long long end);
 
+/// Makes further event loops of a data frame, of numbers or of a file, run over other entries.
+void set_range(RNode df, long long begin, long long end);
+
 /// Another name for a column: one that is valid in C++.
 RNode alias(RNode df, const std::string &name, const std::string &column);
 

@@ -278,7 +278,7 @@ from pathlib import Path
 config = load(Path(sys.argv[1]), imaging={"detector": {}})
 file = inspect(sys.argv[2])
 for threads in (1, 3):
-    images = imaging.make_images(file, 0, 3000, config, threads)
+    (images,) = imaging.make_images(file, [(0, 3000)], config, threads)
     digest = hashlib.sha256(np.stack(images.channels).tobytes())
     digest.update(images.columns["events/event_number"].tobytes())
     print(len(images), digest.hexdigest())
