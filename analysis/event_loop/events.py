@@ -28,7 +28,7 @@ from analysis.event_loop.columns import (
     of_the_language,
     refused,
 )
-from analysis.event_loop.program import Exported, compiled
+from analysis.event_loop.program import Exported, Program, compiled
 from analysis.formats.columns import CANONICAL, own, renamed, words
 from common.runtime.errors import MonojetError
 from cpp_helpers import calls, declare, declare_for, load_root
@@ -156,15 +156,21 @@ class EventLoop:
         """Return the nodes of RDataFrame, with some columns, among them those of all cuts."""
         if self.is_empty:
             return _without_events(self.columns, [one for one in exported if one.name not in cuts])
-        node = self._opened()
         if calls.text("has_program_columns") == "yes":
             found = compiled(self.columns, exported)
             if found is not None:
                 path, program = found
-                loaded = calls.make("load_program", path)
-                node = calls.make("with_columns", node, loaded, program.numbers)
+                node = self._opened_with(calls.make("load_program", path), program)
                 return _Graph(node, compiled=True)
-        return _interpreted(self.columns, exported, node)
+        return _interpreted(self.columns, exported, self._opened())
+
+    def _opened_with(self, loaded: Handle, program: Program) -> Handle:
+        """Return the events with the columns of a program only."""
+        if not self.files:
+            return calls.make("with_columns", self._opened(), loaded, program.numbers)
+        place = (self.tree, self.files, self.begin, self.end)
+        with calls.quiet():
+            return calls.make("open_program", loaded, program.numbers, *place)
 
 
 @dataclass(frozen=True)

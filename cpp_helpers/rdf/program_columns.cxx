@@ -1,5 +1,8 @@
 #include "rdf/program_columns.hxx"
 
+#include "rdf/ntuple_pages.hxx"
+
+#include <ROOT/RDataFrame.hxx>
 #include <ROOT/RVec.hxx>
 #include <RVersion.h>
 
@@ -33,10 +36,13 @@ using detail_rdf::RColumnReaderBase;
 /// A program with the records of all threads.
 class RunningProgram {
 public:
-  /// `columns` are those of the data frame without the program.
+  /// `columns` are those of the data frame without the program; `pages` have the sources if the
+  /// data frame has none.
   RunningProgram(const Program &program, std::vector<std::uint64_t> numbers,
-                 const internal_rdf::RColumnRegister &columns, unsigned int n_slots)
-      : program_(program), numbers_(std::move(numbers)), columns_(columns), slots_(n_slots) {
+                 const internal_rdf::RColumnRegister &columns, unsigned int n_slots,
+                 std::shared_ptr<const NtuplePages> pages)
+      : program_(program), numbers_(std::move(numbers)), columns_(columns),
+        pages_(std::move(pages)), slots_(n_slots) {
     for (Slot &slot : slots_)
       slot.record.reserve(program.n_cells);
   }
@@ -52,8 +58,9 @@ public:
     for (std::size_t i = 0; i < program_.n_sources; ++i) {
       const auto &[name, type] = program_.sources[i];
       auto *const defined = columns_.GetReader(number, name, "nominal", *type); // rdfentry_
-      slot.readers.push_back(
-          internal_rdf::GetColumnReader(number, defined, loop, tree, name, *type));
+      slot.readers.push_back(pages_ && !defined ? slot.of_pages(*pages_, number, program_, i)
+                                                : internal_rdf::GetColumnReader(
+                                                      number, defined, loop, tree, name, *type));
     }
     slot.program = &program_;
     slot.record.begin(&slot, read, program_.n_cells, numbers_.data());
@@ -64,8 +71,18 @@ public:
 
 private:
   struct Slot {
+    /// The reader of a source, which is kept for further ranges of entries.
+    RColumnReaderBase *of_pages(const NtuplePages &pages, unsigned int number, const Program &from,
+                                std::size_t i) {
+      kept.resize(from.n_sources);
+      if (!kept[i])
+        kept[i] = pages.reader(number, from.sources[i]);
+      return kept[i].get();
+    }
+
     Record record;
     std::vector<RColumnReaderBase *> readers;
+    std::vector<std::unique_ptr<RColumnReaderBase>> kept;
     const Program *program = nullptr;
     bool begun = false;
   };
@@ -81,6 +98,7 @@ private:
   Program program_;
   std::vector<std::uint64_t> numbers_;
   internal_rdf::RColumnRegister columns_;
+  std::shared_ptr<const NtuplePages> pages_;
   std::vector<Slot> slots_;
 };
 
@@ -129,9 +147,11 @@ public:
 
 bool has_program_columns() { return true; }
 
-RNode with_columns(RNode df, const Program &program, const std::vector<std::uint64_t> &numbers) {
+RNode with_columns(RNode df, const Program &program, const std::vector<std::uint64_t> &numbers,
+                   std::shared_ptr<const NtuplePages> pages) {
   OpenNode node(df);
-  auto running = std::make_shared<RunningProgram>(program, numbers, node.columns(), df.GetNSlots());
+  auto running = std::make_shared<RunningProgram>(program, numbers, node.columns(), df.GetNSlots(),
+                                                  std::move(pages));
   auto columns = node.columns();
   for (std::size_t i = 0; i < program.n_columns; ++i)
     columns.AddDefine(
@@ -143,11 +163,25 @@ RNode with_columns(RNode df, const Program &program, const std::vector<std::uint
 
 bool has_program_columns() { return false; }
 
-RNode with_columns(RNode, const Program &, const std::vector<std::uint64_t> &) {
+RNode with_columns(RNode, const Program &, const std::vector<std::uint64_t> &,
+                   std::shared_ptr<const NtuplePages>) {
   throw std::runtime_error("this version of ROOT has no columns of programs");
 }
 
 #endif
+
+RNode open_program(const Program &program, const std::vector<std::uint64_t> &numbers,
+                   const std::string &tree, const std::vector<std::string> &files,
+                   unsigned long long begin, unsigned long long end) {
+  if (files.size() == 1) {
+    RNode numbered = ROOT::RDataFrame(end);
+    if (auto pages = NtuplePages::open(tree, files[0], program, begin, end, numbered.GetNSlots())) {
+      set_range(numbered, begin, end);
+      return with_columns(numbered, program, numbers, std::move(pages));
+    }
+  }
+  return with_columns(open_range(tree, files, begin, end), program, numbers);
+}
 
 namespace {
 
@@ -186,6 +220,17 @@ monojet::Object *monojet_with_columns(const monojet::Node *node,
   return monojet::guarded([&] {
     return monojet::node_of(
         monojet::with_columns(node->df, program->program, {numbers, numbers + n}));
+  });
+}
+
+/// The events of some files with the columns of a program only.
+monojet::Object *monojet_open_program(const monojet::LoadedProgram *program,
+                                      const std::uint64_t *numbers, std::size_t n, const char *tree,
+                                      const char *const *files, std::size_t n_files,
+                                      unsigned long long begin, unsigned long long end) {
+  return monojet::guarded([&] {
+    return monojet::node_of(monojet::open_program(program->program, {numbers, numbers + n}, tree,
+                                                  monojet::names_of(files, n_files), begin, end));
   });
 }
 
