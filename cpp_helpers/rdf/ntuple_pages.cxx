@@ -65,6 +65,9 @@ public:
 
 private:
   void *GetImpl(Long64_t entry) override {
+    if (entry == entry_) // to read a vector in several pages again loads them again
+      return &view_;
+    entry_ = entry;
     ROOT::RNTupleLocalIndex first;
     ROOT::NTupleSize_t n, n_in_page = 0;
     offsets_->GetCollectionInfo(entry, &first, &n);
@@ -79,6 +82,7 @@ private:
   }
 
   std::unique_ptr<RColumn> offsets_, values_;
+  Long64_t entry_ = -1;
   ROOT::RVec<T> view_;
   ROOT::RVec<T> joined_; // the elements of a vector in several pages
 };
