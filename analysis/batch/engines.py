@@ -117,7 +117,8 @@ class Engines:
         if run.cluster == "local" and (min(run.workers, n_tasks) <= 1 or stage.uses_all_cores):
             return here
         saving = self._saving(n_tasks)
-        if run.cluster != "local" or saving.expected:
+        sure = stage.long_tasks and n_tasks > 2 * run.workers
+        if run.cluster != "local" or sure or saving.expected:
             return self._started()
         return _Local(here, self._started, saving)
 

@@ -54,4 +54,5 @@ STAGE = PartitionedStage(
     writes="samples/<sample>.root",
     targets=generate_targets,
     work=_work,
+    long_tasks=True,
 )

@@ -52,11 +52,12 @@ class PartitionedStage(_Stage):
     """A stage whose work is divided into tasks, which any process may carry out.
 
     ``work`` imports and returns the functions. ``uses_all_cores`` means that on one machine a
-    single process is as fast as several.
+    single process is as fast as several; ``long_tasks`` that most tasks take seconds.
     """
 
     work: Callable[[], PartitionedWork]
     uses_all_cores: bool = False
+    long_tasks: bool = False
 
 
 AnyStage = Stage | PartitionedStage

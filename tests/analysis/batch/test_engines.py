@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from analysis.batch import engines
 from analysis.batch.dask_jobs import Jobs
 from analysis.batch.driver import carry_out
 from analysis.batch.engines import Engines, Saving, _Sendable
@@ -331,6 +332,18 @@ def test_a_short_stage_starts_no_workers(
             5,
         ]
     assert "workers" not in caplog.text
+
+
+def test_workers_start_at_once_for_many_long_tasks(
+    run_of: RunOf, write_events: WriteEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = object()
+    monkeypatch.setattr(engines, "_on_dask", lambda _: workers)
+    found = Engines(replace(run_of(Znunu=[write_events()]), workers=2))
+    generation = partitioned_stage("generate")
+    assert found.of(generation, 4) is not workers
+    assert found.of(IMAGING, 100) is not workers
+    assert found.of(generation, 5) is workers
 
 
 @pytest.mark.slow
