@@ -11,7 +11,6 @@ import errno
 import itertools
 import logging
 import shutil
-import statistics
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable
@@ -161,7 +160,7 @@ class Saving:
         if not self.seconds or left < 2:
             return False
         first, *others = self.seconds
-        pace = statistics.fmean(others) if others else max(first - self.start_up, 0)
+        pace = sum(others) / len(others) if others else max(first - self.start_up, 0)
         return pace * left * (1 - 1 / min(self.workers, left)) > self.cost
 
 
