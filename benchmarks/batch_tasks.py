@@ -17,14 +17,12 @@ import numpy as np
 from analysis.batch.driver import carry_out
 from analysis.batch.engines import Engines
 from analysis.batch.plan import Plan, read_plan, write_plan
-from analysis.config import load
 from analysis.workflow.registry import partitioned_stage
 from analysis.workflow.run import Run
 from analysis.workflow.source_code import code_of
 from benchmarks import empty_stage
-from benchmarks.event_files import config_of
+from benchmarks.event_files import config_of, quickstart
 from benchmarks.measure import (
-    QUICKSTART,
     REPOSITORY,
     cpu,
     in_process,
@@ -118,7 +116,7 @@ def drive(engines: Engines, run: Run, n_tasks: int) -> None:
 
 def overhead(folder: Path, rounds: int) -> None:
     number = N_TASKS[1]
-    run = Run(load(QUICKSTART), folder / "overhead", workers=2)
+    run = Run(quickstart(), folder / "overhead", workers=2)
     with Engines(run) as engines:
         engine = engines.of(empty_stage.STAGE, number)
 
@@ -156,7 +154,7 @@ def memory_by_tasks(folder: Path) -> None:
 
 def driver_memory(number: str, output: str) -> None:
     """Print the memory of this process, which drives tasks that write empty parts."""
-    run = Run(load(QUICKSTART), Path(output), workers=2)
+    run = Run(quickstart(), Path(output), workers=2)
     samples: list[float] = []
     ended = threading.Event()
 

@@ -23,7 +23,6 @@ import numpy.typing as npt
 from analysis.batch.driver import carry_out
 from analysis.batch.engines import Engines
 from analysis.batch.worker import Setup
-from analysis.config import load
 from analysis.formats.columns import own, renamed
 from analysis.formats.native import TREE
 from analysis.images import imaging
@@ -33,8 +32,8 @@ from analysis.inputs import reader
 from analysis.inputs.cluster_ranges import ranges as cut
 from analysis.workflow.registry import partitioned_stage
 from analysis.workflow.run import Run
-from benchmarks.event_files import config_of, run_imaging
-from benchmarks.measure import QUICKSTART, REPOSITORY, cpu, in_process, spread, wall_seconds
+from benchmarks.event_files import config_of, quickstart, run_imaging
+from benchmarks.measure import REPOSITORY, cpu, in_process, spread, wall_seconds
 from common.runtime import files
 from common.tasks import Range, Task
 from cpp_helpers import declare, load_root
@@ -267,7 +266,7 @@ def distributed(path: Path, folder: Path, rounds: int) -> None:
     n_parts = 10
     cuts = list(cut(cluster_ends, cluster_ends[-1] // n_parts))
     tasks = [Task(Range("Znunu", str(path), *one), "", "") for one in cuts]
-    run = Run(load(QUICKSTART), folder / "distributed", workers=2)
+    run = Run(quickstart(), folder / "distributed", workers=2)
 
     def locally() -> npt.NDArray[np.float64]:
         return contents(book(root.RDataFrame(TREE, str(path))).GetValue())

@@ -62,11 +62,16 @@ def to_tree(source: Path, output: Path) -> None:
     df.Snapshot(TREE, str(output), [*NUMBERS, *VECTORS], options)
 
 
+def quickstart(**batch: Any) -> Config:
+    """Return the configuration of the quickstart, whose workers start at once."""
+    changed = Batch(**({"start_up": 0.0} | batch))
+    return load(QUICKSTART).model_copy(update={"batch": changed})
+
+
 def config_of(paths: Sequence[Path], **batch: Any) -> Config:
-    """Return the configuration of the quickstart with these files as its only sample."""
+    """Return that configuration with these files as its only sample."""
     sample = parse_sample({"process": "Znunu", "files": tuple(map(str, paths))})
-    config = load(QUICKSTART)
-    return config.model_copy(update={"samples": (sample,), "batch": Batch(**batch)})
+    return quickstart(**batch).model_copy(update={"samples": (sample,)})
 
 
 def run_imaging(inputs: list[Path], folder: Path, *options: str) -> tuple[float, float]:
