@@ -17,6 +17,7 @@ from cpp_helpers import library
 from tests.conftest import WriteEvents
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["imaging", "cutflow"])
 def test_jobs_find_what_is_compiled_when_they_are_submitted(
     name: str,

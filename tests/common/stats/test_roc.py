@@ -19,6 +19,7 @@ def test_pairs_count_by_their_weights() -> None:
     assert found.value == pytest.approx((0.75 * 1 + 0.25 * 3) / 4)
 
 
+@pytest.mark.slow
 def test_replicas_give_the_error_of_an_area() -> None:
     rng = np.random.default_rng(1)
     areas, errors = [], []

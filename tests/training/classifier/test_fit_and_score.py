@@ -111,6 +111,7 @@ def test_the_best_weights_are_kept_when_the_loss_is_lost(
     assert keras.saving.load_model(kept).input_shape[1:] == input_shape(spec())
 
 
+@pytest.mark.slow
 def test_an_image_network_trains_on_dense_batches(good: list[Path], tmp_path: Path) -> None:
     image = spec(network="strides", compression="cell", crop_size=8, width=0.05, epochs=1)
     record = train(image, good, tmp_path / "model")
@@ -123,6 +124,7 @@ def test_every_epoch_has_other_batches(trained: Trained) -> None:
         assert len({frozenset(epoch) for epoch in epochs}) == len(epochs) == EPOCHS
 
 
+@pytest.mark.slow
 def test_a_stopped_training_resumes_with_the_batches_it_would_have_seen(
     trained: Trained, good: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +251,7 @@ def test_a_training_in_steps_resumes_exactly(
     np.testing.assert_array_equal(scores[0], scores[1])
 
 
+@pytest.mark.slow
 def test_damage_met_in_a_later_epoch_is_told_as_such(
     paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
