@@ -65,19 +65,11 @@ def build(spec: NetworkTraining, seed: int, classes: int = 2, steps: int = 1) ->
 
 
 def begun_anew(earlier: keras.Model, untrained: keras.Model) -> keras.Model:
-    """Return a network with the weights, optimizer and drop-out of ``untrained``.
-
-    That is ``earlier`` if the networks differ in nothing else, because its functions are traced,
-    which takes seconds; it loses what it has learned.
-    """
-    scheduled = isinstance(
-        untrained.optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule
-    )
-    shapes = [[weight.shape for weight in one.weights] for one in (earlier, untrained)]
-    if scheduled or shapes[0] != shapes[1]:
-        return untrained  # the schedule, which depends on the number of batches, is traced, too
+    """Return the trained network with the weights, optimizer and drop-out of another one of its
+    kind. Its functions are traced, which takes seconds."""
     earlier.set_weights(untrained.get_weights())
-    untrained.optimizer.build(untrained.trainable_variables)
+    for one in (earlier, untrained):
+        one.optimizer.build(one.trainable_variables)
     for old, new in zip(earlier.optimizer.variables, untrained.optimizer.variables, strict=True):
         old.assign(new)
     for old, new in zip(earlier.layers, untrained.layers, strict=True):
@@ -165,7 +157,7 @@ def train_fold(
     training = batches.training
     n_classes = 1 + max(events.training.files.labels)
     model = build(spec, seed + 1000 * fold, n_classes, batches.rounds * len(training))
-    if earlier is not None:
+    if earlier is not None and spec.lr_schedule != "cosine":  # whose steps are traced, too
         model = begun_anew(earlier, model)
     start = time.monotonic()
     history = _fit(model, spec, batches, work, fold)
