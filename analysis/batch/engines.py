@@ -14,7 +14,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -141,26 +141,37 @@ class Engines:
 class Saving:
     """Whether further workers would save time, judged by the tasks that this process has done.
 
-    ``start_up`` is what the first task costs beyond its work, ``cost`` what workers cost (s). Both
-    are estimates; a choice between engines changes no result.
+    ``start_up`` is what the first task costs beyond its work, ``cost`` what workers cost. Both are
+    estimates; a choice between engines changes no result. ``first`` and ``others`` are the times
+    of the tasks done. All times are in s.
     """
 
     n_tasks: int
     workers: int
     start_up: float
     cost: float
-    seconds: list[float] = field(default_factory=list)  # of each task done
+    done: int = 0
+    first: float = 0.0
+    others: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count a task that is done."""
+        if self.done:
+            self.others += seconds
+        else:
+            self.first = seconds
+        self.done += 1
 
     @property
     def expected(self) -> bool:
         """Return whether workers are expected to save more than they cost."""
         if not self.cost:
             return True
-        left = self.n_tasks - len(self.seconds)
-        if not self.seconds or left < 2:
+        left = self.n_tasks - self.done
+        if not self.done or left < 2:
             return False
-        first, *others = self.seconds
-        pace = sum(others) / len(others) if others else max(first - self.start_up, 0)
+        more = self.done - 1
+        pace = self.others / more if more else max(self.first - self.start_up, 0)
         return pace * left * (1 - 1 / min(self.workers, left)) > self.cost
 
 
@@ -180,7 +191,7 @@ class _Local:
             outcome = next(self.here.map(function, tasks), None)
             if outcome is None:
                 return
-            self.saving.seconds.append(time.perf_counter() - start)
+            self.saving.add(time.perf_counter() - start)
             yield outcome
         yield from self.workers().map(function, tasks)
 

@@ -306,7 +306,10 @@ def test_the_dashboard_of_this_machine_is_there(run: Run, caplog: pytest.LogCapt
 
 def test_workers_start_once_they_are_expected_to_save_time() -> None:
     def expected(*seconds: float, n_tasks: int = 10, workers: int = 2, cost: float = 5) -> bool:
-        return Saving(n_tasks, workers, 5.0, cost, list(seconds)).expected
+        saving = Saving(n_tasks, workers, 5.0, cost)
+        for one in seconds:
+            saving.add(one)
+        return saving.expected
 
     assert not expected()  # nothing is known
     assert expected(cost=0)
